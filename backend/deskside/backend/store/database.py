@@ -131,9 +131,11 @@ def _open_db(path: Path, backups: Path, busy_timeout_s: float) -> Db:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     migrate(path, backups, busy_timeout_s=busy_timeout_s)
     db = Db(path, busy_timeout_s=busy_timeout_s)
-    connection = db.own_connection()
-    connection.execute("PRAGMA synchronous = FULL")
-    for function in (first_start.make_rows, replies.interrupt_unfinished):
-        with db_session:
-            function(db)
+    try:
+        for function in (first_start.make_rows, replies.interrupt_unfinished):
+            with db_session:
+                function(db)
+    except BaseException:
+        db.disconnect()
+        raise
     return db

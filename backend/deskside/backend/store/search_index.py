@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from loguru import logger
+
 from deskside.backend.store.connection import Db
 
 
@@ -47,6 +49,8 @@ def _mended(db: Db, change: Callable[[], object]) -> None:
     try:
         change()
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT_VTAB:
+        # A constraint can only be one between the index's own tables: it has none of ours.
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT_VTAB, sqlite3.SQLITE_CONSTRAINT):
             raise
+        logger.warning("the search index was damaged ({}) and is made anew", error.sqlite_errorname)
         rebuild(db)
