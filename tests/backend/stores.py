@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import deskside.backend.errors
-from deskside.backend.agent.events import Usage
 from deskside.backend.app import Paths
 from deskside.backend.store import messages, replies
 from deskside.backend.store.database import Store
@@ -95,7 +94,9 @@ async def finish(
     )
 
 
-async def say(store: Store, asked: Asked, *texts: str, position: int | None = None, kind: Any = "text") -> None:
+async def say(
+    store: Store, asked: Asked, *texts: str, position: int | None = None, kind: Any = "text"
+) -> None:
     """Flush pieces of a reply that streams."""
     where = asked.next_position if position is None else position
     chunks = [Chunk(asked.reply.id, where, kind, n, text) for n, text in enumerate(texts)]
@@ -119,7 +120,3 @@ async def shown(store: Store, conversation_id: int) -> list[MessageRow]:
 
 def texts(found: Sequence[MessageRow]) -> list[str]:
     return ["".join(part.text for part in row.parts if isinstance(part, TextPart)) for row in found]
-
-
-def usage(output_tokens: int) -> Usage:
-    return Usage(input_tokens=1, output_tokens=output_tokens)

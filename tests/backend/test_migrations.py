@@ -101,7 +101,8 @@ def test_every_reference_has_an_index(database: Path, backups: Path) -> None:
     migrate(database, backups)
     references = rows(
         database,
-        'select m.name, f."from" from sqlite_master m join pragma_foreign_key_list(m.name) f where m.type = \'table\'',
+        'select m.name, f."from" from sqlite_master m join pragma_foreign_key_list(m.name) f '
+        "where m.type = 'table'",
     )
     indexed = rows(
         database,
@@ -115,9 +116,14 @@ def test_every_reference_has_an_index(database: Path, backups: Path) -> None:
 def test_no_table_has_a_place_for_a_secret(database: Path, backups: Path) -> None:
     migrate(database, backups)
 
-    assert [("provider",), ("label",), ("last_four",), ("source",), ("created_ms",), ("last_used_ms",)] == rows(
-        database, "select name from pragma_table_info('api_key')"
-    )
+    assert [
+        ("provider",),
+        ("label",),
+        ("last_four",),
+        ("source",),
+        ("created_ms",),
+        ("last_used_ms",),
+    ] == rows(database, "select name from pragma_table_info('api_key')")
 
 
 # -- the runner ---------------------------------------------------------------------------------

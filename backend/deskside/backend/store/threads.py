@@ -26,7 +26,9 @@ from typing import Any
 from loguru import logger
 from pony.orm import db_session
 
+from deskside.backend.store import search_index
 from deskside.backend.store.connection import Db
+from deskside.backend.store.sqlite_errors import Health, chain
 
 LARGEST_GROUP = 64
 
@@ -46,10 +48,6 @@ class Outcome:
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
-
-
-# Turns what was raised into what the caller gets; it also sees damage first.
-Translate = Callable[[BaseException], BaseException]
 
 
 def attempt(unit: Unit, db: Db) -> Outcome:
@@ -80,14 +78,20 @@ def deliver(loop: asyncio.AbstractEventLoop, outcomes: list[Outcome]) -> None:
         logger.warning("the event loop ended before the store was closed")
 
 
+def _errors(outcomes: list[Outcome]) -> list[BaseException]:
+    return [outcome.error for outcome in outcomes if outcome.error is not None]
+
+
+def _is_index_damage(error: BaseException | None) -> bool:
+    return any(getattr(cause, "sqlite_errorcode", None) in search_index.DAMAGE for cause in chain(error))
+
+
 class Writer:
     """The thread that writes, and the only one that does."""
 
-    def __init__(
-        self, open_db: Callable[[], Db], translate: Translate, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, open_db: Callable[[], Db], health: Health, loop: asyncio.AbstractEventLoop) -> None:
         self._open_db = open_db
-        self._translate = translate
+        self._health = health
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._synchronous = ""
@@ -109,7 +113,7 @@ class Writer:
         try:
             db = self._open_db()
         except BaseException as error:  # noqa: BLE001 - it is raised where `opened` is awaited
-            deliver(self._loop, [Outcome(self.opened, error=self._translate(error))])
+            deliver(self._loop, [Outcome(self.opened, error=self._health.told(error))])
             return
         deliver(self._loop, [Outcome(self.opened, db)])
         is_open = True
@@ -133,19 +137,26 @@ class Writer:
             units.append(unit)
         return units, True
 
-    def _commit(self, db: Db, units: list[Unit]) -> list[Outcome]:
+    def _commit(self, db: Db, units: list[Unit], *, mend: bool = True) -> list[Outcome]:
+        """Run units as one transaction; where that fails as a whole, each alone."""
         try:
+            self._health.check_writable()
             connection = db.own_connection()
             self._begin(connection, is_durable=any(unit.is_durable for unit in units))
         except Exception as error:  # noqa: BLE001 - it is raised where the callers await their units
-            return self._failed(units, error)
+            return [self._told(Outcome(unit.future, error=error)) for unit in units]
         outcomes, failure = self._run_group(db, connection, units)
-        if failure is None:
-            return [self._translated(outcome) for outcome in outcomes]
+        has_bad_index = mend and any(_is_index_damage(error) for error in (failure, *_errors(outcomes)))
+        if failure is None and not has_bad_index:
+            return [self._told(outcome) for outcome in outcomes]
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if has_bad_index:
+            logger.warning("the search index is damaged and is made anew")
+            search_index.rebuild(connection)
+            return self._commit(db, units, mend=False)
         if len(units) == 1:
-            return self._failed(units, failure)
+            return [self._told(Outcome(units[0].future, error=failure))]
         return [outcome for unit in units for outcome in self._commit(db, [unit])]
 
     def _run_group(
@@ -174,20 +185,17 @@ class Writer:
             self._synchronous = wanted
         connection.execute("BEGIN IMMEDIATE")
 
-    def _failed(self, units: list[Unit], error: BaseException) -> list[Outcome]:
-        translated = self._translate(error)
-        return [Outcome(unit.future, error=translated) for unit in units]
-
-    def _translated(self, outcome: Outcome) -> Outcome:
+    def _told(self, outcome: Outcome) -> Outcome:
         if outcome.error is None:
             return outcome
-        return Outcome(outcome.future, error=self._translate(outcome.error))
+        return Outcome(outcome.future, error=self._health.told(outcome.error))
 
     def _close(self, db: Db) -> None:
         try:
             connection = db.own_connection()
-            connection.execute("PRAGMA optimize")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not self._health.is_damaged:
+                connection.execute("PRAGMA optimize")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             # Nothing is lost: what was committed is in the -wal file and is read from there.
             logger.warning("the database was closed without a checkpoint: {}", error)
@@ -197,9 +205,9 @@ class Writer:
 class Readers:
     """Threads that read, each with a connection of its own that it opens with its first unit."""
 
-    def __init__(self, db: Db, translate: Translate, loop: asyncio.AbstractEventLoop, count: int = 3) -> None:
+    def __init__(self, db: Db, health: Health, loop: asyncio.AbstractEventLoop, count: int = 3) -> None:
         self._db = db
-        self._translate = translate
+        self._health = health
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._closed = [loop.create_future() for _ in range(count)]
@@ -223,7 +231,7 @@ class Readers:
                 continue
             outcome = attempt(unit, self._db)
             if outcome.error is not None:
-                outcome = Outcome(unit.future, error=self._translate(outcome.error))
+                outcome = Outcome(unit.future, error=self._health.told(outcome.error))
             deliver(self._loop, [outcome])
         self._db.disconnect()
         deliver(self._loop, [Outcome(closed)])
