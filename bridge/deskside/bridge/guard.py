@@ -46,10 +46,8 @@ PERMISSIONS_POLICY = ", ".join(
         "magnetometer",
         "microphone",
         "midi",
-        "payment",
         "publickey-credentials-get",
         "serial",
-        "usb",
         "xr-spatial-tracking",
     )
 )
