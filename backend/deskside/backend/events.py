@@ -1,0 +1,103 @@
+"""What the page is told without asking, and the numbered buffer it is told from.
+
+Every event is a fact that can be applied twice without harm: whole rows, or text with its offset. The
+store is the truth; an event is a hint to look sooner.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from deskside.backend.agent.device_models import DeviceStatus
+from deskside.backend.settings import Settings
+from deskside.backend.store.conversations import ConversationRow
+from deskside.backend.store.messages import MessagePart, MessageRow
+
+
+class ConversationChanged(msgspec.Struct, frozen=True, tag="conversation_changed"):
+    conversation: ConversationRow
+
+
+class ConversationDeleted(msgspec.Struct, frozen=True, tag="conversation_deleted"):
+    conversation_id: int
+
+
+class MessageChanged(msgspec.Struct, frozen=True, tag="message_changed"):
+    """The whole row: a message appeared, finished, or changed its status."""
+
+    message: MessageRow
+
+
+class TextAppended(msgspec.Struct, frozen=True, tag="text_appended"):
+    """Text at `offset` (UTF-16 code units, as JavaScript counts) of part `position` of a message.
+
+    What the page already has beyond `offset` is the same text: it appends only what is new.
+    """
+
+    conversation_id: int
+    message_id: int
+    position: int
+    kind: Literal["text", "reasoning", "arguments"]
+    offset: int
+    text: str
+
+
+class PartChanged(msgspec.Struct, frozen=True, tag="part_changed"):
+    """A part appeared or changed as a whole (a tool call's status, its result)."""
+
+    conversation_id: int
+    message_id: int
+    position: int
+    part: MessagePart
+
+
+class ReplyRetried(msgspec.Struct, frozen=True, tag="reply_retried"):
+    """A model call failed and is made again after `delay_s`: `message` says why."""
+
+    conversation_id: int
+    message_id: int
+    attempt: int
+    delay_s: float
+    message: str
+
+
+class SettingsChanged(msgspec.Struct, frozen=True, tag="settings_changed"):
+    settings: Settings
+
+
+class KeysChanged(msgspec.Struct, frozen=True, tag="keys_changed"):
+    """Keys or the keychain's state changed: ask `keys.overview` again."""
+
+
+class ModelsChanged(msgspec.Struct, frozen=True, tag="models_changed"):
+    """The list of models changed: ask `models.available` again."""
+
+
+class DeviceChanged(msgspec.Struct, frozen=True, tag="device_changed"):
+    status: DeviceStatus
+
+
+class Notice(msgspec.Struct, frozen=True, tag="notice"):
+    """Something the user should know that belongs to no message: `code` as in errors.py."""
+
+    level: Literal["info", "warning", "error"]
+    code: str
+    message: str
+    hint: str
+
+
+AppEvent = (
+    ConversationChanged
+    | ConversationDeleted
+    | MessageChanged
+    | TextAppended
+    | PartChanged
+    | ReplyRetried
+    | SettingsChanged
+    | KeysChanged
+    | ModelsChanged
+    | DeviceChanged
+    | Notice
+)

@@ -1,0 +1,104 @@
+"""The list of conversations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from deskside.backend.app import App
+from deskside.backend.events import ConversationChanged, ConversationDeleted
+from deskside.backend.store import conversations
+from deskside.backend.store.conversations import ConversationPage, ConversationRow
+from deskside.bridge.registry import command
+
+Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+ModelName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]*/.+$", max_length=300)]
+Draft = Annotated[str, msgspec.Meta(max_length=2_000_000)]
+
+
+class ConversationId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: int
+
+
+class PageConversations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    cursor: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+
+
+class RenameConversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: int
+    title: Title
+
+
+class SetConversationModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: int
+    model: ModelName
+
+
+class SaveDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`id` None is the draft of the conversation that does not exist yet."""
+
+    id: int | None
+    text: Draft
+
+
+def with_running(app: App, row: ConversationRow) -> ConversationRow:
+    """The row with what only the runner knows."""
+    return msgspec.structs.replace(row, is_running=app.runs.is_running(row.id))
+
+
+@command
+async def page(app: App, params: PageConversations) -> ConversationPage:
+    """Conversations that were not deleted, the last used first."""
+    found = await app.store.read(conversations.page, params.cursor, params.limit)
+    return msgspec.structs.replace(
+        found, conversations=[with_running(app, row) for row in found.conversations]
+    )
+
+
+@command
+async def get(app: App, params: ConversationId) -> ConversationRow:
+    """One conversation. NotFound if it was deleted."""
+    return with_running(app, await app.store.read(conversations.get, params.id))
+
+
+@command
+async def rename(app: App, params: RenameConversation) -> ConversationRow:
+    """Give a conversation a new title. NotFound if it was deleted meanwhile."""
+    return await _changed(app, await app.store.write(conversations.rename, params.id, params.title))
+
+
+@command
+async def set_model(app: App, params: SetConversationModel) -> ConversationRow:
+    """Choose the model for the next answers of a conversation. Any name is taken as it is."""
+    return await _changed(app, await app.store.write(conversations.set_model, params.id, params.model))
+
+
+@command
+async def delete(app: App, params: ConversationId) -> None:
+    """Take a conversation off the list; its run is stopped. `restore` brings it back whole."""
+    await app.runs.stop_conversation(params.id)
+    await app.store.write(conversations.delete, params.id)
+    app.events.publish(ConversationDeleted(params.id))
+
+
+@command
+async def restore(app: App, params: ConversationId) -> ConversationRow:
+    """Undo `delete`."""
+    return await _changed(app, await app.store.write(conversations.restore, params.id))
+
+
+@command
+async def save_draft(app: App, params: SaveDraft) -> None:
+    """Keep what is typed but not sent."""
+    if params.id is None:
+        await app.settings.save_new_chat_draft(params.text)
+    else:
+        await app.store.write(conversations.save_draft, params.id, params.text)
+
+
+async def _changed(app: App, row: ConversationRow) -> ConversationRow:
+    row = with_running(app, row)
+    app.events.publish(ConversationChanged(row))
+    return row

@@ -1,0 +1,43 @@
+"""What only the window can do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from deskside.backend.errors import InvalidRequest
+from deskside.bridge.registry import Bridge, command
+
+OPENABLE = ("http://", "https://", "mailto:")
+
+
+class OpenLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: Annotated[str, msgspec.Meta(max_length=8000)]
+
+
+class ChooseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    title: Annotated[str, msgspec.Meta(max_length=200)]
+    endings: list[Annotated[str, msgspec.Meta(pattern="^[a-z0-9]{1,10}$")]]
+
+
+class ChosenFile(msgspec.Struct, frozen=True):
+    """None when the user closed the dialog without choosing."""
+
+    path: str | None
+
+
+@command
+async def open_link(bridge: Bridge, params: OpenLink) -> None:
+    """Open a web or mail address outside, in the user's own program."""
+    if not params.url.lower().startswith(OPENABLE) or not params.url.isprintable():
+        raise InvalidRequest(
+            "Only http, https and mailto links can be opened.", hint="Copy the link instead."
+        )
+    await bridge.desktop.open_link(params.url)
+
+
+@command
+async def choose_file(bridge: Bridge, params: ChooseFile) -> ChosenFile:
+    """Show the system's file dialog. NeedsWindow without a window."""
+    return ChosenFile(await bridge.desktop.choose_file(params.title, params.endings))

@@ -1,0 +1,47 @@
+"""How the program is doing, and what the page has to report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from deskside.backend.store import errors
+from deskside.bridge.registry import Bridge, command
+from deskside.bridge.timings import CommandTiming
+
+Short = Annotated[str, msgspec.Meta(max_length=500)]
+
+
+class ReportWindowError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A fault in the page: `where` names the part of the window, `build` the page's build id."""
+
+    where: Short
+    message: Short
+    stack: Annotated[str, msgspec.Meta(max_length=8000)] = ""
+    component: Short = ""
+    build: Short = ""
+
+
+class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    text: Annotated[str, msgspec.Meta(max_length=1_000_000)] = ""
+
+
+@command
+async def timings(bridge: Bridge) -> list[CommandTiming]:
+    """How long each command took, the most expensive first."""
+    return bridge.timings.report()
+
+
+@command
+async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None:
+    """Keep a fault of the page with our own errors."""
+    await bridge.app.store.write(
+        errors.record, "window", "window_error", params.message, params.where, params.stack
+    )
+
+
+@command
+async def echo(bridge: Bridge, params: Echo) -> Echo:
+    """Send back what was sent: for measuring the bridge alone."""
+    return params

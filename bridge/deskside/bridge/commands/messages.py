@@ -1,0 +1,42 @@
+"""The messages of a conversation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from deskside.backend.app import App
+from deskside.backend.store import messages
+from deskside.backend.store.messages import MessagePage
+from deskside.bridge.registry import command
+
+
+class PageMessages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`before_id` is a message of the shown path; None starts at its end."""
+
+    conversation_id: int
+    before_id: int | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+
+
+class ShowVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    message_id: int
+
+
+@command
+async def page(app: App, params: PageMessages) -> MessagePage:
+    """The shown path's messages before `before_id`, oldest first, with replies that still stream."""
+    # Taken before the read: an event that comes between the two is applied twice, which is harmless.
+    last_event = app.events.last
+    found = await app.store.read(messages.page, params.conversation_id, params.before_id, params.limit)
+    return msgspec.structs.replace(
+        found, messages=[app.runs.with_live_parts(row) for row in found.messages], last_event=last_event
+    )
+
+
+@command
+async def show_version(app: App, params: ShowVersion) -> MessagePage:
+    """Switch the shown path to another version of a message, and return the path's end."""
+    conversation_id = await app.store.write(messages.show_version, params.message_id)
+    return await page(app, PageMessages(conversation_id))

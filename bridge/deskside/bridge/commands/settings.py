@@ -1,0 +1,37 @@
+"""What the user chose."""
+
+from __future__ import annotations
+
+import msgspec
+
+from deskside.backend.app import App
+from deskside.backend.settings import Language, Server, Settings, Theme, Url
+from deskside.bridge.commands.conversations import ModelName
+from deskside.bridge.registry import command
+
+
+class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Only what is present is changed."""
+
+    theme: Theme | msgspec.UnsetType = msgspec.UNSET
+    language: Language | msgspec.UnsetType = msgspec.UNSET
+    default_model: ModelName | None | msgspec.UnsetType = msgspec.UNSET
+    servers: list[Server] | msgspec.UnsetType = msgspec.UNSET
+    openai_base_url: Url | None | msgspec.UnsetType = msgspec.UNSET
+    anthropic_base_url: Url | None | msgspec.UnsetType = msgspec.UNSET
+    has_chosen_start: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+@command
+async def get(app: App) -> Settings:
+    """All settings."""
+    return app.settings.current
+
+
+@command
+async def change(app: App, params: ChangeSettings) -> Settings:
+    """Change some settings and return all of them."""
+    changes = {
+        name: value for name, value in msgspec.structs.asdict(params).items() if value is not msgspec.UNSET
+    }
+    return await app.settings.change(changes)

@@ -1,0 +1,183 @@
+"""Commands and their one dispatch.
+
+A command is an async function marked with `@command`. Its first parameter says what it needs by its
+annotation (`App` or `Bridge`), its second, if any, is a msgspec struct that says what it takes.
+Everything else is derived: the name from module and function, the decoder, the TypeScript client.
+
+Invariants
+  - `dispatch` never raises (but for cancellation): every call gets exactly one reply.
+  - Bytes are checked once, here; a command may trust its params.
+  - A traceback never crosses the bridge; it is logged under the command's name and request id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+import typing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+from loguru import logger
+
+from deskside.backend.app import App
+from deskside.backend.errors import AppError, Cancelled, Internal, InvalidRequest, NotFound
+from deskside.backend.log import request_id
+from deskside.bridge.desktop import Desktop
+from deskside.bridge.timings import Timings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def command(function: F) -> F:
+    """Mark a function as a command. It is found by `Registry`, which gets its module in a list."""
+    function.__command__ = True  # type: ignore[attr-defined]
+    return function
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command, read off its function's signature.
+
+    `returns` is the type of the reply, or of each item for a stream.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    wants: type
+    params: type | None
+    returns: Any
+    is_stream: bool
+    doc: str
+    decoder: msgspec.json.Decoder[Any] | None
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """What a command may use that is not the application itself."""
+
+    app: App
+    registry: Registry
+    desktop: Desktop
+    timings: Timings
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error as it crosses the bridge."""
+
+    code: str
+    message: str
+    hint: str
+    retryable: bool
+    requestId: str
+
+    @classmethod
+    def of(cls, error: AppError) -> Failure:
+        return cls(error.code, error.message, error.hint, error.retryable, request_id.get())
+
+
+Reply = Callable[[Any], Awaitable[None]]
+
+
+class Registry:
+    """All commands of the listed modules, by name."""
+
+    def __init__(self, modules: Iterable[ModuleType]) -> None:
+        commands: dict[str, Command] = {}
+        for module in modules:
+            for function in vars(module).values():
+                if getattr(function, "__command__", False) and function.__module__ == module.__name__:
+                    read = read_command(function)
+                    commands[read.name] = read
+        self.commands: Mapping[str, Command] = commands
+
+    async def dispatch(
+        self, bridge: Bridge, name: str, params: bytes | msgspec.Raw, on_item: Reply | None = None
+    ) -> Any | Failure:
+        """Run one command and return its result, or the `Failure` to send instead.
+
+        A stream's items go to `on_item` one by one and its result is None. The request id must have
+        been set by the caller (`log.request_id`).
+        """
+        started = time.perf_counter()
+        found = self.commands.get(name)
+        try:
+            if found is None:
+                raise NotFound(f"no command named {name!r}", hint="Update Deskside; its window is older.")
+            return await self._run(found, bridge, params, on_item)
+        except asyncio.CancelledError:
+            return Failure.of(Cancelled(f"{name} was cancelled"))
+        except AppError as error:
+            logger.bind(command=name).info("{} failed: {}", name, error.code)
+            return Failure.of(error)
+        except Exception:
+            # The exception's text can hold a prompt or a path; only its type and place are logged.
+            logger.bind(command=name).opt(exception=True).error("{} failed", name)
+            return Failure.of(Internal(f"{name} failed because of a fault in Deskside."))
+        finally:
+            bridge.timings.record(name if found else "(unknown)", time.perf_counter() - started)
+
+    async def _run(
+        self, found: Command, bridge: Bridge, params: bytes | msgspec.Raw, on_item: Reply | None
+    ) -> Any:
+        arguments: list[Any] = [bridge.app if found.wants is App else bridge]
+        if found.decoder is not None:
+            try:
+                arguments.append(found.decoder.decode(params))
+            except msgspec.ValidationError as error:
+                raise InvalidRequest(f"{found.name}: {error}") from error
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise InvalidRequest(f"{found.name}: the parameters are not JSON") from error
+        elif bytes(params).strip() not in (b"", b"null", b"{}"):
+            raise InvalidRequest(f"{found.name} takes no parameters")
+        if not found.is_stream:
+            return await found.function(*arguments)
+        if on_item is None:
+            raise InvalidRequest(f"{found.name} is a stream: call it over the WebSocket")
+        async for item in found.function(*arguments):
+            await on_item(item)
+        return None
+
+
+def read_command(function: Callable[..., Any]) -> Command:
+    """Derive a command from its signature. Raises TypeError where it cannot be one."""
+    where = f"{function.__module__}.{function.__qualname__}"
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = list(inspect.signature(function).parameters)
+    if not parameters or hints.get(parameters[0]) not in (App, Bridge):
+        raise TypeError(f"{where}: the first parameter must be an App or a Bridge")
+    if len(parameters) > 2:
+        raise TypeError(f"{where}: a command takes at most one params struct")
+    params = hints[parameters[1]] if len(parameters) == 2 else None
+    if params is not None and not _is_strict_struct(params):
+        raise TypeError(f"{where}: params must be a msgspec.Struct with forbid_unknown_fields=True")
+    if "return" not in hints:
+        raise TypeError(f"{where}: the return type is missing")
+    doc = inspect.getdoc(function) or ""
+    if not doc:
+        raise TypeError(f"{where}: a command needs a docstring; it becomes the client's documentation")
+    returns = hints["return"]
+    origin = get_origin(returns)
+    is_stream = isinstance(origin, type) and issubclass(origin, AsyncIterator)
+    return Command(
+        name=f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}",
+        function=function,
+        wants=hints[parameters[0]],
+        params=params,
+        returns=get_args(returns)[0] if is_stream else returns,
+        is_stream=is_stream,
+        doc=doc,
+        decoder=None if params is None else msgspec.json.Decoder(params),
+    )
+
+
+def _is_strict_struct(params: Any) -> bool:
+    return (
+        isinstance(params, type)
+        and issubclass(params, msgspec.Struct)
+        and params.__struct_config__.forbid_unknown_fields
+    )

@@ -1,0 +1,609 @@
+// Written by build/api.py from the commands' signatures in Python. Do not edit.
+import type { Call, CallOptions, Stream } from "./bridge";
+
+/**
+ * `needs_start` is True until the user has chosen how to begin (a key, a server, the small model).
+ *
+ * `default_model` is what a new conversation would use now: the setting, else DESKSIDE_MODEL, else
+ * the first that is configured; None when nothing is.
+ */
+export interface AppState {
+  version: string;
+  platform: string;
+  data_folder: string;
+  settings: Settings;
+  default_model: string | null;
+  needs_start: boolean;
+  draft: string;
+  last_event: number;
+}
+
+/**
+ * All settings with their defaults. A base URL of None leaves it to the SDK's own variable
+ * (`OPENAI_BASE_URL`, `ANTHROPIC_BASE_URL`), else to the provider's address.
+ *
+ * `device_model` is the path of the GGUF file to run; None means the bundled small model.
+ */
+export interface Settings {
+  theme: "dark" | "light" | "system";
+  language: "en";
+  default_model: string | null;
+  servers: Server[];
+  openai_base_url: string | null;
+  anthropic_base_url: string | null;
+  device_model: string | null;
+  has_chosen_start: boolean;
+}
+
+/**
+ * An OpenAI-compatible server. `id` is the provider part of its models' names; the first one is
+ * called `local`. `base_url` includes the `/v1`.
+ */
+export interface Server {
+  id: string;
+  /** length ≥ 1, length ≤ 100 */
+  label: string;
+  /** length ≤ 2000 */
+  base_url: string;
+}
+
+export interface PageConversationsInput {
+  cursor?: string | null;
+  /** ≥ 1, ≤ 200 */
+  limit?: number;
+}
+
+/** Newest first. `next_cursor` goes into the next call; None at the end. */
+export interface ConversationPage {
+  conversations: ConversationRow[];
+  next_cursor: string | null;
+}
+
+/**
+ * One line of the list. `model` is `provider/model`, None while the default is used.
+ *
+ * `is_running` is not stored: the runner knows it, and the command that answers fills it in.
+ */
+export interface ConversationRow {
+  id: number;
+  title: string;
+  model: string | null;
+  draft: string;
+  created_ms: number;
+  updated_ms: number;
+  is_running: boolean;
+}
+
+export interface ConversationId {
+  id: number;
+}
+
+export interface RenameConversation {
+  id: number;
+  /** length ≥ 1, length ≤ 200 */
+  title: string;
+}
+
+export interface SetConversationModel {
+  id: number;
+  /** length ≤ 300 */
+  model: string;
+}
+
+/** `id` None is the draft of the conversation that does not exist yet. */
+export interface SaveDraft {
+  id: number | null;
+  /** length ≤ 2000000 */
+  text: string;
+}
+
+export interface OpenLink {
+  /** length ≤ 8000 */
+  url: string;
+}
+
+export interface ChooseFile {
+  /** length ≤ 200 */
+  title: string;
+  endings: string[];
+}
+
+/** None when the user closed the dialog without choosing. */
+export interface ChosenFile {
+  path: string | null;
+}
+
+/** `can_run` is False where the platform lacks the engine; `reason` says so in a sentence. */
+export interface DeviceStatus {
+  can_run: boolean;
+  reason: string;
+  files: DeviceFile[];
+  download: Download;
+  process: "running" | "starting" | "stopped";
+}
+
+/** A GGUF file that is there. `name` is the part after `device/` in a model's name. */
+export interface DeviceFile {
+  name: string;
+  label: string;
+  path: string;
+  size_bytes: number;
+  is_bundled: boolean;
+}
+
+/** The download of the bundled small model. `message` says why it failed and what to do. */
+export interface Download {
+  state: "checking" | "done" | "failed" | "none" | "paused" | "running";
+  received_bytes: number;
+  total_bytes: number;
+  message: string;
+}
+
+/** A GGUF file on this machine; None goes back to the bundled small model. */
+export interface UseFile {
+  path: string | null;
+}
+
+/** Milliseconds. `count` and `mean_ms` are over all calls, the rest over the last 512. */
+export interface CommandTiming {
+  command: string;
+  count: number;
+  mean_ms: number;
+  p50_ms: number;
+  p95_ms: number;
+  max_ms: number;
+}
+
+/** A fault in the page: `where` names the part of the window, `build` the page's build id. */
+export interface ReportWindowErrorInput {
+  /** length ≤ 500 */
+  where: string;
+  /** length ≤ 500 */
+  message: string;
+  /** length ≤ 8000 */
+  stack?: string;
+  /** length ≤ 500 */
+  component?: string;
+  /** length ≤ 500 */
+  build?: string;
+}
+
+export interface EchoInput {
+  /** length ≤ 1000000 */
+  text?: string;
+}
+
+export interface Echo {
+  /** length ≤ 1000000 */
+  text: string;
+}
+
+export interface KeyList {
+  keys: KeyRow[];
+  keychain: KeychainStatus;
+}
+
+/**
+ * What may be known of a key outside the keychain: never more than its last four characters.
+ *
+ * `source` is `environment` for a key from OPENAI_API_KEY or ANTHROPIC_API_KEY, which is used and
+ * never stored.
+ */
+export interface KeyRow {
+  provider: string;
+  label: string;
+  last_four: string;
+  source: "environment" | "file" | "keychain";
+  last_used_ms: number | null;
+}
+
+/**
+ * Where keys can be kept. `missing` and `locked` come with a `hint`; `file_locked` wants the
+ * passphrase of the encrypted file.
+ */
+export interface KeychainStatus {
+  state: "file_locked" | "file_ready" | "locked" | "missing" | "ready";
+  backend: string;
+  hint: string;
+}
+
+export interface SaveKey {
+  provider: string;
+  /** length ≥ 1, length ≤ 1000 */
+  secret: string;
+}
+
+export interface ProviderId {
+  provider: string;
+}
+
+/** `message` is a sentence for the user: that it works, or why not and what to do. */
+export interface KeyTest {
+  works: boolean;
+  message: string;
+  hint: string;
+}
+
+export interface Passphrase {
+  /** length ≥ 8, length ≤ 1000 */
+  passphrase: string;
+}
+
+/** `before_id` is a message of the shown path; None starts at its end. */
+export interface PageMessagesInput {
+  conversation_id: number;
+  before_id?: number | null;
+  /** ≥ 1, ≤ 200 */
+  limit?: number;
+}
+
+/**
+ * Messages of the shown path, oldest first. `last_event` is the number of the last event that the
+ * page may ignore: what came later must be applied.
+ */
+export interface MessagePage {
+  messages: MessageRow[];
+  has_more: boolean;
+  last_event: number;
+}
+
+/**
+ * One message. `versions` are the ids of all siblings, oldest first, this one among them.
+ *
+ * `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
+ * it, `failed` when `error` says why. All three offer Continue and Retry.
+ */
+export interface MessageRow {
+  id: number;
+  conversation_id: number;
+  parent_id: number | null;
+  role: "assistant" | "user";
+  status: "complete" | "failed" | "interrupted" | "stopped" | "streaming";
+  parts: (TextPart | ReasoningPart | ToolCallPart)[];
+  model: string | null;
+  run_id: number | null;
+  error: MessageError | null;
+  usage: MessageUsage | null;
+  versions: number[];
+  created_ms: number;
+  finished_ms: number | null;
+}
+
+export interface TextPart {
+  kind: "text";
+  text: string;
+}
+
+export interface ReasoningPart {
+  kind: "reasoning";
+  text: string;
+}
+
+/** A tool call and, once it has finished, its result. `arguments` is JSON text, perhaps unfinished. */
+export interface ToolCallPart {
+  kind: "tool_call";
+  call_id: string;
+  name: string;
+  arguments: string;
+  status: "failed" | "finished" | "requested" | "running" | "writing";
+  output: string | null;
+  duration_ms: number;
+}
+
+/** Why a reply failed, as errors.py says it. */
+export interface MessageError {
+  code: string;
+  message: string;
+  hint: string;
+  retryable: boolean;
+}
+
+/** Tokens of all model calls of one reply; see agent/events.py, Usage. */
+export interface MessageUsage {
+  input_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+}
+
+export interface ShowVersion {
+  message_id: number;
+}
+
+/** `refresh` asks the providers again instead of using the list of the last hour. */
+export interface AvailableModelsInput {
+  refresh?: boolean;
+}
+
+/**
+ * One provider's models. `source` is `live` when the provider was just asked, `cached` from an
+ * earlier answer, `built_in` when it never answered. `problem` says why it could not be asked now;
+ * `needs_key` that it has no key yet.
+ */
+export interface ProviderModels {
+  provider: string;
+  label: string;
+  models: ModelInfo[];
+  source: "built_in" | "cached" | "live";
+  needs_key: boolean;
+  problem: string;
+}
+
+/** `id` is `provider/model`. `created_s` is Unix seconds, None where the provider does not say. */
+export interface ModelInfo {
+  id: string;
+  label: string;
+  provider: string;
+  context_tokens: number | null;
+  created_s: number | null;
+}
+
+/** A server that answered on this machine. `base_url` includes the `/v1`. */
+export interface FoundServer {
+  kind: "llama_cpp" | "lm_studio" | "ollama" | "vllm";
+  label: string;
+  base_url: string;
+  model_names: string[];
+}
+
+/** `conversation_id` None starts a new conversation. `model` None takes the conversation's. */
+export interface StartRunInput {
+  /** length ≥ 1, length ≤ 2000000 */
+  text: string;
+  conversation_id?: number | null;
+  model?: string | null;
+}
+
+/**
+ * What `runs.start` answers with: rows that are on the disk. `question` is None for a retry or a
+ * continuation.
+ */
+export interface StartedRun {
+  run_id: number;
+  conversation: ConversationRow;
+  question: MessageRow | null;
+  reply: MessageRow;
+}
+
+export interface ReplyId {
+  message_id: number;
+}
+
+export interface RetryReplyInput {
+  message_id: number;
+  model?: string | null;
+}
+
+/** Only what is present is changed. */
+export interface ChangeSettingsInput {
+  theme?: "dark" | "light" | "system";
+  language?: "en";
+  default_model?: string | null;
+  servers?: Server[];
+  openai_base_url?: string | null;
+  anthropic_base_url?: string | null;
+  has_chosen_start?: boolean;
+}
+
+export interface ConversationChanged {
+  type: "conversation_changed";
+  conversation: ConversationRow;
+}
+
+export interface ConversationDeleted {
+  type: "conversation_deleted";
+  conversation_id: number;
+}
+
+/** The whole row: a message appeared, finished, or changed its status. */
+export interface MessageChanged {
+  type: "message_changed";
+  message: MessageRow;
+}
+
+/**
+ * Text at `offset` (UTF-16 code units, as JavaScript counts) of part `position` of a message.
+ *
+ * What the page already has beyond `offset` is the same text: it appends only what is new.
+ */
+export interface TextAppended {
+  type: "text_appended";
+  conversation_id: number;
+  message_id: number;
+  position: number;
+  kind: "arguments" | "reasoning" | "text";
+  offset: number;
+  text: string;
+}
+
+/** A part appeared or changed as a whole (a tool call's status, its result). */
+export interface PartChanged {
+  type: "part_changed";
+  conversation_id: number;
+  message_id: number;
+  position: number;
+  part: TextPart | ReasoningPart | ToolCallPart;
+}
+
+/** A model call failed and is made again after `delay_s`: `message` says why. */
+export interface ReplyRetried {
+  type: "reply_retried";
+  conversation_id: number;
+  message_id: number;
+  attempt: number;
+  delay_s: number;
+  message: string;
+}
+
+export interface SettingsChanged {
+  type: "settings_changed";
+  settings: Settings;
+}
+
+/** Keys or the keychain's state changed: ask `keys.overview` again. */
+export interface KeysChanged {
+  type: "keys_changed";
+}
+
+/** The list of models changed: ask `models.available` again. */
+export interface ModelsChanged {
+  type: "models_changed";
+}
+
+export interface DeviceChanged {
+  type: "device_changed";
+  status: DeviceStatus;
+}
+
+/** Something the user should know that belongs to no message: `code` as in errors.py. */
+export interface Notice {
+  type: "notice";
+  level: "error" | "info" | "warning";
+  code: string;
+  message: string;
+  hint: string;
+}
+
+export type AppEvent =
+  | ConversationChanged
+  | ConversationDeleted
+  | MessageChanged
+  | TextAppended
+  | PartChanged
+  | ReplyRetried
+  | SettingsChanged
+  | KeysChanged
+  | ModelsChanged
+  | DeviceChanged
+  | Notice;
+
+export function commandsOver(call: Call, _stream: Stream) {
+  return {
+    app: {
+      /** Everything the page needs before its first paint. */
+      state: (options?: CallOptions): Promise<AppState> =>
+        call("app.state", null, options),
+    },
+    conversations: {
+      /** Conversations that were not deleted, the last used first. */
+      page: (params: PageConversationsInput, options?: CallOptions): Promise<ConversationPage> =>
+        call("conversations.page", params, options),
+      /** One conversation. NotFound if it was deleted. */
+      get: (params: ConversationId, options?: CallOptions): Promise<ConversationRow> =>
+        call("conversations.get", params, options),
+      /** Give a conversation a new title. NotFound if it was deleted meanwhile. */
+      rename: (params: RenameConversation, options?: CallOptions): Promise<ConversationRow> =>
+        call("conversations.rename", params, options),
+      /** Choose the model for the next answers of a conversation. Any name is taken as it is. */
+      set_model: (params: SetConversationModel, options?: CallOptions): Promise<ConversationRow> =>
+        call("conversations.set_model", params, options),
+      /** Take a conversation off the list; its run is stopped. `restore` brings it back whole. */
+      delete: (params: ConversationId, options?: CallOptions): Promise<void> =>
+        call("conversations.delete", params, options),
+      /** Undo `delete`. */
+      restore: (params: ConversationId, options?: CallOptions): Promise<ConversationRow> =>
+        call("conversations.restore", params, options),
+      /** Keep what is typed but not sent. */
+      save_draft: (params: SaveDraft, options?: CallOptions): Promise<void> =>
+        call("conversations.save_draft", params, options),
+    },
+    desktop: {
+      /** Open a web or mail address outside, in the user's own program. */
+      open_link: (params: OpenLink, options?: CallOptions): Promise<void> =>
+        call("desktop.open_link", params, options),
+      /** Show the system's file dialog. NeedsWindow without a window. */
+      choose_file: (params: ChooseFile, options?: CallOptions): Promise<ChosenFile> =>
+        call("desktop.choose_file", params, options),
+    },
+    device: {
+      /** What can run on this machine, and how far the download is. */
+      status: (options?: CallOptions): Promise<DeviceStatus> =>
+        call("device.status", null, options),
+      /** Start, or resume, the download of the small model. Progress arrives as events. */
+      download: (options?: CallOptions): Promise<DeviceStatus> =>
+        call("device.download", null, options),
+      /** Stop the download; what has arrived is kept for resuming. */
+      pause_download: (options?: CallOptions): Promise<DeviceStatus> =>
+        call("device.pause_download", null, options),
+      /** Choose the GGUF file to run. */
+      use_file: (params: UseFile, options?: CallOptions): Promise<DeviceStatus> =>
+        call("device.use_file", params, options),
+    },
+    diagnostics: {
+      /** How long each command took, the most expensive first. */
+      timings: (options?: CallOptions): Promise<CommandTiming[]> =>
+        call("diagnostics.timings", null, options),
+      /** Keep a fault of the page with our own errors. */
+      report_window_error: (params: ReportWindowErrorInput, options?: CallOptions): Promise<void> =>
+        call("diagnostics.report_window_error", params, options),
+      /** Send back what was sent: for measuring the bridge alone. */
+      echo: (params: EchoInput, options?: CallOptions): Promise<Echo> =>
+        call("diagnostics.echo", params, options),
+    },
+    keys: {
+      /** The stored and environment keys, and where keys can be kept on this machine. */
+      overview: (options?: CallOptions): Promise<KeyList> =>
+        call("keys.overview", null, options),
+      /** Store a key, replacing the provider's old one. */
+      save: (params: SaveKey, options?: CallOptions): Promise<KeyList> =>
+        call("keys.save", params, options),
+      /** Forget a provider's stored key. */
+      delete: (params: ProviderId, options?: CallOptions): Promise<KeyList> =>
+        call("keys.delete", params, options),
+      /** Make one small real call with the provider's key. */
+      test: (params: ProviderId, options?: CallOptions): Promise<KeyTest> =>
+        call("keys.test", params, options),
+      /** Keep keys in an encrypted file: create it, or unlock it with its passphrase. */
+      use_file: (params: Passphrase, options?: CallOptions): Promise<KeyList> =>
+        call("keys.use_file", params, options),
+    },
+    messages: {
+      /** The shown path's messages before `before_id`, oldest first, with replies that still stream. */
+      page: (params: PageMessagesInput, options?: CallOptions): Promise<MessagePage> =>
+        call("messages.page", params, options),
+      /** Switch the shown path to another version of a message, and return the path's end. */
+      show_version: (params: ShowVersion, options?: CallOptions): Promise<MessagePage> =>
+        call("messages.show_version", params, options),
+    },
+    models: {
+      /**
+       * Every configured provider with its models. A provider that cannot be asked keeps its last list,
+       * or the one built in, and says why.
+       */
+      available: (params: AvailableModelsInput, options?: CallOptions): Promise<ProviderModels[]> =>
+        call("models.available", params, options),
+      /** Look for Ollama, LM Studio, llama.cpp and vLLM on their usual ports of this machine. */
+      find_servers: (options?: CallOptions): Promise<FoundServer[]> =>
+        call("models.find_servers", null, options),
+    },
+    runs: {
+      /**
+       * Store what the user typed, then start the answer. The answer arrives as events.
+       *
+       * Once this returns, the question is on the disk, whatever happens next.
+       */
+      start: (params: StartRunInput, options?: CallOptions): Promise<StartedRun> =>
+        call("runs.start", params, options),
+      /** Stop the run that writes this reply; what was said is kept. Nothing happens if it has ended. */
+      stop: (params: ReplyId, options?: CallOptions): Promise<void> =>
+        call("runs.stop", params, options),
+      /** Answer the same question again. The old reply stays as an earlier version. */
+      retry: (params: RetryReplyInput, options?: CallOptions): Promise<StartedRun> =>
+        call("runs.retry", params, options),
+      /** Go on where an interrupted, stopped or failed reply ended, in the same message. */
+      continue_reply: (params: ReplyId, options?: CallOptions): Promise<StartedRun> =>
+        call("runs.continue_reply", params, options),
+    },
+    settings: {
+      /** All settings. */
+      get: (options?: CallOptions): Promise<Settings> =>
+        call("settings.get", null, options),
+      /** Change some settings and return all of them. */
+      change: (params: ChangeSettingsInput, options?: CallOptions): Promise<Settings> =>
+        call("settings.change", params, options),
+    },
+  } as const;
+}
+
+export type Commands = ReturnType<typeof commandsOver>;
