@@ -114,7 +114,10 @@ def ensure_venv() -> None:
 
 def pip_install(*arguments: str | Path) -> None:
     options = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
-    if run([PYTHON, "-m", "pip", "install", *options, *arguments]):
+    # Else the pip of Python 3.11 runs setup.py itself for a package without a wheel, and warns about it.
+    # As a variable: newer pips do so anyway and need not know the option.
+    env = {**os.environ, "PIP_USE_PEP517": "1"}
+    if subprocess.run([PYTHON, "-m", "pip", "install", *options, *arguments], env=env).returncode:
         sys.exit("pip failed; the reason is above. Check the network, then run this command again.")
 
 
