@@ -58,6 +58,7 @@ TEST_PROGRAMS = {
     "dbus-run-session": "dbus",
     "gnome-keyring-daemon": "gnome-keyring",
     "Xvfb": "xvfb",
+    "xauth": "xauth",  # xvfb-run wants it
 }
 
 # The page brings its own Latin letters; everything else is the system's, and without any font at all
