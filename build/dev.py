@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set up this checkout and use it. Needs Python 3.11 or newer and nothing else.
+"""Set up this checkout and use it. Needs Python 3.11 to 3.14 and nothing else.
 
     python3 build/dev.py run  [program arguments]   set up what is missing, then start Deskside
     python3 build/dev.py test [pytest arguments]    set up what is missing, then run the tests
@@ -28,7 +28,9 @@ VENV = ROOT / ".venv"
 VENV_BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = VENV_BIN / ("python.exe" if os.name == "nt" else "python")
 SET_UP = VENV / ".set-up"
+# As `requires-python` says.
 OLDEST_PYTHON = (3, 11)
+FIRST_UNSUPPORTED_PYTHON = (3, 15)
 
 # Lock file -> what it is compiled from. The first holds everything a checkout runs with; the others
 # are held to its versions, so that what is tested is what is shipped.
@@ -44,7 +46,7 @@ def main(arguments: list[str]) -> int:
     command, rest = (arguments[0] if arguments else "help"), arguments[1:]
     if command == "run":
         set_up(for_tests=False)
-        if sys.platform == "linux" and not has_display():
+        if sys.platform == "linux" and not rest and not has_display():
             say("no display: the window is drawn off screen; `run --serve` prints an address for a browser")
         become([str(PYTHON), "-m", "deskside", *rest], environment())
     if command == "test":
@@ -54,8 +56,11 @@ def main(arguments: list[str]) -> int:
         become([str(PYTHON), "-m", "pytest", *rest], {"QT_QPA_PLATFORM": "offscreen", **environment()})
     if command == "lock":
         return lock(rest)
-    print(__doc__)
-    return 0 if command in ("help", "-h", "--help") else 2
+    if command in ("help", "-h", "--help"):
+        print(__doc__)
+        return 0
+    print(f"dev.py has no command {command!r}\n\n{__doc__}", file=sys.stderr)
+    return 2
 
 
 def set_up(*, for_tests: bool) -> None:
@@ -93,8 +98,9 @@ def ensure_python_packages() -> None:
 
 
 def fingerprint(files: Sequence[Path]) -> str:
-    """SHA-256 over this Python and the files' contents."""
-    digest = hashlib.sha256(f"{sys.executable} {sys.version}".encode())
+    """SHA-256 over the files' contents, this Python's version, and where this checkout is: an editable
+    install does not survive a move."""
+    digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -174,10 +180,14 @@ def run(command: Sequence[str | Path], cwd: Path | None = None) -> int:
 
 
 def say(text: str) -> None:
-    print(f"[dev] {text}", flush=True)
+    # Not on stdout: that belongs to what is started (`run ask … --json`, `run --serve`).
+    print(f"[dev] {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    if sys.version_info < OLDEST_PYTHON:
-        sys.exit("Deskside needs Python 3.11 or newer; this is " + sys.version.split()[0])
-    sys.exit(main(sys.argv[1:]))
+    if not OLDEST_PYTHON <= sys.version_info < FIRST_UNSUPPORTED_PYTHON:
+        sys.exit("Deskside needs Python 3.11 to 3.14; this is " + sys.version.split()[0])
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
