@@ -14,6 +14,7 @@ second start is fast. Everything but the system libraries stays inside this fold
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
+PROJECT = ROOT / "pyproject.toml"
 LOCKS = ROOT / "build" / "requirements"
 VENV = ROOT / ".venv"
 VENV_BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
@@ -83,39 +85,32 @@ def ensure_python_packages() -> None:
     import frontend
 
     locks = [LOCKS / "dev.txt"] + ([] if frontend.system_node() else [LOCKS / "node.txt"])
-    wanted = fingerprint([ROOT / "pyproject.toml", LOCKS / "build.txt", *locks])
-    if PYTHON.exists() and SET_UP.is_file() and SET_UP.read_text("utf-8") == wanted:
+    wanted = {"python": sys.version, "inputs": fingerprint([PROJECT, LOCKS / "build.txt", *locks])}
+    done = json.loads(SET_UP.read_text("utf-8")) if PYTHON.exists() and SET_UP.is_file() else {}
+    if done == wanted:
         return
+    # Without the mark an install was interrupted, and pip takes a half-installed package for installed.
+    if done.get("python") != sys.version:
+        say("making .venv")
+        if run([sys.executable, "-m", "venv", "--clear", VENV]):
+            sys.exit("Python could not make .venv; the reason is above.")
     SET_UP.unlink(missing_ok=True)
-    ensure_venv()
     say("installing Python packages (hash-checked; the first time takes a minute or two)")
     # First what builds wheels: then nothing that runs during an install was fetched without a hash.
     pip_install("--require-hashes", "--requirement", LOCKS / "build.txt")
     lock_arguments = [argument for path in locks for argument in ("--requirement", path)]
     pip_install("--require-hashes", "--no-build-isolation", *lock_arguments)
     pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
-    SET_UP.write_text(wanted, "utf-8")
+    SET_UP.write_text(json.dumps(wanted), "utf-8")
 
 
 def fingerprint(files: Sequence[Path]) -> str:
-    """SHA-256 over the files' contents, this Python's version, and where this checkout is: an editable
-    install does not survive a move."""
-    digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
+    """SHA-256 over the files' contents and where this checkout is: an editable install does not survive
+    a move."""
+    digest = hashlib.sha256(f"{ROOT}\0".encode())
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def ensure_venv() -> None:
-    """Make .venv; anew when it belongs to another Python version or its making was interrupted."""
-    probe = "import sys, pip; print(*sys.version_info[:2])"
-    if PYTHON.exists():
-        answer = subprocess.run([PYTHON, "-c", probe], capture_output=True, text=True)
-        if answer.stdout.split() == [str(part) for part in sys.version_info[:2]]:
-            return
-    say("making .venv")
-    if run([sys.executable, "-m", "venv", "--clear", VENV]):
-        sys.exit("Python could not make .venv; the reason is above.")
 
 
 def pip_install(*arguments: str | Path) -> None:
