@@ -14,7 +14,6 @@ second start is fast. Everything but the system libraries stays inside this fold
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -85,12 +84,12 @@ def ensure_python_packages() -> None:
     import frontend
 
     locks = [LOCKS / "dev.txt"] + ([] if frontend.system_node() else [LOCKS / "node.txt"])
-    wanted = {"python": sys.version, "inputs": fingerprint([PROJECT, LOCKS / "build.txt", *locks])}
-    done = json.loads(SET_UP.read_text("utf-8")) if PYTHON.exists() and SET_UP.is_file() else {}
+    wanted = f"{sys.version}\n{fingerprint([PROJECT, LOCKS / 'build.txt', *locks])}"
+    done = SET_UP.read_text("utf-8") if PYTHON.exists() and SET_UP.is_file() else ""
     if done == wanted:
         return
     # Without the mark an install was interrupted, and pip takes a half-installed package for installed.
-    if done.get("python") != sys.version:
+    if done.rpartition("\n")[0] != sys.version:
         say("making .venv")
         if run([sys.executable, "-m", "venv", "--clear", VENV]):
             sys.exit("Python could not make .venv; the reason is above.")
@@ -101,7 +100,7 @@ def ensure_python_packages() -> None:
     lock_arguments = [argument for path in locks for argument in ("--requirement", path)]
     pip_install("--require-hashes", "--no-build-isolation", *lock_arguments)
     pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
-    SET_UP.write_text(json.dumps(wanted), "utf-8")
+    SET_UP.write_text(wanted, "utf-8")
 
 
 def fingerprint(files: Sequence[Path]) -> str:
