@@ -84,12 +84,14 @@ def ensure_python_packages() -> None:
     import frontend
 
     locks = [LOCKS / "dev.txt"] + ([] if frontend.system_node() else [LOCKS / "node.txt"])
-    wanted = f"{sys.version}\n{fingerprint([PROJECT, LOCKS / 'build.txt', *locks])}"
+    # A patch release of Python keeps the folder; apt may bring one while this runs.
+    python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    wanted = f"{python}\n{fingerprint([PROJECT, LOCKS / 'build.txt', *locks])}"
     done = SET_UP.read_text("utf-8") if PYTHON.exists() and SET_UP.is_file() else ""
     if done == wanted:
         return
     # Without the mark an install was interrupted, and pip takes a half-installed package for installed.
-    if done.rpartition("\n")[0] != sys.version:
+    if done.partition("\n")[0] != python:
         say("making .venv")
         if run([sys.executable, "-m", "venv", "--clear", VENV]):
             sys.exit("Python could not make .venv; the reason is above.")
