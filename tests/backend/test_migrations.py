@@ -12,12 +12,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from stores import files_of, rows, run_child, run_to_its_death
 
 from deskside.backend.errors import StoreRefused
 from deskside.backend.store import migrate as runner
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import APPLICATION_ID, Migration, migrate, read_migrations
-from stores import files_of, rows, run_child, run_to_its_death
 
 NEWEST = len(read_migrations())
 MESSAGES = """

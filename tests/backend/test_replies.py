@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pony.orm import db_session
 
 from deskside.backend.agent.events import (
     AssistantReasoning,
@@ -34,7 +35,6 @@ from deskside.backend.store.messages import (
 )
 from deskside.backend.store.migrate import migrate
 from deskside.backend.store.replies import Chunk, FinishedReply, StoredPart
-from pony.orm import db_session
 from stores import MODEL, answer, ask, finish, paths_in, rows, run_to_its_death, say, shown, talk, texts
 
 
@@ -479,25 +479,21 @@ async def main():
         await asyncio.sleep(float(sys.argv[4]))
         os.kill(os.getpid(), signal.SIGKILL)
 
-import sys
-sys.path.insert(0, sys.argv[5])
 asyncio.run(main())
 """
 
 
 async def test_killed_while_streaming_the_next_start_shows_all_that_was_flushed(tmp_path: Path) -> None:
-    here = Path(__file__).parent
     random_delay = random.Random(7)
     for attempt in range(10):
         folder, flushed = tmp_path / str(attempt), tmp_path / f"{attempt}.flushed"
         await asyncio.to_thread(
             run_to_its_death,
-            f"import sys; sys.path.insert(0, {str(here)!r})\n{STREAMING}",
+            STREAMING,
             folder,
             attempt * 3,
             flushed,
             random_delay.choice([0, 0.0002, 0.001]),
-            here,
         )
         expected = "".join(f"{n} " for n in range(int(flushed.read_text())))
 

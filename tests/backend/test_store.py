@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,13 +27,12 @@ from deskside.backend.errors import (
     StoreRefused,
 )
 from deskside.backend.log import request_id
-from deskside.backend.store import conversations, errors, settings
+from deskside.backend.store import conversations, errors, settings, threads
 from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.store.migrate import APPLICATION_ID
 from deskside.backend.store.sqlite_errors import store_error
-from stores import BACKEND, answer, ask, files_of, paths_in, rows, run_child, shown, talk, texts
-
+from stores import PYTHONPATH, ask, files_of, paths_in, rows, run_child, shown, talk, texts
 
 # -- opening ------------------------------------------------------------------------------------
 
@@ -244,7 +242,7 @@ async def test_the_wal_does_not_grow_without_bound(tmp_path: Path) -> None:
         done.set()
         await asyncio.gather(*readers)
 
-    assert largest < 30_000_000
+    assert largest < 2 * threads.LARGEST_WAL_BYTES
     assert [paths.database] == list(paths.data.iterdir())
 
 
@@ -306,7 +304,6 @@ async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(tmp_path: Pa
 FULL_DISK = """
 import asyncio, os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from deskside.backend.errors import StoreFull
 from deskside.backend.store import replies
 from deskside.backend.store.database import open_store
@@ -363,9 +360,9 @@ def test_a_disk_that_is_really_full_loses_nothing_and_is_used_again_when_it_has_
 
     child = subprocess.run(
         ["unshare", "--map-root-user", "--user", "--mount", "sh", "-c",
-         'mount -t tmpfs -o size=3m none "$1" && exec "$2" "$3" "$1" "$4"',
-         "sh", disk, sys.executable, script, Path(__file__).parent],
-        env={**os.environ, "PYTHONPATH": str(BACKEND)},
+         'mount -t tmpfs -o size=3m none "$1" && exec "$2" "$3" "$1"',
+         "sh", disk, sys.executable, script],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 

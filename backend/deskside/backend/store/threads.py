@@ -31,6 +31,10 @@ from deskside.backend.store.connection import Db
 from deskside.backend.store.sqlite_errors import Health, chain
 
 LARGEST_GROUP = 64
+# SQLite empties the -wal file by itself only in a moment without readers, which may not come for long.
+LARGEST_WAL_BYTES = 16 * 1024 * 1024
+# How long the writer waits for readers to let it empty the file; then it goes on and tries again later.
+EMPTY_WAL_WITHIN_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def attempt(unit: Unit, db: Db) -> Outcome:
     try:
         with db_session:
             return Outcome(unit.future, unit.context.run(unit.call, db))
-    except BaseException as error:  # noqa: BLE001 - it is raised where the unit's caller awaits it
+    except BaseException as error:
         return Outcome(unit.future, error=error)
 
 
@@ -95,6 +99,7 @@ class Writer:
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._synchronous = ""
+        self._empty_wal_at_bytes = LARGEST_WAL_BYTES
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self.opened: asyncio.Future[Db] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
@@ -112,7 +117,7 @@ class Writer:
     def _run(self) -> None:
         try:
             db = self._open_db()
-        except BaseException as error:  # noqa: BLE001 - it is raised where `opened` is awaited
+        except BaseException as error:
             deliver(self._loop, [Outcome(self.opened, error=self._health.told(error))])
             return
         deliver(self._loop, [Outcome(self.opened, db)])
@@ -121,6 +126,7 @@ class Writer:
             units, is_open = self._take_group()
             if units:
                 deliver(self._loop, self._commit(db, units))
+                self._bound_wal(db)
         self._close(db)
         deliver(self._loop, [Outcome(self.closed)])
 
@@ -143,7 +149,7 @@ class Writer:
             self._health.check_writable()
             connection = db.own_connection()
             self._begin(connection, is_durable=any(unit.is_durable for unit in units))
-        except Exception as error:  # noqa: BLE001 - it is raised where the callers await their units
+        except Exception as error:
             return [self._told(Outcome(unit.future, error=error)) for unit in units]
         outcomes, failure = self._run_group(db, connection, units)
         has_bad_index = mend and any(_is_index_damage(error) for error in (failure, *_errors(outcomes)))
@@ -184,6 +190,22 @@ class Writer:
             connection.execute(f"PRAGMA synchronous = {wanted}")
             self._synchronous = wanted
         connection.execute("BEGIN IMMEDIATE")
+
+    def _bound_wal(self, db: Db) -> None:
+        wal = db.path.with_name(db.path.name + "-wal")
+        if not wal.exists() or wal.stat().st_size < self._empty_wal_at_bytes or self._health.is_damaged:
+            return
+        connection = db.own_connection()
+        (usual_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {EMPTY_WAL_WITHIN_MS}")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # What is in the -wal file is safe there; the next write tells the user if the disk is full.
+            logger.warning("the -wal file could not be emptied: {}", error)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {usual_ms}")
+        self._empty_wal_at_bytes = wal.stat().st_size + LARGEST_WAL_BYTES
 
     def _told(self, outcome: Outcome) -> Outcome:
         if outcome.error is None:

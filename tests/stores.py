@@ -20,7 +20,10 @@ from deskside.backend.store.messages import MessageError, MessageRow, MessageUsa
 from deskside.backend.store.replies import Asked, Chunk, FinishedReply, StoredPart
 
 MODEL = "scripted/model"
-BACKEND = Path(deskside.backend.errors.__file__).parents[2]
+# What a child process must find: the backend, and this file.
+PYTHONPATH = os.pathsep.join(
+    map(str, (Path(deskside.backend.errors.__file__).parents[2], Path(__file__).parent))
+)
 
 
 def paths_in(folder: Path) -> Paths:
@@ -43,10 +46,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def run_child(code: str, *arguments: object, user: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Python code in a process of its own, which finds the backend. `sys.argv[1:]` are the arguments."""
+    """Run Python code in a process of its own. `sys.argv[1:]` are the arguments."""
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(BACKEND)},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         capture_output=True,
         text=True,
         timeout=60,
