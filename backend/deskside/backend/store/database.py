@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from filelock import FileLock, Timeout
 from pony.orm import db_session
 
 from deskside.backend.store import first_start, replies
@@ -44,6 +45,8 @@ class Store:
         self.path = path
         self._loop = asyncio.get_running_loop()
         self._health = Health(path)
+        # Taken on the writer's thread, given back on the loop's.
+        self._lock = FileLock(f"{path}.lock", mode=0o600, thread_local=False)
         self._is_open = False
         self._writer: Writer
         self._readers: Readers
@@ -66,18 +69,31 @@ class Store:
 
     async def open(self, backups: Path, busy_timeout_s: float) -> None:
         """Start the threads; the writer's migrates the file and repairs what a crash left."""
-        self._writer = Writer(partial(_open_db, self.path, backups, busy_timeout_s), self._health, self._loop)
+        open_db = partial(_open_db, self.path, backups, busy_timeout_s, self._lock)
+        self._writer = Writer(open_db, self._health, self._loop)
         self._writer.start()
-        db = await self._writer.opened
+        try:
+            db = await self._writer.opened
+        except BaseException:
+            # Also where the caller was cancelled: the thread may just have opened the file.
+            self._writer.finish()
+            await asyncio.shield(self._writer.closed)
+            self._lock.release()
+            raise
         self._readers = Readers(db, self._health, self._loop)
         self._is_open = True
 
     async def close(self) -> None:
-        """Finish what is queued, bring the -wal file back into the database, and close it."""
+        """Finish what is queued, bring the -wal file back into the database, and close it. It goes on to
+        its end even when the caller is cancelled."""
         self._is_open = False
+        await asyncio.shield(asyncio.ensure_future(self._close()))
+
+    async def _close(self) -> None:
         await self._readers.close()
         self._writer.finish()
         await self._writer.closed
+        self._lock.release()
 
     async def _write(self, call: Callable[[Db], T], *, is_durable: bool) -> T:
         self._open_readers()
@@ -111,16 +127,28 @@ async def open_store(paths: Paths, *, busy_timeout_s: float = BUSY_TIMEOUT_S) ->
         await store.close()
 
 
-def _open_db(path: Path, backups: Path, busy_timeout_s: float) -> Db:
+def _open_db(path: Path, backups: Path, busy_timeout_s: float, lock: FileLock) -> Db:
     """On the writer's thread: everything that must be true before anyone reads."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     migrate(path, backups, busy_timeout_s=busy_timeout_s)
     db = Db(path, busy_timeout_s=busy_timeout_s)
     try:
-        for function in (first_start.make_rows, replies.interrupt_unfinished):
+        with db_session:
+            first_start.make_rows(db)
+        if _is_first(lock):
             with db_session:
-                function(db)
+                replies.interrupt_unfinished(db)
     except BaseException:
         db.disconnect()
         raise
     return db
+
+
+def _is_first(lock: FileLock) -> bool:
+    """Whether no other process has the store open: then a reply that streams was cut off. Otherwise it may
+    be the other's (`deskside ask` beside the window). The system drops the lock of a process that died."""
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True
