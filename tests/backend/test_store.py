@@ -32,7 +32,7 @@ from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.store.migrate import APPLICATION_ID
 from deskside.backend.store.sqlite_errors import store_error
-from stores import PYTHONPATH, ask, files_of, paths_in, rows, run_child, shown, talk, texts
+from stores import PYTHONPATH, ask, files_of, paths_in, rows, run_child, say, shown, talk, texts
 
 # -- opening ------------------------------------------------------------------------------------
 
@@ -517,6 +517,21 @@ async def test_a_damaged_file_is_read_as_far_as_it_goes_and_never_written_again(
         assert "backup" in raised.value.hint
         assert 30 == len((await store.read(conversations.page, None, 50)).conversations)
     assert before == files_of(paths.data)
+
+
+async def test_a_crash_and_damage_together_still_let_the_rest_be_read(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    async with open_store(paths) as store:
+        ids = [await talk(store, (f"question {n}", "x" * 3000)) for n in range(30)]
+        await say(store, await ask(store, "cut off"), "half")
+    _damage(paths.database, "message_part")
+
+    async with open_store(paths) as store:
+        listed = (await store.read(conversations.page, None, 50)).conversations
+        with pytest.raises(StoreDamaged):
+            await store.write(conversations.rename, ids[0], "no more")
+
+    assert 31 == len(listed)
 
 
 async def test_damage_that_a_write_meets_stops_writing(tmp_path: Path) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
-from pony.orm import db_session
+from loguru import logger
 
+from deskside.backend.errors import StoreDamaged
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
@@ -68,7 +69,7 @@ class Store:
         return await self._write(lambda db: function(db, *args, **named), is_durable=False)
 
     async def open(self, backups: Path, busy_timeout_s: float) -> None:
-        """Start the threads; the writer's migrates the file and repairs what a crash left."""
+        """Start the threads, bring the file up to date, and repair what a crash left."""
         open_db = partial(_open_db, self.path, backups, busy_timeout_s, self._lock)
         self._writer = Writer(open_db, self._health, self._loop)
         self._writer.start()
@@ -82,6 +83,20 @@ class Store:
             raise
         self._readers = Readers(db, self._health, self._loop)
         self._is_open = True
+        try:
+            await self._repair()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _repair(self) -> None:
+        try:
+            await self.write(first_start.make_rows)
+            if self._lock.is_locked:
+                await self.write(replies.interrupt_unfinished)
+        except StoreDamaged:
+            # What is left can still be read, and every write will say what to do.
+            logger.error("the database is damaged and could not be repaired")
 
     async def close(self) -> None:
         """Finish what is queued, bring the -wal file back into the database, and close it. It goes on to
@@ -128,27 +143,16 @@ async def open_store(paths: Paths, *, busy_timeout_s: float = BUSY_TIMEOUT_S) ->
 
 
 def _open_db(path: Path, backups: Path, busy_timeout_s: float, lock: FileLock) -> Db:
-    """On the writer's thread: everything that must be true before anyone reads."""
+    """On the writer's thread: the folder, the schema and the mapping."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     migrate(path, backups, busy_timeout_s=busy_timeout_s)
     db = Db(path, busy_timeout_s=busy_timeout_s)
-    try:
-        with db_session:
-            first_start.make_rows(db)
-        if _is_first(lock):
-            with db_session:
-                replies.interrupt_unfinished(db)
-    except BaseException:
-        db.disconnect()
-        raise
+    _lock_if_first(lock)
     return db
 
 
-def _is_first(lock: FileLock) -> bool:
-    """Whether no other process has the store open: then a reply that streams was cut off. Otherwise it may
-    be the other's (`deskside ask` beside the window). The system drops the lock of a process that died."""
-    try:
+def _lock_if_first(lock: FileLock) -> None:
+    """Where no other process has the store open, a reply that streams was cut off. Otherwise it may be the
+    other's (`deskside ask` beside the window). The system drops the lock of a process that died."""
+    with suppress(Timeout):
         lock.acquire(blocking=False)
-    except Timeout:
-        return False
-    return True
