@@ -26,7 +26,7 @@ from deskside.backend.tools.declaration import tool
 Number = int | float
 
 LENGTH_LIMIT = 500  # characters; the parser's memory grows with it
-NODE_LIMIT = 400
+NODE_LIMIT = 600
 DEPTH_LIMIT = 150  # a sum of 150 numbers; far below the interpreter's own limit of 1,000 frames
 BIT_LIMIT = 4096
 GROWING_LIMIT = 500  # the largest argument of factorial, comb and perm
