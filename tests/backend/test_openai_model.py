@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from provider_server import ProviderServer, recording
 
 from deskside.backend.agent.events import (
     ModelEvent,
@@ -18,6 +17,7 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.openai_model import Api, OpenAIModel
 from deskside.backend.agent.transport import Endpoint, Http, Patience, Provider
+from provider_server import ProviderServer, recording
 
 KEY = "sk-proj-T3stOnlyT3stOnlyT3stOnly"
 

@@ -8,6 +8,7 @@ Source: openai-python's types.chat (version 3.54), and the servers' own document
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -32,8 +33,12 @@ from deskside.backend.agent.refusals import Refusal, refusal_in
 from deskside.backend.agent.transport import Refused
 from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_object, is_complete_json, turns
 
-# What a model or server may refuse, in the order in which it is given up.
-OPTIONAL_PARAMETERS = ("stream_options", "temperature")
+# What a model or server may refuse, and how it says so.
+OPTIONAL_PARAMETERS = {
+    "stream_options": re.compile(r"\bstream_options\b"),
+    "temperature": re.compile(r"\btemperature\b"),
+    "max_tokens": re.compile(r"\bmax_completion_tokens\b"),
+}
 
 
 def chat_body(model: str, request: ModelRequest, refused: set[str]) -> dict[str, Any]:

@@ -34,8 +34,14 @@ from deskside.backend.agent.refusals import Refusal, refusal_in
 from deskside.backend.agent.transport import Refused
 from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_object, turns
 
-# What a model may refuse, in the order in which it is given up.
-OPTIONAL_PARAMETERS = ("reasoning", "include", "temperature")
+# What a model may refuse, and how it says so. `encrypted_content` is no parameter: it stands for the
+# reasoning that is sent back, which must not make a conversation impossible to continue.
+OPTIONAL_PARAMETERS = {
+    "reasoning": re.compile(r"^reasoning\b(?!\.encrypted)|'reasoning\b|\breasoning summar"),
+    "include": re.compile(r"^include\b|'include\b|[Ee]ncrypted content is not supported"),
+    "temperature": re.compile(r"\btemperature\b"),
+    "encrypted_content": re.compile(r"\binvalid_encrypted_content\b|\bitem of type 'reasoning'"),
+}
 
 # The models of before reasoning: a closed list, so it spares them a refused first request and never
 # needs a new release. Any other model is asked to reason aloud, and remembered if it refuses.
@@ -48,7 +54,13 @@ def responses_body(name: str, request: ModelRequest, refused: set[str]) -> dict[
     `name` is ours, `provider/model`: only reasoning of this very model goes back to it.
     """
     model = name.partition("/")[2]
-    body: dict[str, Any] = {"model": model, "input": _input(name, request), "stream": True, "store": False}
+    sent_back = None if "encrypted_content" in refused else name
+    body: dict[str, Any] = {
+        "model": model,
+        "input": _input(sent_back, request),
+        "stream": True,
+        "store": False,
+    }
     if request.instructions.strip():
         body["instructions"] = request.instructions
     if request.tools:
@@ -73,7 +85,7 @@ def responses_body(name: str, request: ModelRequest, refused: set[str]) -> dict[
     return {name: value for name, value in body.items() if name not in refused}
 
 
-def _input(name: str, request: ModelRequest) -> list[Any]:
+def _input(name: str | None, request: ModelRequest) -> list[Any]:
     items: list[Any] = []
     for turn in turns(request.history):
         if isinstance(turn, AssistantTurn):

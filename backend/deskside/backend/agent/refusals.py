@@ -44,11 +44,9 @@ class Refusal(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
     is_structured: bool = False
 
-    def names(self, parameter: str) -> bool:
-        """True where the refusal is about this request parameter."""
-        if self.param:
-            return self.param == parameter or self.param.startswith((parameter + ".", parameter + "["))
-        return re.search(rf"(?<![\w.]){re.escape(parameter)}(?!\w)", self.message) is not None
+    def is_about(self, pattern: re.Pattern[str]) -> bool:
+        """True where the provider's words or codes match."""
+        return any(pattern.search(text) for text in (self.param, self.code, self.message))
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:

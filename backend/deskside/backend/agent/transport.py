@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 import socket
 import sys
 import urllib.request
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -108,6 +109,17 @@ class Http:
             self._client = _new_client()
         return self._client
 
+    async def look(self, url: str, patience_s: float) -> bytes | None:
+        """GET an address without a key; None where nobody answers well in time."""
+        import httpx2
+
+        try:
+            async with asyncio.timeout(patience_s):
+                response = await self.client().get(url, timeout=None)
+        except (TimeoutError, httpx2.RequestError):
+            return None
+        return response.content if response.status_code == 200 else None
+
 
 # After 30 s of silence probe every 10 s, give up after three: a line that died is found within a minute.
 _KEEP_ALIVE = [
@@ -165,19 +177,25 @@ class Endpoint:
         path: str,
         model: str,
         body: Callable[[set[str]], Mapping[str, Any]],
-        optional: Collection[str],
+        optional: Mapping[str, re.Pattern[str]],
     ) -> Answer:
         """As `open`, but where the model refuses one of the `optional` parameters, ask again without.
 
-        So a new model name needs no new release. What was refused is remembered for this model.
+        So a new model name needs no new release. `optional` says how a refusal of each reads; what was
+        refused is remembered for this model.
         """
         refused = self.http.refused_parameters.setdefault((self.provider.base_url, model), set())
         while True:
             try:
                 return await self.open(path, body(refused))
             except Refused as answer:
-                named = [name for name in optional if name not in refused and answer.refusal.names(name)]
-                if answer.refusal.status not in (400, 422) or not named:
+                refusal = answer.refusal
+                named = [
+                    name
+                    for name, words in optional.items()
+                    if name not in refused and refusal.is_about(words)
+                ]
+                if refusal.status not in (400, 422) or not named:
                     raise
                 refused.update(named)
 
