@@ -94,7 +94,7 @@ class Flusher:
     async def _write_all(self) -> None:
         batches = [(reply, unsaved) for reply in self._replies if (unsaved := reply.unsaved()) is not None]
         written = await asyncio.gather(
-            *(self._store.write_soon(write_unsaved, unsaved, request_id.get()) for _, unsaved in batches),
+            *(self._write(unsaved) for _, unsaved in batches),
             return_exceptions=True,
         )
         failures: list[BaseException] = []
@@ -107,6 +107,11 @@ class Flusher:
             if not self._has_failed:
                 self._report(failures[0])
         self._has_failed = bool(failures)
+
+    async def _write(self, unsaved: Unsaved) -> None:
+        # In a task of its own (`gather` makes one): the id is the one of the call that started the run.
+        request_id.set(unsaved.request_id)
+        await self._store.write_soon(write_unsaved, unsaved)
 
     def _report(self, failure: BaseException) -> None:
         if isinstance(failure, AppError):

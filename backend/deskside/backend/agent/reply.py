@@ -31,6 +31,7 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.errors import AppError
 from deskside.backend.events import PartChanged, TextAppended
+from deskside.backend.log import request_id
 from deskside.backend.store.messages import (
     MessageError,
     MessagePart,
@@ -45,6 +46,7 @@ from deskside.backend.store.replies import Chunk, StoredPart
 
 Kind = Literal["text", "reasoning", "tool_call"]
 
+USAGE_FIELDS = MessageUsage.__struct_fields__
 UNFINISHED_CALL = "The reply ended before this call was written."
 UNANSWERED_CALL = "The reply ended before this tool finished."
 
@@ -89,6 +91,7 @@ class ModelCall(msgspec.Struct, frozen=True):
 class Unsaved:
     """What a reply has that the disk has not. `marks` is how far each part was saved before."""
 
+    request_id: str
     run_id: int
     message_id: int
     chunks: list[Chunk]
@@ -112,6 +115,7 @@ class Reply:
         self.unsaved_bytes = 0
         self.status: MessageStatus = "streaming"
         self.error: MessageError | None = None
+        self._request_id = request_id.get()
         self._row = row
         self._position = next_position
         self._step = first_step
@@ -128,8 +132,10 @@ class Reply:
             self._take_up(row.parts[-1].text)
 
     def _take_up(self, text: str) -> None:
-        self._open = LivePart(self._position - 1, max(self._step - 1, 0), "text", text)
-        self._live.append(self._open)
+        part = LivePart(self._position - 1, self._step - 1, "text", text)
+        part.saved = len(part.texts)
+        self._open = part
+        self._live.append(part)
 
     # -- what is said ------------------------------------------------------------------------------
 
@@ -265,7 +271,9 @@ class Reply:
                 chunks.append(self._chunk(part))
             part.saved = len(part.texts)
         stored = [part.stored() for part in changed.values()]
-        return Unsaved(self.run_id, self.message_id, chunks, stored, events, list(calls.values()), marks)
+        return Unsaved(
+            self._request_id, self.run_id, self.message_id, chunks, stored, events, list(calls.values()), marks
+        )
 
     def _chunk(self, part: LivePart) -> Chunk:
         text = "".join(part.texts[part.saved :])
@@ -288,15 +296,9 @@ class Reply:
         return [part.stored() for part in self._live]
 
     def usage(self) -> MessageUsage:
-        """The tokens of all model calls of the reply, those of earlier runs included."""
-        before = self._row.usage or MessageUsage()
+        """The tokens of all model calls of this run."""
         used = [call.usage for call in self._calls.values()]
-        return MessageUsage(
-            *(
-                getattr(before, name) + sum(getattr(each, name) for each in used)
-                for name in MessageUsage.__struct_fields__
-            )
-        )
+        return MessageUsage(*(sum(getattr(each, name) for each in used) for name in USAGE_FIELDS))
 
     def row(self) -> MessageRow:
         """The reply as the page shows it now."""
@@ -310,7 +312,6 @@ class Reply:
             status=self.status,
             parts=[*kept, *(part.part() for part in self._live)],
             error=self.error,
-            usage=self.usage(),
         )
 
 

@@ -15,10 +15,10 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from loguru import logger
@@ -43,16 +43,16 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.flusher import Flusher, write_unsaved
 from deskside.backend.agent.models import Models
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
-from deskside.backend.errors import AppError, Conflict, Internal, NoModel
+from deskside.backend.errors import AnswerCut, AppError, Conflict, ContentRefused, Internal, NoModel
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.events import (
-    AppEvent,
     ConversationChanged,
     MessageChanged,
     Notice,
     ReplyRetried,
 )
 from deskside.backend.store import agents, conversations, messages, replies
+from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.database import Store
 from deskside.backend.store.messages import MessageRow, MessageStatus
@@ -66,6 +66,13 @@ CONTINUE = (
     "Your last message was cut off. Go on exactly where it stopped, in the middle of the sentence or the "
     "word if need be. Repeat nothing, do not apologise, and do not say that you are continuing."
 )
+
+# An answer that ends like this is not whole, and the user is told so.
+CUT_SHORT: Mapping[str, AppError] = {
+    "length": AnswerCut("The answer reached the model's length limit."),
+    "turn_limit": AnswerCut(f"The run was stopped after {loop.STEP_LIMIT} steps."),
+    "refused": ContentRefused("The model declined to go on."),
+}
 
 # Nothing is shown and nothing happens because of these: they go to the disk with what comes next.
 QUIET = (UsageReported, ReasoningFinished, StepFinished, Finished)
@@ -192,6 +199,9 @@ class Runs:
             raise Conflict(
                 "An answer is still being written in this conversation.", hint="Wait for it, or stop it first."
             )
+        for run in self._unstored.values():
+            if run.reply.conversation_id == conversation_id and run.reply.error is not None:
+                raise Conflict("The last answer could not be saved yet.", hint=run.reply.error.hint)
         self._by_conversation[conversation_id] = None
         try:
             yield
@@ -249,7 +259,7 @@ class Runs:
         if run.is_continuation and isinstance(run.history[-1], AssistantText | AssistantReasoning):
             run.history.append(UserText(CONTINUE))
 
-    async def _take_all(self, run: Run, events: Any) -> None:
+    async def _take_all(self, run: Run, events: AsyncGenerator[RunEvent, None]) -> None:
         reply, publish, flusher = run.reply, self._events.publish, self._flusher
         async for event in events:
             if isinstance(event, TextDelta):
@@ -289,6 +299,7 @@ class Runs:
         """Wait for the end of the stream, however it comes, and store the whole reply."""
         await asyncio.wait([run.streaming])
         status, error = self._outcome(run)
+        logger.info("run {} ended: {}", run.asked.run_id, status)
         run.reply.close(status, error, run.history)
         await self._flusher.release(run.reply)
         finished = FinishedReply(
@@ -300,22 +311,75 @@ class Runs:
             usage=run.reply.usage(),
             reason=run.finished.reason if run.finished else status,
         )
-        row = await self._store_end(run, finished)
-        logger.info("run {} ended: {}", run.asked.run_id, status)
+        delay_s = FIRST_STORE_RETRY_S
+        while (row := await self._store_end(run, finished)) is None and not self._closing.is_set():
+            await self._pause(delay_s)
+            delay_s = min(2 * delay_s, LAST_STORE_RETRY_S)
         if row is not None:
             del self._unstored[row.id]
-            self._events.publish(MessageChanged(row))
-        await self._let_go(run)
+            await self._let_go(run, row)
 
     def _outcome(self, run: Run) -> tuple[MessageStatus, AppError | None]:
         """How the stream ended. This is the edge where a bug in a run becomes a failed reply."""
         if run.streaming.cancelled():
             return run.interruption, None
         error = run.streaming.exception()
-        if error is None:
-            return "complete", None
+        if error is None and run.finished is not None:
+            cut = CUT_SHORT.get(run.finished.reason)
+            return ("complete", None) if cut is None else ("failed", cut)
         if isinstance(error, AppError):
             logger.info("run {} failed: {}", run.asked.run_id, error.code)
             return "failed", error
         logger.opt(exception=error).error("run {} failed", run.asked.run_id)
         return "failed", Internal("The answer failed because of a fault in Deskside.")
+
+    async def _store_end(self, run: Run, finished: FinishedReply) -> MessageRow | None:
+        """Write the whole reply. None if that fails: the reply is then shown as failed, and kept."""
+        rest = run.reply.unsaved()
+        try:
+            return await self._store.write(_write_end, finished, rest)
+        except Exception as error:  # noqa: BLE001 -- the run task's edge: a reply must not vanish over a bug
+            if rest is not None:
+                run.reply.give_back(rest)
+            if isinstance(error, AppError):
+                logger.warning("run {} could not be stored: {}", finished.run_id, error.code)
+            else:
+                logger.opt(exception=True).error("run {} could not be stored", finished.run_id)
+                error = Internal("The answer could not be saved because of a fault in Deskside.")
+            if not run.ended.is_set():
+                run.reply.status, run.reply.error = "failed", message_error(error)
+                await self._let_go(run, run.reply.row())
+            return None
+
+    async def _pause(self, delay_s: float) -> None:
+        """Wait before the next try; the end of the program does not wait."""
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._closing.wait()
+        except TimeoutError:
+            pass
+
+    async def _let_go(self, run: Run, row: MessageRow) -> None:
+        """The run is over for everyone who looks; `row` is how it ended."""
+        conversation_id = run.reply.conversation_id
+        if self._by_conversation.get(conversation_id) is run:
+            del self._by_conversation[conversation_id]
+        self._events.publish(MessageChanged(row))
+        run.ended.set()
+        try:
+            conversation = await self._store.read(conversations.get, conversation_id)
+        except AppError:
+            return  # deleted meanwhile, or a store in trouble, which the reply says
+        is_running = self.is_running(conversation_id)
+        self._events.publish(ConversationChanged(msgspec.structs.replace(conversation, is_running=is_running)))
+
+    def _tell(self, error: AppError) -> None:
+        """A flush failed: say so once, while the answer goes on."""
+        self._events.publish(Notice("warning", error.code, error.message, error.hint))
+
+
+def _write_end(db: Db, finished: FinishedReply, rest: Unsaved | None) -> MessageRow:
+    """What the flusher has not written and the reply as a whole, in one unit of work."""
+    if rest is not None:
+        write_unsaved(db, rest)
+    return replies.finish(db, finished)
