@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -20,7 +20,10 @@ from deskside.backend.agent.reply import Reply, Unsaved
 from deskside.backend.errors import AppError, Internal
 from deskside.backend.log import request_id
 from deskside.backend.store import replies, runs, usage
-from deskside.backend.store.database import Store
+from deskside.backend.store.connection import Db
+
+if TYPE_CHECKING:
+    from deskside.backend.store.database import Store
 
 FLUSH_EVERY_S = 0.15
 FLUSH_BYTES = 4096
@@ -122,9 +125,11 @@ class Flusher:
             self._tell(Internal("An answer cannot be saved because of a fault in Deskside."))
 
 
-def write_unsaved(db: Any, unsaved: Unsaved) -> None:
+def write_unsaved(db: Db, unsaved: Unsaved) -> None:
     """All that a reply has said and done since the last flush, in one unit of work."""
     replies.append_chunks(db, unsaved.chunks)
     for part in unsaved.parts:
         replies.save_part(db, unsaved.message_id, part)
     runs.record_events(db, unsaved.run_id, unsaved.events)
+    for call in unsaved.calls:
+        usage.record(db, call)

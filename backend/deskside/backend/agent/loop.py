@@ -83,6 +83,7 @@ async def run(
     history: list[HistoryItem],
     *,
     instructions: str = "",
+    temperature: float | None = None,
     first_step: int = 0,
     step_limit: int = STEP_LIMIT,
     sleep: Sleep = asyncio.sleep,
@@ -92,13 +93,12 @@ async def run(
     `sleep` is how a retry waits. Raises the model's AppError when a call failed for good.
     """
     offered = {tool.name: tool for tool in tools}
+    specs = [tool.spec for tool in offered.values()]
     for step in range(first_step, first_step + step_limit):
         answer = _Answer(model.name, history)
         yield StepStarted(step, uuid4().hex)
         try:
-            request = ModelRequest(
-                list(history), instructions=instructions, tools=[tool.spec for tool in offered.values()]
-            )
+            request = ModelRequest(list(history), instructions, specs, temperature=temperature)
             async with aclosing(_ask(model, request, answer, step, sleep)) as events:
                 async for event in events:
                     yield event

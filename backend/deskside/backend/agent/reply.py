@@ -9,7 +9,6 @@ Positions count a reply's parts from 0 without gaps. Offsets are UTF-16 code uni
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -43,6 +42,8 @@ from deskside.backend.store.messages import (
     ToolCallPart,
 )
 from deskside.backend.store.replies import Chunk, StoredPart
+from deskside.backend.store.text import now_ms
+from deskside.backend.store.usage import UsageRecord
 
 Kind = Literal["text", "reasoning", "tool_call"]
 
@@ -79,14 +80,6 @@ class LivePart:
         return StoredPart(self.position, self.step, self.part(), self.provider_data)
 
 
-class ModelCall(msgspec.Struct, frozen=True):
-    """One call of a model and what it used, as far as the provider said."""
-
-    call_id: str
-    usage: Usage
-    at_ms: int
-
-
 @dataclass(frozen=True)
 class Unsaved:
     """What a reply has that the disk has not. `marks` is how far each part was saved before."""
@@ -97,7 +90,7 @@ class Unsaved:
     chunks: list[Chunk]
     parts: list[StoredPart]
     events: list[tuple[int, int, RunEvent]]
-    calls: list[ModelCall]
+    calls: list[UsageRecord]
     marks: list[tuple[LivePart, int]] = field(repr=False)
 
 
@@ -108,8 +101,11 @@ class Reply:
     last text part up again, so that a sentence that was cut stays one.
     """
 
-    def __init__(self, row: MessageRow, run_id: int, next_position: int, first_step: int) -> None:
+    def __init__(
+        self, row: MessageRow, run_id: int, model_name: str, next_position: int, first_step: int
+    ) -> None:
         self.run_id = run_id
+        self._model_name = model_name
         self.message_id = row.id
         self.conversation_id = row.conversation_id
         self.unsaved_bytes = 0
@@ -125,8 +121,8 @@ class Reply:
         self._changed: dict[int, LivePart] = {}
         self._events: list[tuple[int, int, RunEvent]] = []
         self._next_event = 0
-        self._calls: dict[str, ModelCall] = {}
-        self._unsaved_calls: dict[str, ModelCall] = {}
+        self._calls: dict[str, UsageRecord] = {}
+        self._unsaved_calls: dict[str, UsageRecord] = {}
         self._call_id = ""
         if row.parts and isinstance(row.parts[-1], TextPart):
             self._take_up(row.parts[-1].text)
@@ -199,7 +195,8 @@ class Reply:
 
     def _use(self, usage: Usage) -> None:
         known = self._calls.get(self._call_id)
-        call = ModelCall(self._call_id, usage, known.at_ms if known else now_ms())
+        at_ms = known.at_ms if known else now_ms()
+        call = UsageRecord(self._call_id, self.run_id, self._model_name, usage, at_ms)
         self._calls[self._call_id] = self._unsaved_calls[self._call_id] = call
 
     def _finish_reasoning(self, provider_data: str | None) -> None:
@@ -317,10 +314,6 @@ class Reply:
 
 def message_error(error: AppError) -> MessageError:
     return MessageError(error.code, error.message, error.hint, error.retryable)
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _length_utf16(text: str) -> int:

@@ -18,13 +18,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from loguru import logger
 
 from deskside.backend.agent import loop
-from deskside.backend.agent.device import Device
+from deskside.backend.agent.device_models import SMOLLM2
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
@@ -41,10 +41,8 @@ from deskside.backend.agent.events import (
     UserText,
 )
 from deskside.backend.agent.flusher import Flusher, write_unsaved
-from deskside.backend.agent.models import Models
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
 from deskside.backend.errors import AnswerCut, AppError, Conflict, ContentRefused, Internal, NoModel
-from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.events import (
     ConversationChanged,
     MessageChanged,
@@ -54,10 +52,15 @@ from deskside.backend.events import (
 from deskside.backend.store import agents, conversations, messages, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
-from deskside.backend.store.database import Store
 from deskside.backend.store.messages import MessageRow, MessageStatus
 from deskside.backend.store.replies import Asked, FinishedReply
 from deskside.backend.tools.declaration import Tool
+
+if TYPE_CHECKING:
+    from deskside.backend.agent.device import Device
+    from deskside.backend.agent.models import Models
+    from deskside.backend.event_buffer import EventBuffer
+    from deskside.backend.store.database import Store
 
 FIRST_STORE_RETRY_S = 1.0
 LAST_STORE_RETRY_S = 30.0
@@ -67,10 +70,15 @@ CONTINUE = (
     "word if need be. Repeat nothing, do not apologise, and do not say that you are continuing."
 )
 
+# The bundled model is 135 million parameters: it answers best with the words it was trained with, hardly
+# warm, and it does not call tools reliably.
+SMALL_INSTRUCTIONS = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+SMALL_TEMPERATURE = 0.2
+
 # An answer that ends like this is not whole, and the user is told so.
 CUT_SHORT: Mapping[str, AppError] = {
     "length": AnswerCut("The answer reached the model's length limit."),
-    "turn_limit": AnswerCut(f"The run was stopped after {loop.STEP_LIMIT} steps."),
+    "turn_limit": AnswerCut("The run reached its limit of steps while it still wanted to go on."),
     "refused": ContentRefused("The model declined to go on."),
 }
 
@@ -219,7 +227,7 @@ class Runs:
 
     def _begin(self, asked: Asked, model_name: str, *, is_continuation: bool) -> StartedRun:
         """From here to the end of the run nothing awaits before both tasks exist."""
-        reply = Reply(asked.reply, asked.run_id, asked.next_position, asked.next_step)
+        reply = Reply(asked.reply, asked.run_id, model_name, asked.next_position, asked.next_step)
         run = Run(asked, model_name, reply, is_continuation)
         self._by_conversation[reply.conversation_id] = run
         self._unstored[reply.message_id] = run
@@ -241,13 +249,16 @@ class Runs:
         model = await self._models.make(run.model_name)
         agent = await self._store.read(agents.default)
         await self._read_history(run)
+        is_small = run.model_name == f"device/{SMOLLM2.name}"
         async with self._device.in_use() if run.model_name.startswith("device/") else nullcontext():
             events = loop.run(
                 model,
-                self._tools,
+                [] if is_small else self._tools,
                 run.history,
-                instructions=agent.instructions,
+                instructions=SMALL_INSTRUCTIONS if is_small else agent.instructions,
+                temperature=SMALL_TEMPERATURE if is_small else agent.temperature,
                 first_step=run.asked.next_step,
+                step_limit=agent.step_limit,
             )
             async with aclosing(events):
                 await self._take_all(run, events)
