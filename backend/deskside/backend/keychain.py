@@ -215,9 +215,10 @@ def _choose() -> tuple[Any, Keychain | None]:
     best_rank = 0.0
     for kind in KEYCHAINS.get(sys.platform, ()):
         backend_class = getattr(import_module(kind.module), kind.class_name)
+        not_here: tuple[type[Exception], ...] = (RuntimeError, *_foreign_errors())
         try:
             rank = float(backend_class.priority)
-        except (RuntimeError, *_foreign_errors()):
+        except not_here:
             continue
         if rank > best_rank:
             best, best_rank = (backend_class(), kind), rank
