@@ -75,7 +75,9 @@ def test_a_character_cut_in_half_between_two_chunks_is_whole_again() -> None:
 
 
 LINES = st.lists(
-    st.sampled_from([b"data: a", b"data:b", b": c", b"event: x", b"", b"", b'{"d":1}', "data: é".encode(), b"junk"]),
+    st.sampled_from(
+        [b"data: a", b"data:b", b": c", b"event: x", b"", b"", b'{"d":1}', "data: é".encode(), b"junk"]
+    ),
     max_size=20,
 )
 

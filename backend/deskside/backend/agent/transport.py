@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 Sdk = Literal["openai", "anthropic"]
 
 DRAIN_S = 0.1
+_FIRST_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
 BODY_LIMIT_BYTES = 4_000_000  # an answer that should have been a stream, or a list of models
 
 
@@ -316,16 +317,17 @@ class Answer:
         Raises StreamDropped, StreamTimedOut or StreamGarbled.
         """
         splitter = EventSplitter()
-        received = found = 0
+        head, found = b"", 0
         while (chunk := await self._next()) is not None:
-            received += len(chunk)
+            if not found:
+                head = (head + chunk)[:8]
             for data in splitter.feed(chunk):
                 found += 1
                 yield data
         for data in splitter.finish():
             found += 1
             yield data
-        if received and not found:
+        if not found and not any(field.startswith(head) or head.startswith(field) for field in _FIRST_FIELDS):
             raise StreamGarbled(f"{self.label} sent something that is not a stream of events.")
 
     async def whole(self) -> bytes:
