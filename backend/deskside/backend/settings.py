@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 DRAFT = "new_chat_draft"
 # A change of these changes which models there are.
-ABOUT_MODELS = frozenset({"servers", "openai_base_url", "anthropic_base_url", "device_model"})
+ABOUT_MODELS = frozenset({"servers", "openai_base_url", "anthropic_base_url"})
 
 
 class SettingsStore:

@@ -55,7 +55,17 @@ UNANSWERED_CALL = "The reply ended before this tool finished."
 class LivePart:
     """One part as it grows. `texts` holds its text, or a tool call's arguments, in pieces."""
 
-    __slots__ = ("call", "kind", "length_utf16", "next_chunk", "position", "provider_data", "saved", "step", "texts")
+    __slots__ = (
+        "call",
+        "kind",
+        "length_utf16",
+        "next_chunk",
+        "position",
+        "provider_data",
+        "saved",
+        "step",
+        "texts",
+    )
 
     def __init__(self, position: int, step: int, kind: Kind, text: str = "") -> None:
         self.position = position
@@ -147,7 +157,9 @@ class Reply:
         part = self._by_call.get(event.call_id)
         return None if part is None else self._grow(part, "arguments", event.text)
 
-    def _grow(self, part: LivePart, kind: Literal["text", "reasoning", "arguments"], text: str) -> TextAppended:
+    def _grow(
+        self, part: LivePart, kind: Literal["text", "reasoning", "arguments"], text: str
+    ) -> TextAppended:
         offset = part.length_utf16
         part.texts.append(text)
         if text.isascii():
@@ -269,7 +281,14 @@ class Reply:
             part.saved = len(part.texts)
         stored = [part.stored() for part in changed.values()]
         return Unsaved(
-            self._request_id, self.run_id, self.message_id, chunks, stored, events, list(calls.values()), marks
+            self._request_id,
+            self.run_id,
+            self.message_id,
+            chunks,
+            stored,
+            events,
+            list(calls.values()),
+            marks,
         )
 
     def _chunk(self, part: LivePart) -> Chunk:

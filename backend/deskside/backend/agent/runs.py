@@ -205,7 +205,8 @@ class Runs:
             return
         if conversation_id in self._by_conversation:
             raise Conflict(
-                "An answer is still being written in this conversation.", hint="Wait for it, or stop it first."
+                "An answer is still being written in this conversation.",
+                hint="Wait for it, or stop it first.",
             )
         for run in self._unstored.values():
             if run.reply.conversation_id == conversation_id and run.reply.error is not None:
@@ -220,7 +221,7 @@ class Runs:
     async def _model_name(self, conversation_id: int | None, chosen: str | None) -> str:
         if chosen is None and conversation_id is not None:
             chosen = (await self._store.read(conversations.get, conversation_id)).model
-        name = chosen or self._models.default()
+        name = chosen or await self._models.default()
         if name is None:
             raise NoModel("There is no model to answer with.")
         return name
@@ -300,7 +301,11 @@ class Runs:
             logger.info("run {} retries after {}: {:.1f} s", run.asked.run_id, event.code, event.delay_s)
             self._events.publish(
                 ReplyRetried(
-                    run.reply.conversation_id, run.reply.message_id, event.attempt, event.delay_s, event.message
+                    run.reply.conversation_id,
+                    run.reply.message_id,
+                    event.attempt,
+                    event.delay_s,
+                    event.message,
                 )
             )
 
@@ -349,7 +354,7 @@ class Runs:
         rest = run.reply.unsaved()
         try:
             return await self._store.write(_write_end, finished, rest)
-        except Exception as error:  # noqa: BLE001 -- the run task's edge: a reply must not vanish over a bug
+        except Exception as error:
             if rest is not None:
                 run.reply.give_back(rest)
             if isinstance(error, AppError):
@@ -382,7 +387,9 @@ class Runs:
         except AppError:
             return  # deleted meanwhile, or a store in trouble, which the reply says
         is_running = self.is_running(conversation_id)
-        self._events.publish(ConversationChanged(msgspec.structs.replace(conversation, is_running=is_running)))
+        self._events.publish(
+            ConversationChanged(msgspec.structs.replace(conversation, is_running=is_running))
+        )
 
     def _tell(self, error: AppError) -> None:
         """A flush failed: say so once, while the answer goes on."""
