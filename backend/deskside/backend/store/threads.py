@@ -57,7 +57,7 @@ def attempt(unit: Unit, db: Db) -> Outcome:
     try:
         with db_session:
             return Outcome(unit.future, unit.context.run(unit.call, db))
-    except BaseException as error:  # noqa: BLE001 - it is raised where the unit's caller awaits it
+    except BaseException as error:
         return Outcome(unit.future, error=error)
 
 
@@ -108,7 +108,7 @@ class Writer:
     def _run(self) -> None:
         try:
             db = self._open_db()
-        except BaseException as error:  # noqa: BLE001 - it is raised where `opened` is awaited
+        except BaseException as error:
             deliver(self._loop, [Outcome(self.opened, error=self._translate(error))])
             return
         deliver(self._loop, [Outcome(self.opened, db)])
@@ -137,7 +137,7 @@ class Writer:
         try:
             connection = db.own_connection()
             self._begin(connection, is_durable=any(unit.is_durable for unit in units))
-        except Exception as error:  # noqa: BLE001 - it is raised where the callers await their units
+        except Exception as error:
             return self._failed(units, error)
         outcomes, failure = self._run_group(db, connection, units)
         if failure is None:
