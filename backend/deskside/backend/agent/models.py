@@ -94,14 +94,18 @@ class Models:
             return self._overrides[name]
         provider_id = name.partition("/")[0]
         if provider_id == DEVICE:
-            base_url: str | None = await self._device.base_url(name)
+            running = await self._device.endpoint(name)
             return providers.make_model(
-                name, key=None, http=self._http, base_url=base_url, label=DEVICE_LABEL
+                name,
+                key=running.api_key,
+                http=self._http,
+                base_url=running.base_url,
+                label=DEVICE_LABEL,
             )
         base_url = self._base_url(provider_id)
         return providers.make_model(
             name,
-            key=await self._key(provider_id, base_url),
+            key=await self._key(provider_id),
             http=self._http,
             base_url=base_url,
             label=self._label(provider_id),
@@ -184,8 +188,7 @@ class Models:
 
     async def _device_models(self) -> ProviderModels:
         status = await self._device.status()
-        chosen = self._settings.current.device_model
-        files = sorted(status.files, key=lambda file: file.path != chosen) if status.can_run else []
+        files = status.files if status.can_run else []
         models = [ModelInfo(f"{DEVICE}/{file.name}", file.label, DEVICE) for file in files]
         problem = "" if status.can_run else status.reason
         return ProviderModels(DEVICE, DEVICE_LABEL, models, "live", needs_key=False, problem=problem)
@@ -216,7 +219,7 @@ class Models:
 
     async def _provider(self, provider_id: str) -> Provider:
         base_url = self._base_url(provider_id)
-        key = await self._key(provider_id, base_url)
+        key = await self._key(provider_id)
         return providers.find_provider(
             provider_id, key=key, base_url=base_url, label=self._label(provider_id)
         )
@@ -229,7 +232,7 @@ class Models:
             return chosen[provider_id] or self._environ.get(BASE_URLS[provider_id], "").strip() or None
         return next((server.base_url for server in settings.servers if server.id == provider_id), None)
 
-    async def _key(self, provider_id: str, base_url: str | None) -> str | None:
+    async def _key(self, provider_id: str) -> str | None:
         """None for a server that may do without. Raises NoKey, KeychainUnavailable."""
         try:
             return await self._keys.secret(provider_id)

@@ -24,7 +24,7 @@ import msgspec
 from loguru import logger
 
 from deskside.backend.agent import loop
-from deskside.backend.agent.device_models import SMOLLM2
+from deskside.backend.agent.device_models import PLAIN_PROFILE
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
@@ -52,7 +52,7 @@ from deskside.backend.events import (
 from deskside.backend.store import agents, conversations, messages, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
-from deskside.backend.store.messages import MessageRow, MessageStatus
+from deskside.backend.store.messages import MessageRow
 from deskside.backend.store.replies import Asked, FinishedReply
 from deskside.backend.tools.declaration import Tool
 
@@ -70,11 +70,6 @@ CONTINUE = (
     "word if need be. Repeat nothing, do not apologise, and do not say that you are continuing."
 )
 
-# The bundled model is 135 million parameters: it answers best with the words it was trained with, hardly
-# warm, and it does not call tools reliably.
-SMALL_INSTRUCTIONS = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
-SMALL_TEMPERATURE = 0.2
-
 # An answer that ends like this is not whole, and the user is told so.
 CUT_SHORT: Mapping[str, AppError] = {
     "length": AnswerCut("The answer reached the model's length limit."),
@@ -84,6 +79,9 @@ CUT_SHORT: Mapping[str, AppError] = {
 
 # Nothing is shown and nothing happens because of these: they go to the disk with what comes next.
 QUIET = (UsageReported, ReasoningFinished, StepFinished, Finished)
+
+
+EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
 
 
 class StartedRun(msgspec.Struct, frozen=True):
@@ -247,17 +245,18 @@ class Runs:
 
     async def _stream(self, run: Run) -> None:
         """Answer. Raises what the model raises; a stop cancels it."""
-        model = await self._models.make(run.model_name)
-        agent = await self._store.read(agents.default)
-        await self._read_history(run)
-        is_small = run.model_name == f"device/{SMOLLM2.name}"
-        async with self._device.in_use() if run.model_name.startswith("device/") else nullcontext():
+        is_on_device = run.model_name.startswith("device/")
+        profile = self._device.profile(run.model_name) if is_on_device else PLAIN_PROFILE
+        async with self._device.in_use() if is_on_device else nullcontext():
+            model = await self._models.make(run.model_name)
+            agent = await self._store.read(agents.default)
+            await self._read_history(run)
             events = loop.run(
                 model,
-                [] if is_small else self._tools,
+                self._tools if profile.can_use_tools else [],
                 run.history,
-                instructions=SMALL_INSTRUCTIONS if is_small else agent.instructions,
-                temperature=SMALL_TEMPERATURE if is_small else agent.temperature,
+                instructions=profile.system_prompt or agent.instructions,
+                temperature=agent.temperature if profile.temperature is None else profile.temperature,
                 first_step=run.asked.next_step,
                 step_limit=agent.step_limit,
             )
@@ -266,7 +265,7 @@ class Runs:
 
     async def _read_history(self, run: Run) -> None:
         row = run.asked.reply
-        until = row.id if run.is_continuation else row.parent_id
+        until = row.id if run.is_continuation or row.parent_id is None else row.parent_id
         run.history = await self._store.read(messages.history, until)
         if run.is_continuation and isinstance(run.history[-1], AssistantText | AssistantReasoning):
             run.history.append(UserText(CONTINUE))
@@ -335,7 +334,7 @@ class Runs:
             del self._unstored[row.id]
             await self._let_go(run, row)
 
-    def _outcome(self, run: Run) -> tuple[MessageStatus, AppError | None]:
+    def _outcome(self, run: Run) -> tuple[EndStatus, AppError | None]:
         """How the stream ended. This is the edge where a bug in a run becomes a failed reply."""
         if run.streaming.cancelled():
             return run.interruption, None
