@@ -58,6 +58,7 @@ TEST_PROGRAMS = {
     "dbus-run-session": "dbus",
     "gnome-keyring-daemon": "gnome-keyring",
     "Xvfb": "xvfb",
+    "xauth": "xauth",  # xvfb-run wants it
 }
 
 # The page brings its own Latin letters; everything else is the system's, and without any font at all
@@ -165,7 +166,7 @@ def _apt(privilege: list[str], command: list[str], doing: str, *, may_fail: bool
 
     `may_fail` is for the update: one unreachable source of many does not matter if the install works.
     """
-    print(f"[system] {doing}", flush=True)
+    print(f"[system] {doing}", file=sys.stderr, flush=True)
     result = subprocess.run(
         [*privilege, "env", "DEBIAN_FRONTEND=noninteractive", *command],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

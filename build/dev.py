@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set up this checkout and use it. Needs Python 3.11 or newer and nothing else.
+"""Set up this checkout and use it. Needs Python 3.11 to 3.14 and nothing else.
 
     python3 build/dev.py run  [program arguments]   set up what is missing, then start Deskside
     python3 build/dev.py test [pytest arguments]    set up what is missing, then run the tests
@@ -23,12 +23,15 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
+PROJECT = ROOT / "pyproject.toml"
 LOCKS = ROOT / "build" / "requirements"
 VENV = ROOT / ".venv"
 VENV_BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = VENV_BIN / ("python.exe" if os.name == "nt" else "python")
 SET_UP = VENV / ".set-up"
+# As `requires-python` says.
 OLDEST_PYTHON = (3, 11)
+FIRST_UNSUPPORTED_PYTHON = (3, 15)
 
 # Lock file -> what it is compiled from. The first holds everything a checkout runs with; the others
 # are held to its versions, so that what is tested is what is shipped.
@@ -44,7 +47,7 @@ def main(arguments: list[str]) -> int:
     command, rest = (arguments[0] if arguments else "help"), arguments[1:]
     if command == "run":
         set_up(for_tests=False)
-        if sys.platform == "linux" and not has_display():
+        if sys.platform == "linux" and not rest and not has_display():
             say("no display: the window is drawn off screen; `run --serve` prints an address for a browser")
         become([str(PYTHON), "-m", "deskside", *rest], environment())
     if command == "test":
@@ -54,8 +57,11 @@ def main(arguments: list[str]) -> int:
         become([str(PYTHON), "-m", "pytest", *rest], {"QT_QPA_PLATFORM": "offscreen", **environment()})
     if command == "lock":
         return lock(rest)
-    print(__doc__)
-    return 0 if command in ("help", "-h", "--help") else 2
+    if command in ("help", "-h", "--help"):
+        print(__doc__)
+        return 0
+    print(f"dev.py has no command {command!r}\n\n{__doc__}", file=sys.stderr)
+    return 2
 
 
 def set_up(*, for_tests: bool) -> None:
@@ -78,11 +84,18 @@ def ensure_python_packages() -> None:
     import frontend
 
     locks = [LOCKS / "dev.txt"] + ([] if frontend.system_node() else [LOCKS / "node.txt"])
-    wanted = fingerprint([ROOT / "pyproject.toml", LOCKS / "build.txt", *locks])
-    if PYTHON.exists() and SET_UP.is_file() and SET_UP.read_text("utf-8") == wanted:
+    # A patch release of Python keeps the folder; apt may bring one while this runs.
+    python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    wanted = f"{python}\n{fingerprint([PROJECT, LOCKS / 'build.txt', *locks])}"
+    done = SET_UP.read_text("utf-8") if PYTHON.exists() and SET_UP.is_file() else ""
+    if done == wanted:
         return
+    # Without the mark an install was interrupted, and pip takes a half-installed package for installed.
+    if done.partition("\n")[0] != python:
+        say("making .venv")
+        if run([sys.executable, "-m", "venv", "--clear", VENV]):
+            sys.exit("Python could not make .venv; the reason is above.")
     SET_UP.unlink(missing_ok=True)
-    ensure_venv()
     say("installing Python packages (hash-checked; the first time takes a minute or two)")
     # First what builds wheels: then nothing that runs during an install was fetched without a hash.
     pip_install("--require-hashes", "--requirement", LOCKS / "build.txt")
@@ -93,28 +106,20 @@ def ensure_python_packages() -> None:
 
 
 def fingerprint(files: Sequence[Path]) -> str:
-    """SHA-256 over this Python and the files' contents."""
-    digest = hashlib.sha256(f"{sys.executable} {sys.version}".encode())
+    """SHA-256 over the files' contents and where this checkout is: an editable install does not survive
+    a move."""
+    digest = hashlib.sha256(f"{ROOT}\0".encode())
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def ensure_venv() -> None:
-    """Make .venv; anew when it belongs to another Python version or its making was interrupted."""
-    probe = "import sys, pip; print(*sys.version_info[:2])"
-    if PYTHON.exists():
-        answer = subprocess.run([PYTHON, "-c", probe], capture_output=True, text=True)
-        if answer.stdout.split() == [str(part) for part in sys.version_info[:2]]:
-            return
-    say("making .venv")
-    if run([sys.executable, "-m", "venv", "--clear", VENV]):
-        sys.exit("Python could not make .venv; the reason is above.")
-
-
 def pip_install(*arguments: str | Path) -> None:
     options = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
-    if run([PYTHON, "-m", "pip", "install", *options, *arguments]):
+    # Else the pip of Python 3.11 runs setup.py itself for a package without a wheel, and warns about it.
+    # As a variable: newer pips do so anyway and need not know the option.
+    env = {**os.environ, "PIP_USE_PEP517": "1"}
+    if subprocess.run([PYTHON, "-m", "pip", "install", *options, *arguments], env=env).returncode:
         sys.exit("pip failed; the reason is above. Check the network, then run this command again.")
 
 
@@ -171,10 +176,14 @@ def run(command: Sequence[str | Path], cwd: Path | None = None) -> int:
 
 
 def say(text: str) -> None:
-    print(f"[dev] {text}", flush=True)
+    # Not on stdout: that belongs to what is started (`run ask … --json`, `run --serve`).
+    print(f"[dev] {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    if sys.version_info < OLDEST_PYTHON:
-        sys.exit("Deskside needs Python 3.11 or newer; this is " + sys.version.split()[0])
-    sys.exit(main(sys.argv[1:]))
+    if not OLDEST_PYTHON <= sys.version_info < FIRST_UNSUPPORTED_PYTHON:
+        sys.exit("Deskside needs Python 3.11 to 3.14; this is " + sys.version.split()[0])
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

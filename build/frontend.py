@@ -60,7 +60,7 @@ def ensure_built(*, force: bool = False) -> Path:
         # Taken before the build, so that a source saved meanwhile makes the result stale.
         sources = source_hash()
         ensure_packages()
-        print("[page] building", flush=True)
+        print("[page] building", file=sys.stderr, flush=True)
         npm("run", "build")
         SOURCE_HASH.write_text(sources, "utf-8")
     return DIST
@@ -87,7 +87,7 @@ def ensure_packages() -> None:
     """
     locked = hashlib.sha256((PAGE / "package-lock.json").read_bytes()).hexdigest()
     if _read(INSTALLED_HASH) != locked:
-        print("[page] installing its packages (hash-checked)", flush=True)
+        print("[page] installing its packages (hash-checked)", file=sys.stderr, flush=True)
         npm("ci", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
         INSTALLED_HASH.write_text(locked, "utf-8")
 

