@@ -111,7 +111,7 @@ class ProviderServer:
         self._replies.extend(replies)
 
     def route(self, path: str, reply: Reply) -> None:
-        """Always answer this path so, before anything scripted."""
+        """Always answer this path (or path and query) so, before anything scripted."""
         self._routes[path] = reply
 
     def release(self) -> None:
@@ -182,8 +182,9 @@ class ProviderServer:
         return await self._send(self._choose(request), request, reader, writer)
 
     def _choose(self, request: Request) -> Reply:
-        if request.path in self._routes:
-            return self._routes[request.path]
+        for target in (f"{request.path}?{request.query}", request.path):
+            if target in self._routes:
+                return self._routes[target]
         if request.method == "GET":
             return self._listing(request)
         if self._replies:
