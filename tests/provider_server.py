@@ -87,6 +87,7 @@ class ProviderServer:
         self._replies: deque[Reply] = deque()
         self._routes: dict[str, Reply] = {}
         self._ready = threading.Event()
+        self._asked = threading.Event()
 
     # -- for tests --
 
@@ -113,6 +114,10 @@ class ProviderServer:
     def route(self, path: str, reply: Reply) -> None:
         """Always answer this path (or path and query) so, before anything scripted."""
         self._routes[path] = reply
+
+    def wait_until_asked(self, timeout_s: float = 10.0) -> bool:
+        """Block until the first request has come."""
+        return self._asked.wait(timeout_s)
 
     def release(self) -> None:
         """Let every reply that hangs go on."""
@@ -179,6 +184,7 @@ class ProviderServer:
                 Reply(json.dumps(seen).encode(), content_type="application/json"), request, reader, writer
             )
         self.requests.append(request)
+        self._asked.set()
         return await self._send(self._choose(request), request, reader, writer)
 
     def _choose(self, request: Request) -> Reply:

@@ -7,14 +7,23 @@ import json
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from model_calls import HELLO, KEY, PATIENT, end_of, play, reasoning_of, requested, text_of, usage_of
-from provider_server import ProviderServer, Reply, error_reply, recording
+from model_calls import (
+    HELLO,
+    KEY,
+    PATIENT,
+    end_of,
+    play,
+    play_until,
+    reasoning_of,
+    requested,
+    text_of,
+    usage_of,
+)
 
 from deskside.backend.agent.anthropic_model import AnthropicModel
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
-    ModelEvent,
     ModelRequest,
     ReasoningFinished,
     ToolArgumentsDelta,
@@ -39,6 +48,7 @@ from deskside.backend.errors import (
     StreamGarbled,
     UnknownModel,
 )
+from provider_server import ProviderServer, Reply, error_reply, recording
 
 NAME = "anthropic/claude-sonnet-5-5"
 THINKING = '{"type":"thinking","thinking":"Two tools.","signature":"c2ln"}'
@@ -377,14 +387,11 @@ async def test_an_answer_that_breaks_off_keeps_what_was_said_and_says_why(
     server: ProviderServer, http: Http, name: str, kind: type[AppError], text: str
 ) -> None:
     server.script(recording(name))
-    said: list[ModelEvent] = []
 
-    with pytest.raises(kind) as caught:
-        async for event in model(server, http).stream(HELLO):
-            said.append(event)
+    said, error = await play_until(kind, model(server, http))
 
     assert text == text_of(said)
-    assert caught.value.retryable
+    assert error.retryable
 
 
 async def test_closing_the_stream_closes_the_connection_at_once(server: ProviderServer, http: Http) -> None:

@@ -12,7 +12,6 @@ import anthropic.types
 import openai.types.shared
 import pytest
 from model_calls import KEY, PATIENT, text_of
-from provider_server import ProviderServer, Reply, error_reply
 
 from deskside.backend.agent.anthropic_model import AnthropicModel
 from deskside.backend.agent.catalog import OFFLINE_MODELS, FoundServer, ModelInfo, fetch_models, find_servers
@@ -20,6 +19,7 @@ from deskside.backend.agent.events import ModelRequest, UserText
 from deskside.backend.agent.providers import check_key, find_provider, make_model
 from deskside.backend.agent.transport import Http, Provider
 from deskside.backend.errors import BadKey, NoModel, NoNetwork, Overloaded, StreamGarbled
+from provider_server import ProviderServer, Reply, error_reply
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def test_a_local_server_s_placeholder_is_no_secret() -> None:
         (404, b'{"detail":"Not Found"}', RequestRefused),  # FastAPI
         (
             400,
-            b'{"error":{"code":400,"message":"the request exceeds the available context size, try increasing it",'
+            b'{"error":{"code":400,"message":"the request exceeds the available context size",'
             b'"type":"exceed_context_size_error","n_prompt_tokens":9000,"n_ctx":4096}}',
             ContextTooLong,
         ),  # llama.cpp

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from model_calls import HELLO, end_of, play, requested, text_of
+from model_calls import HELLO, end_of, play, play_until, requested, text_of
 
 from deskside.backend.agent.events import (
     StepFinished,
@@ -45,7 +45,8 @@ async def test_a_tool_call_gets_what_every_provider_sends_before_it() -> None:
 
 
 async def test_a_step_that_says_how_it_ends_is_played_as_it_is() -> None:
-    calls: list[ScriptItem] = [ToolCallStarted("1", "add"), ToolRequested("1", "add", "{}"), StepFinished("length", "cut")]
+    request = ToolRequested("1", "add", "{}")
+    calls: list[ScriptItem] = [ToolCallStarted("1", "add"), request, StepFinished("length", "cut")]
 
     events = await play(ScriptedModel([calls]))
 
@@ -57,11 +58,8 @@ async def test_an_error_comes_after_what_was_said() -> None:
     model = ScriptedModel(
         [["one ", "two ", RateLimited("Slow down.", retry_after_s=1.0), "three"], "Better."]
     )
-    said = []
 
-    with pytest.raises(RateLimited):
-        async for event in model.stream(HELLO):
-            said.append(event)
+    said, _ = await play_until(RateLimited, model)
 
     assert "one two " == text_of(said)
     assert "Better." == text_of(await play(model))
