@@ -33,7 +33,8 @@ RECORDINGS = Path(__file__).parent / "recordings"
 
 @dataclass
 class Reply:
-    """One answer. `body` is sent in pieces of `piece_bytes` with `delay_s` between them; after
+    """One answer. `body` is sent in pieces of `piece_bytes` (0: one piece an event) with `delay_s` between
+    them; after
     `cut_after` bytes the connection is reset, after `hang_after` bytes nothing more is sent until the
     other side goes away or `ProviderServer.release` is called."""
 
