@@ -33,7 +33,8 @@ RECORDINGS = Path(__file__).parent / "recordings"
 
 @dataclass
 class Reply:
-    """One answer. `body` is sent in pieces of `piece_bytes` with `delay_s` between them; after
+    """One answer. `body` is sent in pieces of `piece_bytes` (0: one piece an event) with `delay_s` between
+    them; after
     `cut_after` bytes the connection is reset, after `hang_after` bytes nothing more is sent until the
     other side goes away or `ProviderServer.release` is called."""
 
@@ -87,6 +88,7 @@ class ProviderServer:
         self._replies: deque[Reply] = deque()
         self._routes: dict[str, Reply] = {}
         self._ready = threading.Event()
+        self._asked = threading.Event()
 
     # -- for tests --
 
@@ -111,8 +113,12 @@ class ProviderServer:
         self._replies.extend(replies)
 
     def route(self, path: str, reply: Reply) -> None:
-        """Always answer this path so, before anything scripted."""
+        """Always answer this path (or path and query) so, before anything scripted."""
         self._routes[path] = reply
+
+    def wait_until_asked(self, timeout_s: float = 10.0) -> bool:
+        """Block until the first request has come."""
+        return self._asked.wait(timeout_s)
 
     def release(self) -> None:
         """Let every reply that hangs go on."""
@@ -179,11 +185,13 @@ class ProviderServer:
                 Reply(json.dumps(seen).encode(), content_type="application/json"), request, reader, writer
             )
         self.requests.append(request)
+        self._asked.set()
         return await self._send(self._choose(request), request, reader, writer)
 
     def _choose(self, request: Request) -> Reply:
-        if request.path in self._routes:
-            return self._routes[request.path]
+        for target in (f"{request.path}?{request.query}", request.path):
+            if target in self._routes:
+                return self._routes[target]
         if request.method == "GET":
             return self._listing(request)
         if self._replies:

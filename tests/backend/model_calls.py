@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
 import httpx2
-from provider_server import RECORDINGS
+import pytest
 
 from deskside.backend.agent.anthropic_messages import MessagesReader
 from deskside.backend.agent.events import (
@@ -23,6 +24,10 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.openai_chat import ChatReader
 from deskside.backend.agent.openai_responses import ResponsesReader
 from deskside.backend.agent.transport import Answer, Patience, Reader, Refused, read_events
+from deskside.backend.errors import AppError
+from provider_server import RECORDINGS
+
+E = TypeVar("E", bound=AppError)
 
 KEY = "sk-proj-T3stOnlyNeverReal0123456789"
 PATIENT = Patience(connect_s=10, first_byte_s=10, gap_s=10)
@@ -32,6 +37,19 @@ CALM = [path.stem for path in sorted(RECORDINGS.glob("*.sse"))]
 
 async def play(model: Model, request: ModelRequest = HELLO) -> list[ModelEvent]:
     return [event async for event in model.stream(request)]
+
+
+async def play_until(
+    kind: type[E], model: Model, request: ModelRequest = HELLO
+) -> tuple[list[ModelEvent], E]:
+    """The events before an error of this kind, and the error."""
+    events: list[ModelEvent] = []
+    try:
+        async for event in model.stream(request):
+            events.append(event)
+    except kind as error:
+        return events, error
+    pytest.fail(f"no {kind.__name__} came")
 
 
 def text_of(events: Sequence[ModelEvent]) -> str:
@@ -81,6 +99,6 @@ async def replay(recording: str, chunks: Sequence[bytes]) -> tuple[list[ModelEve
             events.append(event)
     except Refused as refused:
         return events, refused
-    except Exception as error:  # noqa: BLE001 - the caller says which are allowed
+    except Exception as error:  # the caller says which are allowed
         return events, error
     return events, None

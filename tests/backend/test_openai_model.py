@@ -8,11 +8,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
-from model_calls import HELLO, KEY, PATIENT, end_of, play, reasoning_of, requested, text_of, usage_of
-from provider_server import ProviderServer, Reply, error_reply, recording
+from model_calls import (
+    HELLO,
+    KEY,
+    PATIENT,
+    end_of,
+    play,
+    play_until,
+    reasoning_of,
+    requested,
+    text_of,
+    usage_of,
+)
 
 from deskside.backend.agent.events import (
     AssistantReasoning,
@@ -45,6 +54,7 @@ from deskside.backend.errors import (
     StreamTimedOut,
     UnknownModel,
 )
+from provider_server import ProviderServer, Reply, error_reply, recording
 
 
 @pytest.fixture
@@ -359,7 +369,7 @@ async def test_a_model_that_refuses_optional_parameters_is_asked_without_them_an
 async def test_a_server_that_wants_the_new_name_of_the_limit_gets_it(
     server: ProviderServer, http: Http
 ) -> None:
-    message = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
     server.script(openai_error(400, message, "unsupported_parameter", "max_tokens"))
 
     await play(model(server, http, "chat"), ModelRequest([UserText("Hi")], max_output_tokens=9))
@@ -539,13 +549,8 @@ async def test_an_answer_that_breaks_off_keeps_what_was_said_and_says_why(
     server: ProviderServer, http: Http, name: str, kind: type[AppError], text: str
 ) -> None:
     server.script(recording(name))
-    said: list[Any] = []
 
-    with pytest.raises(kind):
-        async for event in model(server, http, "chat" if name.startswith("chat") else "responses").stream(
-            HELLO
-        ):
-            said.append(event)
+    said, _ = await play_until(kind, model(server, http, "chat" if name.startswith("chat") else "responses"))
 
     assert text == text_of(said)
 
@@ -620,11 +625,8 @@ async def test_silence_before_the_first_byte_ends_in_a_time_out(server: Provider
 
 async def test_silence_between_two_chunks_ends_in_a_time_out(server: ProviderServer, http: Http) -> None:
     server.script(recording("chat_text", hang_after=900))
-    said: list[Any] = []
 
-    with pytest.raises(StreamTimedOut):
-        async for event in model(server, http, "chat", patience=Patience(10, 10, 0.2)).stream(HELLO):
-            said.append(event)
+    said, _ = await play_until(StreamTimedOut, model(server, http, "chat", patience=Patience(10, 10, 0.2)))
 
     assert "The" in text_of(said)
     assert await gone(server)
@@ -651,8 +653,7 @@ async def test_cancelling_the_task_closes_the_connection_at_once(
 ) -> None:
     server.script(recording("chat_text", hang_after=hang_after))
     task = asyncio.create_task(play(model(server, http, "chat")))
-    while not server.requests:
-        await asyncio.sleep(0.01)  # until the request has left; its own state shows nowhere else
+    await asyncio.to_thread(server.wait_until_asked)
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
