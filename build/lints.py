@@ -108,8 +108,6 @@ def _is_window(node: ast.expr) -> bool:
 # them a bug becomes a sentence for the user (or data for the model) and a traceback in the log, instead
 # of the end of the program. Everywhere else exceptions pass through. `file::definition`.
 EDGES = {
-    "backend/deskside/backend/agent/loop.py::_prepared.call",
-    "backend/deskside/backend/agent/runs.py::Runs._store_end",
     "bridge/deskside/bridge/registry.py::Registry.dispatch",
     "backend/deskside/backend/agent/runs.py::Runs._store_end",
     "backend/deskside/backend/agent/loop.py::_prepared.call",
