@@ -15,10 +15,10 @@ class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     theme: Theme | msgspec.UnsetType = msgspec.UNSET
     language: Language | msgspec.UnsetType = msgspec.UNSET
-    default_model: ModelName | None | msgspec.UnsetType = msgspec.UNSET
+    default_model: ModelName | msgspec.UnsetType | None = msgspec.UNSET
     servers: list[Server] | msgspec.UnsetType = msgspec.UNSET
-    openai_base_url: Url | None | msgspec.UnsetType = msgspec.UNSET
-    anthropic_base_url: Url | None | msgspec.UnsetType = msgspec.UNSET
+    openai_base_url: Url | msgspec.UnsetType | None = msgspec.UNSET
+    anthropic_base_url: Url | msgspec.UnsetType | None = msgspec.UNSET
     has_chosen_start: bool | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -1,0 +1,94 @@
+"""The backend thread: one asyncio loop that everything but the window lives on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from deskside.backend.agent.events import Model
+from deskside.backend.app import App, Paths, open_app
+from deskside.bridge.desktop import Desktop
+from deskside.bridge.server import Server
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A backend that answers. All of it may be used from any thread but the backend's own."""
+
+    origin: str
+    host: str
+    boot_url: Callable[[], str]
+    app: App
+    loop: asyncio.AbstractEventLoop
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine on the backend's loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+
+@contextmanager
+def run_backend(
+    paths: Paths,
+    desktop: Desktop,
+    web: Path,
+    port: int = 0,
+    models: Mapping[str, Model] | None = None,
+) -> Iterator[Running]:
+    """Open the application and serve it from a thread of its own; close both on the way out.
+
+    Raises what opening raised: an `AppError` when the store cannot be opened, OSError when the port is
+    taken, FileNotFoundError when the page was not built.
+    """
+    opened: Future[Running] = Future()
+    closing = asyncio.Event()
+
+    async def serve() -> None:
+        async with open_app(paths, models) as app:
+            server = Server(app, desktop, web, port)
+            await server.start()
+            try:
+                loop = asyncio.get_running_loop()
+                opened.set_result(Running(server.origin, server.host, server.boot_url, app, loop))
+                await closing.wait()
+            finally:
+                await server.stop()
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(serve())
+        except BaseException as error:
+            # Before the start was reported the caller raises it; afterwards the thread's own report does.
+            if opened.done():
+                raise
+            opened.set_exception(error)
+
+    thread = threading.Thread(target=run, name="backend")
+    thread.start()
+    try:
+        running = opened.result()
+    except BaseException:
+        thread.join()
+        raise
+    try:
+        yield running
+    finally:
+        running.loop.call_soon_threadsafe(closing.set)
+        thread.join()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop

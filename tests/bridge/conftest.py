@@ -1,0 +1,40 @@
+"""A server with sample commands, and a page that talks to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import httpx2
+import pytest
+import sample_commands
+from page_client import Page
+
+from deskside.backend.app import App
+from deskside.backend.event_buffer import EventBuffer
+from deskside.bridge.desktop import NoDesktop
+from deskside.bridge.server import Server
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Path:
+    folder = tmp_path / "web"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text("<!doctype html><title>Deskside</title>")
+    (folder / "assets" / "index-abc.js").write_text("export {};")
+    return folder
+
+
+@pytest.fixture
+async def page(web: Path) -> AsyncIterator[Page]:
+    events = EventBuffer()
+    app = cast(App, SimpleNamespace(events=events))
+    server = Server(app, NoDesktop(), web, commands=[sample_commands])
+    await server.start()
+    async with httpx2.AsyncClient(base_url=server.origin, trust_env=False) as http:
+        opened = await http.get(server.boot_url())
+        assert opened.status_code == 303
+        yield Page(server, http, events)
+    await server.stop()

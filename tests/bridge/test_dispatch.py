@@ -1,0 +1,123 @@
+"""Commands: what a signature makes of them, and what a call gets back."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import msgspec
+import pytest
+from page_client import Page, reply
+from sample_commands import PLANTED
+
+from deskside.bridge.registry import read_command
+
+
+async def test_a_call_returns_what_the_command_returns(page: Page) -> None:
+    answer = await page.rpc("sample_commands.double", '{"value": 21}')
+
+    assert answer["ok"] is True
+    assert {"value": 42, "note": ""} == answer["data"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"value": "x"}', "Expected `int`, got `str` - at `$.value`"),
+        ('{"value": -1}', "Expected `int` >= 0 - at `$.value`"),
+        ('{"value": 1, "colour": "red"}', "unknown field `colour`"),
+        ("{}", "missing required field `value`"),
+        ("not json", "the parameters are not JSON"),
+        (b'{"value": 1, "note": "\xff"}', "the parameters are not JSON"),
+        ("[" * 10_000, "Expected `object`, got `array`"),
+    ],
+)
+async def test_parameters_that_cannot_be_read_are_named(page: Page, body: Any, said: str) -> None:
+    answer = await page.rpc("sample_commands.double", body)
+
+    assert "invalid_request" == answer["error"]["code"]
+    assert said in answer["error"]["message"]
+
+
+async def test_a_command_without_parameters_refuses_some(page: Page) -> None:
+    answer = await page.rpc("sample_commands.nothing", '{"value": 1}')
+
+    assert "invalid_request" == answer["error"]["code"]
+
+
+async def test_an_unknown_command_is_not_found(page: Page) -> None:
+    answer = await page.rpc("sample_commands.explode")
+
+    assert "not_found" == answer["error"]["code"]
+    assert "sample_commands.explode" in answer["error"]["message"]
+
+
+async def test_an_error_of_the_application_says_what_happened_and_what_to_do(page: Page) -> None:
+    error = (await page.rpc("sample_commands.missing"))["error"]
+
+    assert "conversation 9 was deleted" == error["message"]
+    assert error["hint"]
+    assert error["retryable"] is False
+
+
+async def test_a_fault_in_a_command_says_nothing_but_its_name(page: Page) -> None:
+    error = (await page.rpc("sample_commands.broken"))["error"]
+
+    assert "internal" == error["code"]
+    assert "sample_commands.broken" in error["message"]
+    assert PLANTED not in str(error)
+    assert "Traceback" not in str(error)
+
+
+async def test_a_request_id_goes_through_everything_and_comes_back(page: Page) -> None:
+    answer = await page.rpc("sample_commands.who", **{"x-request-id": "abc-123"})
+
+    assert (answer["data"], answer["requestId"]) == ("abc-123", "abc-123")
+
+
+async def test_a_request_id_is_made_where_it_is_missing_or_unfit(page: Page) -> None:
+    made = await page.rpc("sample_commands.who")
+    replaced = await page.rpc("sample_commands.who", **{"x-request-id": "<script>"})
+
+    assert made["data"] == made["requestId"] != "-"
+    assert 12 == len(replaced["requestId"])
+
+
+async def test_a_stream_yields_its_items_and_ends(page: Page) -> None:
+    async with page.socket() as socket:
+        await socket.send('{"t":"call","id":1,"cmd":"sample_commands.count","params":{"value":3}}')
+        frames = [await reply(socket, 1) for _ in range(4)]
+
+    assert [frame["data"] for frame in frames[:3]] == [0, 1, 2]
+    assert "done" == frames[3]["t"]
+
+
+async def test_a_stream_over_http_says_to_use_the_socket(page: Page) -> None:
+    answer = await page.rpc("sample_commands.count", '{"value": 3}')
+
+    assert "WebSocket" in answer["error"]["message"]
+
+
+async def test_every_call_is_timed(page: Page) -> None:
+    for _ in range(3):
+        await page.rpc("sample_commands.nothing")
+    await page.rpc("sample_commands.no_such")
+
+    rows = {row.command: row for row in page.server.timings.report()}
+    assert 3 == rows["sample_commands.nothing"].count
+    assert 0 < rows["sample_commands.nothing"].p50_ms <= rows["sample_commands.nothing"].max_ms
+    assert 1 == rows["(unknown)"].count
+
+
+class Loose(msgspec.Struct):
+    value: int
+
+
+def no_first(value: int) -> None:
+    """A function that takes no App."""
+
+
+@pytest.mark.parametrize("function", [no_first, test_every_call_is_timed, lambda app: None])
+def test_a_function_that_cannot_be_a_command_is_refused_at_start(function: types.FunctionType) -> None:
+    with pytest.raises(TypeError):
+        read_command(function)
