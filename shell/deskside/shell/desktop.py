@@ -69,7 +69,7 @@ async def _in_thread(function: Callable[[], T]) -> T:
     def run() -> None:
         try:
             value = function()
-        except BaseException as error:  # noqa: BLE001  the caller raises it
+        except BaseException as error:
             report(None, error)
         else:
             report(value, None)

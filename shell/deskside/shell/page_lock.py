@@ -26,7 +26,7 @@ class PageLock:
         self._boot_url: Callable[[], str] | None = None
 
     def unlock(self, origin: str, boot_url: Callable[[], str]) -> None:
-        """From now on `origin` ("http://127.0.0.1:4321") may be shown. `boot_url` mints a one-time address."""
+        """From now on `origin` ("http://127.0.0.1:4321") may be shown; `boot_url` mints one-time URLs."""
         self._host = urlsplit(origin).netloc
         self._boot_url = boot_url
 

@@ -144,7 +144,7 @@ class AppWindow:
         try:
             self._engine.harden(window, self._lock)
             self._engine.close_on_signals(window)
-        except BaseException as error:  # noqa: BLE001  raised again by `show`
+        except BaseException as error:
             self._failure = error
         self._desktop.window = window
         self._hardened.set()
@@ -153,7 +153,7 @@ class AppWindow:
         """On a thread of its own: load the page when there is one, or close the window if that failed."""
         try:
             backend = running.result()
-        except BaseException as error:  # noqa: BLE001  raised again by `show`
+        except BaseException as error:
             self._failure = error
         self._hardened.wait()
         if self._failure is not None:
