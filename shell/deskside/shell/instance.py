@@ -65,6 +65,20 @@ class Answer(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
+class Remote:
+    """Another process that holds the folder, and what it answered."""
+
+    def __init__(self, answer: Answer, connection: socket.socket) -> None:
+        self.answer = answer
+        self._connection = connection
+
+    def wait_until_gone(self) -> None:
+        """Return when that process closes, or has answered all it will."""
+        self._connection.settimeout(None)
+        with suppress(OSError):
+            self._connection.recv(1)
+
+
 class Instance:
     """This process, as the one that holds a data folder. Made by `claim`."""
 
@@ -190,7 +204,7 @@ def claim(paths: Paths) -> Iterator[Instance]:
 
 
 @contextmanager
-def send(paths: Paths, action: Action) -> Iterator[Answer]:
+def send(paths: Paths, action: Action) -> Iterator[Remote]:
     """Ask the instance that holds the folder. A `boot-url` is good while the context is open.
 
     Raises AlreadyRunning when it cannot be reached (now: it is starting, closing or stuck).
@@ -206,13 +220,13 @@ def send(paths: Paths, action: Action) -> Iterator[Answer]:
             answer = msgspec.json.decode(_read_line(connection), type=Answer)
         except (OSError, msgspec.MsgspecError) as error:
             raise AlreadyRunning from error
-        yield answer
+        yield Remote(answer, connection)
 
 
 @contextmanager
 def claim_or_send(
     paths: Paths, action: Action, patience_s: float = PATIENCE_S
-) -> Iterator[Instance | Answer]:
+) -> Iterator[Instance | Remote]:
     """Hold the data folder, or have the instance that holds it do `action`, whichever is possible
     first. Raises StoreBusy after `patience_s` of neither."""
     limit = time.monotonic() + patience_s
@@ -220,9 +234,9 @@ def claim_or_send(
         with suppress(AlreadyRunning), claim(paths) as instance:
             yield instance
             return
-        with suppress(AlreadyRunning), send(paths, action) as answer:
-            if answer.ok or action == "show":
-                yield answer
+        with suppress(AlreadyRunning), send(paths, action) as remote:
+            if remote.answer.ok or action == "show":
+                yield remote
                 return
         if time.monotonic() > limit:
             raise StoreBusy(f"Another Deskside uses {paths.data}, and it does not answer.")
