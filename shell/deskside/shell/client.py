@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from deskside.backend.errors import AppError, StoreBusy
+from deskside.backend.errors import AppError, Internal, StoreBusy
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -53,7 +53,7 @@ class Client:
         headers = {"Cookie": self._cookie, "Origin": self.origin, "Content-Type": "application/json"}
         reply = self._send("POST", f"/rpc/{command}", json.dumps(params).encode(), headers)
         if reply.status != 200:
-            raise StoreBusy(f"The running Deskside answered with status {reply.status}.")
+            raise Internal(f"Deskside answered {command} with status {reply.status}.", hint="The log says why.")
         envelope: dict[str, Any] = json.loads(reply.body)
         return envelope
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 
-from deskside.backend.errors import NotFound
+from deskside.backend.errors import NeedsWindow, NotFound
 from deskside.shell.page_lock import PageLock
 from deskside.shell.window_state import WindowState
 
@@ -61,6 +61,8 @@ def _choose_module(environ: Mapping[str, str], platform: str) -> str:
     wanted = environ.get("DESKSIDE_WINDOW", "")
     if wanted not in ("", "qt", "gtk"):
         raise NotFound(f"DESKSIDE_WINDOW is {wanted!r}.", hint="Set it to qt or gtk, or leave it out.")
+    if not any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")):
+        raise NeedsWindow("There is no screen to show a window on.", hint="Run: deskside --serve")
     if wanted != "gtk" and importlib.util.find_spec("PySide6") is not None:
         return "hardening_qt"
     if wanted != "qt" and importlib.util.find_spec("gi") is not None:
@@ -73,5 +75,11 @@ def _choose_module(environ: Mapping[str, str], platform: str) -> str:
 
 
 def _load(module: str) -> Engine:
-    engine: Engine = importlib.import_module(f"deskside.shell.{module}")  # type: ignore[assignment]
+    try:
+        engine: Engine = importlib.import_module(f"deskside.shell.{module}")
+    except ImportError as error:
+        raise NotFound(
+            f"The web engine cannot be loaded: {error}.",
+            hint="Run 'deskside doctor' to see what is missing. Without a window, run: deskside --serve",
+        ) from error
     return engine

@@ -25,6 +25,7 @@ from PySide6.QtWebEngineCore import (
 )
 from PySide6.QtWidgets import QApplication, QMenu, QMessageBox
 
+from deskside.backend.errors import NeedsWindow
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
 from deskside.shell.window_state import WindowState
@@ -62,7 +63,7 @@ MENU_ACTIONS = (
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
-    """Load Qt and start its application object. Raises PermissionError for root (see `scrub`)."""
+    """Load Qt and start its application object. Raises NeedsWindow for root (see `scrub`)."""
     flags = scrub(environ)
     environ["QT_API"] = "pyside6"  # pywebview asks QtPy, which prefers PyQt; that is GPL, and aborts
     import webview
@@ -86,12 +87,15 @@ def scrub(environ: MutableMapping[str, str]) -> str | None:
     """Take away the variables that open Chromium up (remote debugging, flags, no sandbox).
 
     DESKSIDE_ALLOW_DEBUGGING=1 keeps them, and the log says so. Chromium has no sandbox for root:
-    QTWEBENGINE_DISABLE_SANDBOX is kept there if it was set, else PermissionError says what to do.
+    QTWEBENGINE_DISABLE_SANDBOX is kept there if it was set, else NeedsWindow says what to do.
     Returns the Chromium flags that are left.
     """
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     if is_root and NO_SANDBOX not in environ:
-        raise PermissionError("Deskside's window cannot be protected when root runs it. Run it as yourself.")
+        raise NeedsWindow(
+            "Deskside's window cannot be protected when root runs it.",
+            hint=f"Run it as yourself, or, where that does not matter, set {NO_SANDBOX}=1.",
+        )
     found = [name for name in environ if name.startswith("QTWEBENGINE_")]
     if environ.get("DESKSIDE_ALLOW_DEBUGGING") == "1":
         logger.warning("DESKSIDE_ALLOW_DEBUGGING=1: the window can be controlled from outside ({})", found)
@@ -145,19 +149,19 @@ def _lock_navigation(page: QWebEnginePage, lock: PageLock) -> None:
     page.navigationRequested.connect(decide)
 
 
-class _NoPopup(QWebEnginePage):  # type: ignore[misc]
+class _NoPopup(QWebEnginePage):
     """What a page gets for a window it asks for: one that has no view and goes nowhere.
 
     pywebview's own would open the system's browser, with any scheme. Answering with no window at all
     hangs the page while a debugger is attached to it (PySide6 6.11).
     """
 
-    def acceptNavigationRequest(self, url: QUrl, *_: Any) -> bool:
-        logger.info("blocked a window for {}", describe(url.toString()))
+    def acceptNavigationRequest(self, url: QUrl | str, kind: Any, is_main_frame: bool, /) -> bool:
+        logger.info("blocked a window for {}", describe(QUrl(url).toString()))
         return False
 
 
-class _Interceptor(QWebEngineUrlRequestInterceptor):  # type: ignore[misc]
+class _Interceptor(QWebEngineUrlRequestInterceptor):
     """Under the page's CSP, a second net: no request leaves for anywhere but our own server."""
 
     def __init__(self, lock: PageLock) -> None:
@@ -272,7 +276,7 @@ def read_state(window: Any, before: WindowState) -> WindowState:
     return WindowState(native.width(), native.height(), position.x(), position.y(), False, before.theme)
 
 
-class _WindowThread(QObject):  # type: ignore[misc]
+class _WindowThread(QObject):
     """Runs what other threads emit on the window's thread."""
 
     run = Signal(object)

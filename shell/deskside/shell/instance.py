@@ -72,11 +72,16 @@ class Remote:
         self.answer = answer
         self._connection = connection
 
-    def wait_until_gone(self) -> None:
-        """Return when that process closes, or has answered all it will."""
-        self._connection.settimeout(None)
-        with suppress(OSError):
-            self._connection.recv(1)
+    def when_gone(self, tell: Callable[[], None]) -> None:
+        """Call `tell` from another thread when that process closes."""
+
+        def wait() -> None:
+            self._connection.settimeout(None)
+            with suppress(OSError):
+                self._connection.recv(1)
+            tell()
+
+        threading.Thread(target=wait, name="remote", daemon=True).start()
 
 
 class Instance:
@@ -269,5 +274,3 @@ def _write_private(file: Path, content: bytes) -> None:
     finally:
         os.close(handle)
     os.replace(draft, file)
-
-

@@ -9,12 +9,11 @@ import errno
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, cast
 
 from deskside.backend.app import Paths
 from deskside.backend.errors import AppError, Conflict, NeedsWindow
@@ -83,7 +82,7 @@ def serve(paths: Paths, level: str, port: int) -> int:
     with claim_or_send(paths, "boot-url") as found:
         if isinstance(found, Remote):
             _announce(found.answer.url, found.answer.pid)
-            threading.Thread(target=lambda: (found.wait_until_gone(), stop.set()), daemon=True).start()
+            found.when_gone(stop.set)
             _wait(stop)
             return 0
         with open_log(paths.logs, cast(Level, level), to_stderr=True), _backend(paths, port) as running:
@@ -117,19 +116,16 @@ def _backend(paths: Paths, port: int = 0) -> Iterator[Running]:
     from deskside.bridge.desktop import NoDesktop
     from deskside.bridge.thread import run_backend
 
-    try:
-        backend: Any = run_backend(paths, NoDesktop(), web_folder(), port)
-        running = backend.__enter__()
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise Conflict(
-            f"Port {port} is in use by another program.", hint="Choose another, or leave --port out."
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(run_backend(paths, NoDesktop(), web_folder(), port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise Conflict(
+                f"Port {port} is in use by another program.", hint="Choose another, or leave --port out."
+            ) from error
         yield running
-    finally:
-        backend.__exit__(*sys.exc_info())
 
 
 def _announce(url: str, pid: int) -> None:
