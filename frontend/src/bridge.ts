@@ -200,18 +200,24 @@ export class Bridge {
     const frame = JSON.parse(text) as Frame;
     switch (frame.t) {
       case "hello":
-        return this.#greeted(frame);
+        this.#greeted(frame);
+        return;
       case "event":
         this.#after = frame.n;
-        return this.#options.onEvents(frame.events, frame.n);
+        this.#options.onEvents(frame.events, frame.n);
+        return;
       case "next":
-        return this.#calls.get(frame.id)?.next(frame.data);
+        this.#calls.get(frame.id)?.next(frame.data);
+        return;
       case "ok":
-        return this.#take(frame.id)?.end(frame.data);
+        this.#take(frame.id)?.end(frame.data);
+        return;
       case "done":
-        return this.#take(frame.id)?.end(undefined);
+        this.#take(frame.id)?.end(undefined);
+        return;
       case "err":
-        return this.#failed(frame.id, frame.error);
+        this.#failed(frame.id, frame.error);
+        return;
       default:
         frame satisfies never;
     }

@@ -22,6 +22,8 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
   const state = signal<AppState | null>(null);
   const startProblem = signal<BridgeError | null>(null);
   const place = signal<Place>(placeOf(address.hash));
+  /** The model picked for the chat that does not exist yet. */
+  const pickedModel = signal<string | null>(null);
   /** The user left the first-run page without choosing; it comes back at the next start. */
   const hasSkippedStart = signal(false);
 
@@ -32,9 +34,16 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
   const keys = createKeys(api);
   const device = createDevice(api);
   const conversation = signal<Conversation>(newConversation(null));
+  /** Counts opened chats, so that each starts with a fresh view. */
+  const opened = signal(0);
 
   const needsStart = computed(() => state.value?.needs_start === true && !hasSkippedStart.value);
   const settings = computed(() => state.value?.settings ?? null);
+  /** What answers next in the open chat; null when nothing is set up. */
+  const model = computed(() => {
+    const own = conversation.value.row.value ? conversation.value.row.value.model : pickedModel.value;
+    return own ?? state.value?.default_model ?? null;
+  });
 
   // -- loading and following --
 
@@ -140,18 +149,23 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
     batch(() => {
       conversation.value.close();
       conversation.value = next;
+      opened.value += 1;
       go({ view: "chat", conversationId: id });
     });
   }
 
   function openConversation(row: ConversationRow): void {
-    if (conversation.value.row.value?.id === row.id) return openChat();
+    if (conversation.value.row.value?.id === row.id) {
+      openChat();
+      return;
+    }
     const next = newConversation(row);
     show(next, row.id);
     void next.load();
   }
 
   function newChat(): void {
+    pickedModel.value = null;
     show(newConversation(null), null);
   }
 
@@ -181,11 +195,24 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
     newChat();
   }
 
-  /** For the open conversation, or for all new ones while there is none. */
+  /** For the open chat only; `settings.change` sets what new chats start with. */
   async function chooseModel(model: string): Promise<void> {
     const row = conversation.value.row.value;
     if (row) await toasts.attempt(() => api.conversations.set_model({ id: row.id, model }));
-    else if (await changeSettings({ default_model: model })) await refreshState();
+    else pickedModel.value = model;
+  }
+
+  async function setDefaultModel(model: string | null): Promise<void> {
+    if (await changeSettings({ default_model: model })) await refreshState();
+  }
+
+  /** Sends what is typed. The text leaves the composer only once the question is on the disk. */
+  async function send(): Promise<void> {
+    const chat = conversation.value;
+    const id = chat.row.value?.id ?? null;
+    const text = drafts.open(id, "").value;
+    if (text.trim() === "") return;
+    if (await chat.send(text, id === null ? pickedModel.value : null)) drafts.clear(id);
   }
 
   const rename = (id: number, title: string) =>
@@ -207,6 +234,7 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
     place,
     settings,
     needsStart,
+    model,
     toasts,
     drafts,
     list,
@@ -214,6 +242,7 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
     keys,
     device,
     conversation,
+    opened,
     start,
     reset,
     apply,
@@ -224,6 +253,8 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
     changeSettings,
     finishStart,
     chooseModel,
+    setDefaultModel,
+    send,
     rename,
     remove,
     openLink,

@@ -79,24 +79,28 @@ export function createConversation(api: ConversationApi, options: ConversationOp
         return;
       case "message_changed":
         if (event.message.conversation_id !== row.value?.id) return;
-        if (find(event.message.id)) return place(event.message);
         // While a page is under way nobody knows the path; the event is applied again after it.
-        if (pagesUnderWay === 0 && !elsewhere.has(event.message.id)) place(event.message);
+        if (find(event.message.id) || (pagesUnderWay === 0 && !elsewhere.has(event.message.id))) {
+          place(event.message);
+        }
         return;
       case "text_appended":
-        return onMessage(event.conversation_id, event.message_id, (message) => {
+        onMessage(event.conversation_id, event.message_id, (message) => {
           const part = appendText(message, event);
           if (part) showSoon(part);
           else reloadSoon();
         });
+        return;
       case "part_changed":
-        return onMessage(event.conversation_id, event.message_id, (message) => {
+        onMessage(event.conversation_id, event.message_id, (message) => {
           if (!changePart(message, event.position, event.part)) reloadSoon();
         });
+        return;
       case "reply_retried":
-        return onMessage(event.conversation_id, event.message_id, (message) => {
+        onMessage(event.conversation_id, event.message_id, (message) => {
           message.retrying.value = event;
         });
+        return;
       case "settings_changed":
       case "keys_changed":
       case "models_changed":
@@ -118,10 +122,16 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   /** Put a row where it belongs: in place of its older self, or at the end of the path. */
   function place(message: MessageRow): void {
     const old = find(message.id);
-    if (old) return replaceRow(old, message);
+    if (old) {
+      replaceRow(old, message);
+      return;
+    }
     const parent = messages.value.findIndex(({ id }) => id === message.parent_id);
     const isNewest = messages.value.every(({ id }) => id < message.id);
-    if (!isNewest || (parent < 0 && messages.value.length > 0)) return reloadSoon(message.id);
+    if (!isNewest || (parent < 0 && messages.value.length > 0)) {
+      reloadSoon(message.id);
+      return;
+    }
     // A retry's reply takes the place of the one before and of what followed it.
     messages.value = [...messages.value.slice(0, parent + 1), createMessage(message)];
   }

@@ -26,6 +26,12 @@ export function createDrafts(api: Pick<Commands, "conversations">) {
     timer = setTimeout(() => void save(), SAVE_AFTER_MS);
   }
 
+  /** The text was sent. */
+  function clear(id: number | null): void {
+    change(id, "");
+    void save();
+  }
+
   /** Save what is unsaved now. What could not be saved is tried again with the next change. */
   async function save(): Promise<void> {
     clearTimeout(timer);
@@ -42,5 +48,5 @@ export function createDrafts(api: Pick<Commands, "conversations">) {
     }
   }
 
-  return { open, change, save };
+  return { open, change, clear, save };
 }
