@@ -67,6 +67,7 @@ export function Popover({ anchor, placement, label, role, class: extra, onClose,
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the role comes as a prop.
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: both roles take a label.
     <div
       ref={panel}
       class={`popover ${extra ?? ""}`}
