@@ -50,6 +50,7 @@ export class BlockSplitter {
   #partial = "";
   #mode: Mode = "blank";
   #afterBlank = false;
+  #afterIndent = false;
   #fenceMark = "";
   #mathEnd = "";
   #tooDeep = false;
@@ -118,10 +119,8 @@ export class BlockSplitter {
         else this.#cutBefore(line);
         break;
       case "prose":
-        if (isBlank) {
-          this.#lines += line;
-          this.#seal();
-        } else this.#continueProse(line);
+        if (isBlank) this.#endProse(line);
+        else this.#continueProse(line);
         break;
       case "list":
         if (!isBlank && this.#endsList(line)) this.#cutBefore(line);
@@ -132,6 +131,7 @@ export class BlockSplitter {
         this.#mode satisfies never;
     }
     this.#afterBlank = isBlank;
+    this.#afterIndent = INDENTED.test(line);
   }
 
   #startBlock(line: string): void {
@@ -148,6 +148,13 @@ export class BlockSplitter {
       this.#enterMath(line);
       this.#noteDefinition(line);
     }
+  }
+
+  /** Indented code may follow a heading or a quote without a blank line, and go on after one. */
+  #endProse(blank: string): void {
+    this.#lines += blank;
+    if (this.#afterIndent) this.#mode = "indented";
+    else this.#seal();
   }
 
   #continueProse(line: string): void {

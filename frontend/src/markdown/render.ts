@@ -108,7 +108,8 @@ function mathHtml(token: Tokens.Generic): string {
   const isBlock = token.type === "mathBlock";
   const mathml = token.tex === null ? null : renderMath(token.tex, token.isDisplay);
   if (mathml === "waiting") pass.isWaiting = true;
-  const content = mathml === null || mathml === "waiting" ? mathSource(token.raw) : mathml;
+  const content = mathml === null || mathml === "waiting" ? null : mathml;
+  if (content === null) return isBlock ? `<p>${mathSource(token.raw)}</p>\n` : mathSource(token.raw);
   if (isBlock)
     return `<div class="md-math" tabindex="0" role="group" aria-label="formula">${content}</div>\n`;
   return token.isDisplay ? `<span class="md-math">${content}</span>` : content;
