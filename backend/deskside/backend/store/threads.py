@@ -60,7 +60,7 @@ def attempt(unit: Unit, db: Db) -> Outcome:
     try:
         with db_session:
             return Outcome(unit.future, unit.context.run(unit.call, db))
-    except BaseException as error:
+    except BaseException as error:  # raised where the unit's caller awaits it
         return Outcome(unit.future, error=error)
 
 
@@ -121,7 +121,7 @@ class Writer:
     def _run(self) -> None:
         try:
             db = self._open_db()
-        except BaseException as error:
+        except BaseException as error:  # raised where `opened` is awaited
             outcome = Outcome(self.opened, error=self._health.told(error))
             deliver(self._loop, [outcome, Outcome(self.closed)])
             return
@@ -152,7 +152,7 @@ class Writer:
         """Run units as one transaction; where that fails as a whole, each alone."""
         try:
             return self._try_commit(db, units, mend=mend)
-        except Exception as error:
+        except Exception as error:  # raised where the callers await their units
             return [self._told(Outcome(unit.future, error=error)) for unit in units]
 
     def _try_commit(self, db: Db, units: list[Unit], *, mend: bool) -> list[Outcome]:

@@ -29,17 +29,23 @@ class AppState(msgspec.Struct, frozen=True):
     last_event: int
 
 
+def _is_nobodys_choice(default_model: str | None) -> bool:
+    """The on-device model is there without anybody having asked for it."""
+    return default_model is None or default_model.startswith("device/")
+
+
 @command
 async def state(app: App) -> AppState:
     """Everything the page needs before its first paint."""
     last_event = app.events.last
+    default_model = await app.models.default()
     return AppState(
         version=VERSION,
         platform=platform.system().lower(),
         data_folder=str(app.paths.data),
         settings=app.settings.current,
-        default_model=app.models.default(),
-        needs_start=not app.settings.current.has_chosen_start and app.models.default() is None,
+        default_model=default_model,
+        needs_start=not app.settings.current.has_chosen_start and _is_nobodys_choice(default_model),
         draft=await app.settings.new_chat_draft(),
         last_event=last_event,
     )
