@@ -599,6 +599,16 @@ async def test_a_server_that_is_not_running_is_no_network(server: ProviderServer
     assert "Could not connect to OpenAI at 127.0.0.1." == caught.value.message
 
 
+@pytest.mark.parametrize("key", ["sk-ключ", "sk-a b", "sk-a\nX-Other: b"])
+async def test_a_key_that_can_be_none_is_never_sent(server: ProviderServer, http: Http, key: str) -> None:
+    provider = Provider("openai", "OpenAI", server.openai_url, key)
+
+    with pytest.raises(BadKey, match="characters that no key has"):
+        await play(OpenAIModel("openai/gpt-5.4", Endpoint(provider, http, "openai", PATIENT), "chat"))
+
+    assert [] == server.requests
+
+
 async def test_an_address_that_is_none_is_refused_without_a_call(server: ProviderServer, http: Http) -> None:
     with pytest.raises(RequestRefused) as caught:
         await play(model(server, http, "chat", url="ftp://example"))

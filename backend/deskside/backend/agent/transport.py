@@ -26,6 +26,7 @@ from deskside.backend.agent.events import ModelEvent
 from deskside.backend.agent.refusals import Refusal, error_of, read_refusal
 from deskside.backend.agent.sse import EventSplitter
 from deskside.backend.errors import (
+    BadKey,
     NoNetwork,
     ProviderError,
     RequestRefused,
@@ -185,6 +186,9 @@ class Endpoint:
             await response.aclose()
 
     async def _send(self, method: str, path: str, deadline: float, **options: Any) -> httpx2.Response:
+        key = self.provider.key or ""
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise BadKey(f"The key for {self.provider.label} holds characters that no key has.")
         sdk = await load_sdk(self._sdk)
         client = self._client = self._client or self._make_client(sdk)
         label = self.provider.label
