@@ -621,9 +621,19 @@ async def test_a_key_that_can_be_none_is_never_sent(server: ProviderServer, http
     assert [] == server.requests
 
 
-async def test_an_address_that_is_none_is_refused_without_a_call(server: ProviderServer, http: Http) -> None:
+async def test_an_error_whose_body_breaks_off_is_no_network(server: ProviderServer, http: Http) -> None:
+    server.script(Reply(b'{"error": "xxxxxxxxxxxxxxxxx"}', 500, "application/json", cut_after=9))
+
+    with pytest.raises(NoNetwork):
+        await play(model(server, http, "chat"))
+
+
+@pytest.mark.parametrize("url", ["ftp://example", "http://[::1/v1", "http://a:port/v1", "http:///v1"])
+async def test_an_address_that_is_none_is_refused_without_a_call(
+    server: ProviderServer, http: Http, url: str
+) -> None:
     with pytest.raises(RequestRefused) as caught:
-        await play(model(server, http, "chat", url="ftp://example"))
+        await play(model(server, http, "chat", url=url))
 
     assert "is not an address" in caught.value.message
 
