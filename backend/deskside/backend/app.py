@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
-    from deskside.backend.store.database import Store
-
     from deskside.backend.agent.events import Model
     from deskside.backend.agent.models import Models
     from deskside.backend.agent.runs import Runs
     from deskside.backend.event_buffer import EventBuffer
     from deskside.backend.keys import Keys
     from deskside.backend.settings import SettingsStore
+    from deskside.backend.store.database import Store
 
 
 @dataclass(frozen=True)
