@@ -42,7 +42,7 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.flusher import Flusher, write_unsaved
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
-from deskside.backend.errors import AnswerCut, AppError, Conflict, ContentRefused, Internal, NoModel
+from deskside.backend.errors import AnswerCut, AppError, Conflict, ContentRefused, Internal, NoModel, NotFound
 from deskside.backend.events import (
     ConversationChanged,
     MessageChanged,
@@ -50,6 +50,7 @@ from deskside.backend.events import (
     ReplyRetried,
 )
 from deskside.backend.store import agents, conversations, messages, replies
+from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.messages import MessageRow
@@ -249,8 +250,7 @@ class Runs:
         profile = self._device.profile(run.model_name) if is_on_device else PLAIN_PROFILE
         async with self._device.in_use() if is_on_device else nullcontext():
             model = await self._models.make(run.model_name)
-            agent = await self._store.read(agents.default)
-            await self._read_history(run)
+            agent, run.history = await self._store.read(_read_start, run.asked.reply, run.is_continuation)
             events = loop.run(
                 model,
                 self._tools if profile.can_use_tools else [],
@@ -262,13 +262,6 @@ class Runs:
             )
             async with aclosing(events):
                 await self._take_all(run, events)
-
-    async def _read_history(self, run: Run) -> None:
-        row = run.asked.reply
-        until = row.id if run.is_continuation or row.parent_id is None else row.parent_id
-        run.history = await self._store.read(messages.history, until)
-        if run.is_continuation and isinstance(run.history[-1], AssistantText | AssistantReasoning):
-            run.history.append(UserText(CONTINUE))
 
     async def _take_all(self, run: Run, events: AsyncGenerator[RunEvent, None]) -> None:
         reply, publish, flusher = run.reply, self._events.publish, self._flusher
@@ -327,12 +320,12 @@ class Runs:
             reason=run.finished.reason if run.finished else status,
         )
         delay_s = FIRST_STORE_RETRY_S
-        while (row := await self._store_end(run, finished)) is None and not self._closing.is_set():
+        while (stored := await self._store_end(run, finished)) is None and not self._closing.is_set():
             await self._pause(delay_s)
             delay_s = min(2 * delay_s, LAST_STORE_RETRY_S)
-        if row is not None:
-            del self._unstored[row.id]
-            await self._let_go(run, row)
+        if stored is not None:
+            del self._unstored[finished.message_id]
+            self._let_go(run, *stored)
 
     def _outcome(self, run: Run) -> tuple[EndStatus, AppError | None]:
         """How the stream ended. This is the edge where a bug in a run becomes a failed reply."""
@@ -348,7 +341,9 @@ class Runs:
         logger.opt(exception=error).error("run {} failed", run.asked.run_id)
         return "failed", Internal("The answer failed because of a fault in Deskside.")
 
-    async def _store_end(self, run: Run, finished: FinishedReply) -> MessageRow | None:
+    async def _store_end(
+        self, run: Run, finished: FinishedReply
+    ) -> tuple[MessageRow, ConversationRow | None] | None:
         """Write the whole reply. None if that fails: the reply is then shown as failed, and kept."""
         rest = run.reply.unsaved()
         try:
@@ -363,7 +358,7 @@ class Runs:
                 error = Internal("The answer could not be saved because of a fault in Deskside.")
             if not run.ended.is_set():
                 run.reply.status, run.reply.error = "failed", message_error(error)
-                await self._let_go(run, run.reply.row())
+                self._let_go(run, run.reply.row(), run.asked.conversation)
             return None
 
     async def _pause(self, delay_s: float) -> None:
@@ -374,29 +369,41 @@ class Runs:
         except TimeoutError:
             pass
 
-    async def _let_go(self, run: Run, row: MessageRow) -> None:
+    def _let_go(self, run: Run, row: MessageRow, conversation: ConversationRow | None) -> None:
         """The run is over for everyone who looks; `row` is how it ended."""
         conversation_id = run.reply.conversation_id
         if self._by_conversation.get(conversation_id) is run:
             del self._by_conversation[conversation_id]
         self._events.publish(MessageChanged(row))
+        if conversation is not None:
+            is_running = self.is_running(conversation_id)
+            conversation = msgspec.structs.replace(conversation, is_running=is_running)
+            self._events.publish(ConversationChanged(conversation))
         run.ended.set()
-        try:
-            conversation = await self._store.read(conversations.get, conversation_id)
-        except AppError:
-            return  # deleted meanwhile, or a store in trouble, which the reply says
-        is_running = self.is_running(conversation_id)
-        self._events.publish(
-            ConversationChanged(msgspec.structs.replace(conversation, is_running=is_running))
-        )
 
     def _tell(self, error: AppError) -> None:
         """A flush failed: say so once, while the answer goes on."""
         self._events.publish(Notice("warning", error.code, error.message, error.hint))
 
 
-def _write_end(db: Db, finished: FinishedReply, rest: Unsaved | None) -> MessageRow:
-    """What the flusher has not written and the reply as a whole, in one unit of work."""
+def _read_start(db: Db, reply: MessageRow, is_continuation: bool) -> tuple[AgentRow, list[HistoryItem]]:
+    """Who answers, and what was said before."""
+    until = reply.id if is_continuation or reply.parent_id is None else reply.parent_id
+    history = messages.history(db, until)
+    if is_continuation and history and isinstance(history[-1], AssistantText | AssistantReasoning):
+        history.append(UserText(CONTINUE))
+    return agents.default(db), history
+
+
+def _write_end(
+    db: Db, finished: FinishedReply, rest: Unsaved | None
+) -> tuple[MessageRow, ConversationRow | None]:
+    """What the flusher has not written and the reply as a whole, in one unit of work. The conversation is
+    None when it was deleted meanwhile."""
     if rest is not None:
         write_unsaved(db, rest)
-    return replies.finish(db, finished)
+    row = replies.finish(db, finished)
+    try:
+        return row, conversations.get(db, row.conversation_id)
+    except NotFound:
+        return row, None
