@@ -14,14 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from loguru import logger
 from pony.orm import db_session
 
-from deskside.backend.errors import StoreDamaged
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
-from deskside.backend.store.sqlite_errors import is_damage, store_error
+from deskside.backend.store.sqlite_errors import Health
 from deskside.backend.store.threads import Readers, Unit, Writer
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._loop = asyncio.get_running_loop()
-        self._damage: StoreDamaged | None = None
+        self._health = Health(path)
         self._is_open = False
         self._writer: Writer
         self._readers: Readers
@@ -68,12 +66,10 @@ class Store:
 
     async def open(self, backups: Path, busy_timeout_s: float) -> None:
         """Start the threads; the writer's migrates the file and repairs what a crash left."""
-        self._writer = Writer(
-            partial(_open_db, self.path, backups, busy_timeout_s), self._translate, self._loop
-        )
+        self._writer = Writer(partial(_open_db, self.path, backups, busy_timeout_s), self._health, self._loop)
         self._writer.start()
         db = await self._writer.opened
-        self._readers = Readers(db, self._translate, self._loop)
+        self._readers = Readers(db, self._health, self._loop)
         self._is_open = True
 
     async def close(self) -> None:
@@ -85,8 +81,7 @@ class Store:
 
     async def _write(self, call: Callable[[Db], T], *, is_durable: bool) -> T:
         self._open_readers()
-        if self._damage is not None:
-            raise StoreDamaged(self._damage.message)
+        self._health.check_writable()
         return await self._submit(self._writer.put, call, is_durable=is_durable)
 
     async def _submit(
@@ -100,16 +95,6 @@ class Store:
         if not self._is_open:
             raise RuntimeError(f"the store {self.path} is closed")
         return self._readers
-
-    def _translate(self, error: BaseException) -> BaseException:
-        """Runs on the store's threads."""
-        found = store_error(error, self.path)
-        if found is None:
-            return error
-        if isinstance(found, StoreDamaged) and is_damage(found.__cause__) and self._damage is None:
-            self._damage = found
-            logger.error("the database is damaged; nothing more is written to it")
-        return found
 
 
 @asynccontextmanager
@@ -131,9 +116,11 @@ def _open_db(path: Path, backups: Path, busy_timeout_s: float) -> Db:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     migrate(path, backups, busy_timeout_s=busy_timeout_s)
     db = Db(path, busy_timeout_s=busy_timeout_s)
-    connection = db.own_connection()
-    connection.execute("PRAGMA synchronous = FULL")
-    for function in (first_start.make_rows, replies.interrupt_unfinished):
-        with db_session:
-            function(db)
+    try:
+        for function in (first_start.make_rows, replies.interrupt_unfinished):
+            with db_session:
+                function(db)
+    except BaseException:
+        db.disconnect()
+        raise
     return db

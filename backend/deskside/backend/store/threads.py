@@ -26,9 +26,15 @@ from typing import Any
 from loguru import logger
 from pony.orm import db_session
 
+from deskside.backend.store import search_index
 from deskside.backend.store.connection import Db
+from deskside.backend.store.sqlite_errors import Health, chain
 
 LARGEST_GROUP = 64
+# SQLite empties the -wal file by itself only in a moment without readers, which may not come for long.
+LARGEST_WAL_BYTES = 16 * 1024 * 1024
+# How long the writer waits for readers to let it empty the file; then it goes on and tries again later.
+EMPTY_WAL_WITHIN_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,6 @@ class Outcome:
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
-
-
-# Turns what was raised into what the caller gets; it also sees damage first.
-Translate = Callable[[BaseException], BaseException]
 
 
 def attempt(unit: Unit, db: Db) -> Outcome:
@@ -80,17 +82,24 @@ def deliver(loop: asyncio.AbstractEventLoop, outcomes: list[Outcome]) -> None:
         logger.warning("the event loop ended before the store was closed")
 
 
+def _errors(outcomes: list[Outcome]) -> list[BaseException]:
+    return [outcome.error for outcome in outcomes if outcome.error is not None]
+
+
+def _is_index_damage(error: BaseException | None) -> bool:
+    return any(getattr(cause, "sqlite_errorcode", None) in search_index.DAMAGE for cause in chain(error))
+
+
 class Writer:
     """The thread that writes, and the only one that does."""
 
-    def __init__(
-        self, open_db: Callable[[], Db], translate: Translate, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, open_db: Callable[[], Db], health: Health, loop: asyncio.AbstractEventLoop) -> None:
         self._open_db = open_db
-        self._translate = translate
+        self._health = health
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._synchronous = ""
+        self._empty_wal_at_bytes = LARGEST_WAL_BYTES
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self.opened: asyncio.Future[Db] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
@@ -109,7 +118,7 @@ class Writer:
         try:
             db = self._open_db()
         except BaseException as error:
-            deliver(self._loop, [Outcome(self.opened, error=self._translate(error))])
+            deliver(self._loop, [Outcome(self.opened, error=self._health.told(error))])
             return
         deliver(self._loop, [Outcome(self.opened, db)])
         is_open = True
@@ -117,6 +126,7 @@ class Writer:
             units, is_open = self._take_group()
             if units:
                 deliver(self._loop, self._commit(db, units))
+                self._bound_wal(db)
         self._close(db)
         deliver(self._loop, [Outcome(self.closed)])
 
@@ -133,19 +143,26 @@ class Writer:
             units.append(unit)
         return units, True
 
-    def _commit(self, db: Db, units: list[Unit]) -> list[Outcome]:
+    def _commit(self, db: Db, units: list[Unit], *, mend: bool = True) -> list[Outcome]:
+        """Run units as one transaction; where that fails as a whole, each alone."""
         try:
+            self._health.check_writable()
             connection = db.own_connection()
             self._begin(connection, is_durable=any(unit.is_durable for unit in units))
         except Exception as error:
-            return self._failed(units, error)
+            return [self._told(Outcome(unit.future, error=error)) for unit in units]
         outcomes, failure = self._run_group(db, connection, units)
-        if failure is None:
-            return [self._translated(outcome) for outcome in outcomes]
+        has_bad_index = mend and any(_is_index_damage(error) for error in (failure, *_errors(outcomes)))
+        if failure is None and not has_bad_index:
+            return [self._told(outcome) for outcome in outcomes]
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if has_bad_index:
+            logger.warning("the search index is damaged and is made anew")
+            search_index.rebuild(connection)
+            return self._commit(db, units, mend=False)
         if len(units) == 1:
-            return self._failed(units, failure)
+            return [self._told(Outcome(units[0].future, error=failure))]
         return [outcome for unit in units for outcome in self._commit(db, [unit])]
 
     def _run_group(
@@ -174,20 +191,33 @@ class Writer:
             self._synchronous = wanted
         connection.execute("BEGIN IMMEDIATE")
 
-    def _failed(self, units: list[Unit], error: BaseException) -> list[Outcome]:
-        translated = self._translate(error)
-        return [Outcome(unit.future, error=translated) for unit in units]
+    def _bound_wal(self, db: Db) -> None:
+        wal = db.path.with_name(db.path.name + "-wal")
+        if not wal.exists() or wal.stat().st_size < self._empty_wal_at_bytes or self._health.is_damaged:
+            return
+        connection = db.own_connection()
+        (usual_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {EMPTY_WAL_WITHIN_MS}")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # What is in the -wal file is safe there; the next write tells the user if the disk is full.
+            logger.warning("the -wal file could not be emptied: {}", error)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {usual_ms}")
+        self._empty_wal_at_bytes = wal.stat().st_size + LARGEST_WAL_BYTES
 
-    def _translated(self, outcome: Outcome) -> Outcome:
+    def _told(self, outcome: Outcome) -> Outcome:
         if outcome.error is None:
             return outcome
-        return Outcome(outcome.future, error=self._translate(outcome.error))
+        return Outcome(outcome.future, error=self._health.told(outcome.error))
 
     def _close(self, db: Db) -> None:
         try:
             connection = db.own_connection()
-            connection.execute("PRAGMA optimize")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not self._health.is_damaged:
+                connection.execute("PRAGMA optimize")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             # Nothing is lost: what was committed is in the -wal file and is read from there.
             logger.warning("the database was closed without a checkpoint: {}", error)
@@ -197,9 +227,9 @@ class Writer:
 class Readers:
     """Threads that read, each with a connection of its own that it opens with its first unit."""
 
-    def __init__(self, db: Db, translate: Translate, loop: asyncio.AbstractEventLoop, count: int = 3) -> None:
+    def __init__(self, db: Db, health: Health, loop: asyncio.AbstractEventLoop, count: int = 3) -> None:
         self._db = db
-        self._translate = translate
+        self._health = health
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._closed = [loop.create_future() for _ in range(count)]
@@ -223,7 +253,7 @@ class Readers:
                 continue
             outcome = attempt(unit, self._db)
             if outcome.error is not None:
-                outcome = Outcome(unit.future, error=self._translate(outcome.error))
+                outcome = Outcome(unit.future, error=self._health.told(outcome.error))
             deliver(self._loop, [outcome])
         self._db.disconnect()
         deliver(self._loop, [Outcome(closed)])
