@@ -432,6 +432,29 @@ async def test_steps_of_one_run_share_a_connection(server: ProviderServer, http:
     assert 1 == server.connections
 
 
+async def test_a_kept_connection_that_turns_out_closed_is_replaced_unseen(
+    server: ProviderServer, http: Http
+) -> None:
+    server.script(recording("chat_text", then_close=True))
+
+    await play(model(server, http, "chat"))
+    events = await play(model(server, http, "chat"))
+
+    assert "You said: Hello " == text_of(events)
+    assert 2 == server.connections
+
+
+async def test_a_new_connection_that_is_closed_before_the_answer_is_an_error(
+    server: ProviderServer, http: Http
+) -> None:
+    server.script(Reply(status=0))
+
+    with pytest.raises(NoNetwork, match="closed the connection before it answered"):
+        await play(model(server, http, "chat"))
+
+    assert 1 == server.connections
+
+
 async def test_a_server_without_a_key_is_not_sent_the_one_in_the_environment(
     server: ProviderServer, http: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -574,6 +597,16 @@ async def test_a_server_that_is_not_running_is_no_network(server: ProviderServer
         await play(model(server, http, "chat", url=f"http://127.0.0.1:{port}/v1"))
 
     assert "Could not connect to OpenAI at 127.0.0.1." == caught.value.message
+
+
+@pytest.mark.parametrize("key", ["sk-ключ", "sk-a b", "sk-a\nX-Other: b"])
+async def test_a_key_that_can_be_none_is_never_sent(server: ProviderServer, http: Http, key: str) -> None:
+    provider = Provider("openai", "OpenAI", server.openai_url, key)
+
+    with pytest.raises(BadKey, match="characters that no key has"):
+        await play(OpenAIModel("openai/gpt-5.4", Endpoint(provider, http, "openai", PATIENT), "chat"))
+
+    assert [] == server.requests
 
 
 async def test_an_address_that_is_none_is_refused_without_a_call(server: ProviderServer, http: Http) -> None:
