@@ -15,10 +15,11 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from loguru import logger
@@ -81,7 +82,6 @@ CUT_SHORT: Mapping[str, AppError] = {
 # Nothing is shown and nothing happens because of these: they go to the disk with what comes next.
 QUIET = (UsageReported, ReasoningFinished, StepFinished, Finished)
 
-
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
 
 
@@ -130,6 +130,7 @@ class Runs:
         self._flusher = Flusher(store, self._tell)
         self._by_conversation: dict[int, Run | None] = {}  # None while the rows are being written
         self._unstored: dict[int, Run] = {}  # by message: what the store does not have, or not whole
+        self._starting: set[asyncio.Task[StartedRun]] = set()
         self._closing = asyncio.Event()
 
     # -- what the commands ask for -----------------------------------------------------------------
@@ -140,26 +141,35 @@ class Runs:
         Raises Conflict while the conversation has a run, NotFound, NoModel, or the store's errors; the
         question is then not stored.
         """
-        with self._reserved(conversation_id):
+
+        async def ask() -> StartedRun:
             name = await self._model_name(conversation_id, model)
             asked = await self._store.write(replies.ask, conversation_id, text, name)
             return self._begin(asked, name, is_continuation=False)
 
+        return await self._alone(conversation_id, ask)
+
     async def retry(self, message_id: int, model: str | None) -> StartedRun:
         """Answer the question of a reply again. The old reply stays as an earlier version."""
         row = await self._store.read(messages.get, message_id)
-        with self._reserved(row.conversation_id):
+
+        async def answer_again() -> StartedRun:
             name = await self._model_name(row.conversation_id, model or row.model)
             asked = await self._store.write(replies.answer_again, message_id, name)
             return self._begin(asked, name, is_continuation=False)
 
+        return await self._alone(row.conversation_id, answer_again)
+
     async def continue_reply(self, message_id: int) -> StartedRun:
         """Go on where an interrupted, stopped or failed reply ended, in the same message."""
         row = await self._store.read(messages.get, message_id)
-        with self._reserved(row.conversation_id):
+
+        async def reopen() -> StartedRun:
             name = await self._model_name(row.conversation_id, row.model)
             asked = await self._store.write(replies.reopen, message_id)
             return self._begin(asked, name, is_continuation=True)
+
+        return await self._alone(row.conversation_id, reopen)
 
     async def stop(self, message_id: int) -> None:
         """Stop the run that writes this reply, and return when what was said is stored."""
@@ -169,7 +179,9 @@ class Runs:
             await run.ended.wait()
 
     async def stop_conversation(self, conversation_id: int) -> None:
-        """Stop the conversation's run, if it has one."""
+        """Stop the conversation's run, if it has one or is about to."""
+        if self.is_running(conversation_id) and self._starting:
+            await asyncio.wait(self._starting)
         run = self._by_conversation.get(conversation_id)
         if run is not None:
             await self.stop(run.reply.message_id)
@@ -185,6 +197,8 @@ class Runs:
     async def close(self) -> None:
         """End all runs. Everything that was said is stored, if the disk takes it."""
         self._closing.set()
+        if self._starting:
+            await asyncio.wait(self._starting)
         open_runs = list(self._unstored.values())
         for run in open_runs:
             run.cancel("interrupted")
@@ -194,14 +208,29 @@ class Runs:
 
     # -- starting ----------------------------------------------------------------------------------
 
-    @contextmanager
-    def _reserved(self, conversation_id: int | None) -> Iterator[None]:
-        """Hold the conversation while its rows are written, so that a second run cannot slip in."""
+    async def _alone(
+        self, conversation_id: int | None, start: Callable[[], Coroutine[Any, Any, StartedRun]]
+    ) -> StartedRun:
+        """Start a run with the conversation held, so that a second one cannot slip in.
+
+        In a task of its own: rows that are written need a run, also when the caller gives up meanwhile.
+        """
+        self._check_free(conversation_id)
+        if conversation_id is not None:
+            self._by_conversation[conversation_id] = None
+        task = asyncio.create_task(start())
+        self._starting.add(task)
+        task.add_done_callback(partial(self._started, conversation_id))
+        return await asyncio.shield(task)
+
+    def _started(self, conversation_id: int | None, task: asyncio.Task[StartedRun]) -> None:
+        self._starting.discard(task)
+        if conversation_id is not None and self._by_conversation.get(conversation_id) is None:
+            self._by_conversation.pop(conversation_id, None)
+
+    def _check_free(self, conversation_id: int | None) -> None:
         if self._closing.is_set():
             raise Conflict("Deskside is closing.", hint="Start it again and ask then.")
-        if conversation_id is None:
-            yield
-            return
         if conversation_id in self._by_conversation:
             raise Conflict(
                 "An answer is still being written in this conversation.",
@@ -210,12 +239,6 @@ class Runs:
         for run in self._unstored.values():
             if run.reply.conversation_id == conversation_id and run.reply.error is not None:
                 raise Conflict("The last answer could not be saved yet.", hint=run.reply.error.hint)
-        self._by_conversation[conversation_id] = None
-        try:
-            yield
-        finally:
-            if self._by_conversation.get(conversation_id) is None:
-                self._by_conversation.pop(conversation_id, None)
 
     async def _model_name(self, conversation_id: int | None, chosen: str | None) -> str:
         if chosen is None and conversation_id is not None:
@@ -234,6 +257,7 @@ class Runs:
         self._flusher.add(reply)
         run.streaming = asyncio.create_task(self._stream(run), name=f"run {asked.run_id}")
         run.following = asyncio.create_task(self._follow(run), name=f"run {asked.run_id} to its end")
+        run.following.add_done_callback(lambda _task: run.ended.set())
         logger.info("run {} started: {}", asked.run_id, model_name)
         conversation = msgspec.structs.replace(asked.conversation, is_running=True)
         self._events.publish(ConversationChanged(conversation))
@@ -349,11 +373,12 @@ class Runs:
         try:
             return await self._store.write(_write_end, finished, rest)
         except Exception as error:
-            if rest is not None:
-                run.reply.give_back(rest)
             if isinstance(error, AppError):
                 logger.warning("run {} could not be stored: {}", finished.run_id, error.code)
+                if rest is not None:
+                    run.reply.give_back(rest)
             else:
+                # `rest` is not given back: the answer is worth more than the record of how it came.
                 logger.opt(exception=True).error("run {} could not be stored", finished.run_id)
                 error = Internal("The answer could not be saved because of a fault in Deskside.")
             if not run.ended.is_set():
