@@ -19,7 +19,7 @@ from deskside.backend.errors import DeviceModelError, InvalidRequest, NoKey, NoM
 from deskside.backend.events import ModelsChanged, SettingsChanged
 from deskside.backend.settings import Server, Settings
 from deskside.backend.store import settings as rows
-from provider_server import ProviderServer, error_reply
+from provider_server import ProviderServer, Reply, error_reply
 
 KEY = "sk-test-not-a-key-0123456789"
 
@@ -97,6 +97,16 @@ async def test_a_server_comes_after_the_keys_and_before_the_small_model(
 
     assert [on_device, at_server] == ["device/tiny", "local/local-model"]
     assert with_key == OFFLINE_MODELS["openai"][0].id
+
+
+async def test_a_server_that_does_not_answer_does_not_hold_up_the_window(
+    app: App, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deskside.backend.agent.models.QUICK_LOOK_S", 0.05)
+    server.route("/v1/models", Reply(b'{"data": []}', hang_after=3, content_type="application/json"))
+    await app.settings.change({"servers": [local(server)]})
+
+    assert await app.models.default() is None
 
 
 # -- the lists -----------------------------------------------------------------------------------

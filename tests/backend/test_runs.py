@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -388,6 +390,56 @@ async def test_after_a_crash_the_reply_has_all_up_to_the_last_flush(data: Path, 
             "it was a dark ",
             "and stormy night",
         ]
+
+
+STREAM_FOR_EVER = """
+import asyncio, sys
+from pathlib import Path
+from deskside.backend.agent.events import TextDelta
+from deskside.backend.app import Paths, open_app
+
+class Talker:
+    name = "scripted/model"
+
+    async def stream(self, request):
+        for number in range(100_000):
+            yield TextDelta(f"{number:07} ")
+            print(number, flush=True)
+            await asyncio.sleep(0.001)
+
+async def main():
+    data = Path(sys.argv[1])
+    async with open_app(Paths(data, data / "logs", data / "cache"), {"scripted/model": Talker()}) as app:
+        await app.runs.start(None, "Count", "scripted/model")
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_kill_9_costs_a_moment_of_text_and_nothing_before_it(data: Path) -> None:
+    roots = os.pathsep.join(str(Path(__file__).parents[2] / root) for root in ("shell", "bridge", "backend"))
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STREAM_FOR_EVER, str(data),
+        stdout=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": roots},
+    )  # fmt: skip
+    assert child.stdout is not None
+    said = 0
+    while said < 2000:
+        said = int(await child.stdout.readline())
+    child.kill()
+    await child.wait()
+    async with opened(data) as (app, _):
+        page = await app.store.read(messages.page, 1, None, 50)
+        question, reply = page.messages
+        (part,) = reply.parts
+
+        assert question.parts == [TextPart("Count")]
+        assert reply.status == "interrupted"
+        assert isinstance(part, TextPart)
+        assert part.text == "".join(f"{number:07} " for number in range(len(part.text) // 8))
+        # 4 KB, and what came during the flush that was under way.
+        assert len(part.text) >= 8 * said - 2 * 4096
 
 
 # -- more than one -------------------------------------------------------------------------------
