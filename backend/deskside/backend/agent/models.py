@@ -32,7 +32,7 @@ BASE_URLS = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL"}
 LIST_KEPT_MS = 3_600_000
 # Somebody is looking at a menu: a provider that takes longer shows its last list.
 LIST_LIMIT_S = 10.0
-QUICK_LOOK_S = 1.0
+QUICK_LOOK_S = 3.0  # the first look also imports the SDK, about a second
 LIST_PATIENCE = Patience(connect_s=5, first_byte_s=LIST_LIMIT_S, gap_s=LIST_LIMIT_S)
 
 Source = Literal["live", "cached", "built_in"]
