@@ -19,6 +19,7 @@ from typing import Any
 from deskside.backend.settings import Settings
 from deskside.shell.desktop import WindowDesktop
 from deskside.shell.engine import choose_engine
+from deskside.shell.signals import closing_on_signals
 from deskside.shell.window import AppWindow, Opening
 
 PAGE = b"""<!doctype html><title>Stand-in</title><meta charset="utf-8">
@@ -77,6 +78,6 @@ def serve() -> Iterator[Any]:
 if __name__ == "__main__":
     import os
 
-    window = AppWindow(choose_engine(os.environ), Path(sys.argv[1]) / "window.json", WindowDesktop())
-    with Opening(serve) as opening:
-        window.show(opening.running)
+    window = AppWindow(Path(sys.argv[1]) / "window.json", WindowDesktop())
+    with closing_on_signals(window.close) as take_signals, Opening(serve) as opening:
+        window.show(choose_engine(os.environ), opening.running, take_signals)

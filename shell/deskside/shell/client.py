@@ -53,7 +53,9 @@ class Client:
         headers = {"Cookie": self._cookie, "Origin": self.origin, "Content-Type": "application/json"}
         reply = self._send("POST", f"/rpc/{command}", json.dumps(params).encode(), headers)
         if reply.status != 200:
-            raise Internal(f"Deskside answered {command} with status {reply.status}.", hint="The log says why.")
+            raise Internal(
+                f"Deskside answered {command} with status {reply.status}.", hint="The log says why."
+            )
         envelope: dict[str, Any] = json.loads(reply.body)
         return envelope
 
