@@ -100,8 +100,8 @@ class TypeScript:
                 # One shape for `T | UnsetType`: the field is optional, see `_field`.
                 return " | ".join(self._type(each, direction) for each in types)
             case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
-                inner = self._type(item, direction)
-                return f"({inner})[]" if " | " in inner else f"{inner}[]"
+                each_type = self._type(item, direction)
+                return f"({each_type})[]" if " | " in each_type else f"{each_type}[]"
             case inspect.DictType(key_type=inspect.StrType(), value_type=value):
                 return f"Record<string, {self._type(value, direction)}>"
             case inspect.StructType():
