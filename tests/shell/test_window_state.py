@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,9 @@ def test_the_user_can_ask_for_another_try() -> None:
     recovery.forget()
 
     assert 0.0 == recovery.next_wait_s(4.0)
+
+
+def test_the_colours_are_those_of_the_page() -> None:
+    tokens = Path(__file__).parents[2] / "frontend" / "src" / "styles" / "tokens.css"
+
+    assert {LIGHT, DARK} == set(re.findall(r"--surface: (#\w+);", tokens.read_text()))
