@@ -6,6 +6,7 @@ a `Desk`; `new_page` and `new_context` do not exist there.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -30,10 +31,10 @@ def free_port() -> int:
 class Desk:
     """One data folder, and the program started on it as often as the test wants."""
 
-    def __init__(self, playwright: Playwright, data: Path, environ: dict[str, str] | None = None) -> None:
+    def __init__(self, playwright: Playwright, data: Path) -> None:
         self._playwright = playwright
         self.data = data
-        self._environ = environ or {}
+        self.environ: dict[str, str] = {}
         self._browser: Any = None
         self._port = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -41,16 +42,13 @@ class Desk:
     def start(self, *arguments: str) -> Page:
         """Start the program and return its page once it is loaded."""
         self._port = free_port()
-        roots = os.pathsep.join(str(ROOT / root) for root in ("shell", "bridge", "backend"))
         environ = {
-            **os.environ,
-            "PYTHONPATH": roots,
+            **self._environment(),
             "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen"),
             "DESKSIDE_ALLOW_DEBUGGING": "1",
             "QTWEBENGINE_REMOTE_DEBUGGING": f"127.0.0.1:{self._port}",
             "QTWEBENGINE_DISABLE_SANDBOX": "1",
             "QTWEBENGINE_CHROMIUM_FLAGS": "--no-sandbox --disable-gpu",
-            **self._environ,
         }
         log = (self.data.parent / "program.log").open("ab")
         with log:
@@ -61,6 +59,31 @@ class Desk:
                 stderr=log,
             )
         return self.attach()
+
+    def call(self, command: str, params: Any) -> Any:
+        """One bridge command from the command line, and what it answered."""
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "deskside",
+                "--data-dir",
+                str(self.data),
+                "call",
+                command,
+                json.dumps(params),
+            ],
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)["data"]
+
+    def _environment(self) -> dict[str, str]:
+        roots = os.pathsep.join(str(ROOT / root) for root in ("shell", "bridge", "backend"))
+        return {**os.environ, "PYTHONPATH": roots, **self.environ}
 
     def attach(self) -> Page:
         """The page of the running window, after a start or after its renderer was killed."""

@@ -29,6 +29,11 @@ class AppState(msgspec.Struct, frozen=True):
     last_event: int
 
 
+def _is_nobodys_choice(default_model: str | None) -> bool:
+    """The on-device model is there without anybody having asked for it."""
+    return default_model is None or default_model.startswith("device/")
+
+
 @command
 async def state(app: App) -> AppState:
     """Everything the page needs before its first paint."""
@@ -40,7 +45,7 @@ async def state(app: App) -> AppState:
         data_folder=str(app.paths.data),
         settings=app.settings.current,
         default_model=default_model,
-        needs_start=not app.settings.current.has_chosen_start and default_model is None,
+        needs_start=not app.settings.current.has_chosen_start and _is_nobodys_choice(default_model),
         draft=await app.settings.new_chat_draft(),
         last_event=last_event,
     )
