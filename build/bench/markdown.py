@@ -25,7 +25,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
 
 HERE = Path(__file__).resolve().parent
 POLICY = (
@@ -72,16 +75,7 @@ def measure(chromium: str, origin: str) -> dict[str, Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 900, "height": 800})
-        alarms: list[str] = []
-        page.on("dialog", lambda dialog: (alarms.append(f"script ran: {dialog.message}"), dialog.dismiss()))
-        page.on("pageerror", lambda error: alarms.append(f"error: {error}"))
-        page.on("console", lambda line: alarms.append(line.text) if "Security Policy" in line.text else None)
-        page.on(
-            "request",
-            lambda request: (
-                None if request.url.startswith((origin, "data:")) else alarms.append(f"asked for {request.url}")
-            ),
-        )
+        alarms = _listen(page, origin)
         page.goto(f"{origin}/index.html", wait_until="networkidle")
         page.evaluate("bench.warmUp()")
         page.wait_for_timeout(500)  # The lazy chunks come over HTTP; nothing on the page says that they did.
@@ -97,6 +91,29 @@ def measure(chromium: str, origin: str) -> dict[str, Any]:
         results["alarms"] = alarms
         browser.close()
     return results
+
+
+def _listen(page: Page, origin: str) -> list[str]:
+    """Collect what must not happen on the page: script of the text's own, violations, requests to elsewhere."""
+    alarms: list[str] = []
+
+    def on_dialog(dialog: Dialog) -> None:
+        alarms.append(f"script ran: {dialog.message}")
+        dialog.dismiss()
+
+    def on_console(line: ConsoleMessage) -> None:
+        if "Security Policy" in line.text:
+            alarms.append(line.text)
+
+    def on_request(request: Request) -> None:
+        if not request.url.startswith((origin, "data:")):
+            alarms.append(f"asked for {request.url}")
+
+    page.on("dialog", on_dialog)
+    page.on("pageerror", lambda error: alarms.append(f"error: {error}"))
+    page.on("console", on_console)
+    page.on("request", on_request)
+    return alarms
 
 
 def report(results: dict[str, Any]) -> None:
@@ -131,7 +148,9 @@ def has_passed(results: dict[str, Any]) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Cost of an update of a streaming answer, in a real Chromium.")
+    parser = argparse.ArgumentParser(
+        description="Cost of an update of a streaming answer, in a real Chromium."
+    )
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
