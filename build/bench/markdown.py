@@ -94,7 +94,7 @@ def measure(chromium: str, origin: str) -> dict[str, Any]:
 
 
 def _listen(page: Page, origin: str) -> list[str]:
-    """Collect what must not happen on the page: script of the text's own, violations, requests to elsewhere."""
+    """Collect what must not happen on the page: script that runs, violations, requests to elsewhere."""
     alarms: list[str] = []
 
     def on_dialog(dialog: Dialog) -> None:
