@@ -102,7 +102,8 @@ def _listen(page: Page, origin: str) -> list[str]:
         dialog.dismiss()
 
     def on_console(line: ConsoleMessage) -> None:
-        if "Security Policy" in line.text:
+        # Chromium words violations in two ways; a missing file is none, and hostile images are missing files.
+        if "Security Policy" in line.text or "requires 'Trusted" in line.text:
             alarms.append(line.text)
 
     def on_request(request: Request) -> None:
