@@ -9,7 +9,11 @@ function fragment(html: unknown): DocumentFragment {
   return template.content;
 }
 function show(markdown: string, isOpen = false): DocumentFragment {
-  return fragment(splitBlocks(markdown).map((b) => String(renderBlock(b, isOpen).html)).join(""));
+  return fragment(
+    splitBlocks(markdown)
+      .map((b) => String(renderBlock(b, isOpen).html))
+      .join(""),
+  );
 }
 describe("hostile", () => {
   it.each(HOSTILE)("%s", (text) => {
@@ -18,7 +22,9 @@ describe("hostile", () => {
   });
   it("basic", () => {
     const f = document.createElement("div");
-    f.append(show("a [x](https://e.org) **b** $5 and $6 <b>\n\n| a | b |\n|--|:-:|\n| 1 | 2 |\n\n- [x] done"));
+    f.append(
+      show("a [x](https://e.org) **b** $5 and $6 <b>\n\n| a | b |\n|--|:-:|\n| 1 | 2 |\n\n- [x] done"),
+    );
     console.log(f.innerHTML);
   });
 });
