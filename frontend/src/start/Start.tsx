@@ -51,7 +51,7 @@ export function Start({ app, sidebar }: { app: App; sidebar: SidebarState }) {
         <div class="start">
           <h1 class="start-title">Welcome to Deskside</h1>
           <p class="lead">
-            Everything you write stays on this machine. Choose what should answer; you can change it later.
+            Your conversations are kept on this machine. Choose what should answer; you can change it later.
           </p>
           <div class="ways">
             {WAYS.map((way) => (
