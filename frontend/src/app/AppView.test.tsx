@@ -322,6 +322,28 @@ test("the first run ends in a ready chat, whichever way is taken", async () => {
   ]);
 });
 
+test("a first key is saved and tried, and its test can be read before the chat opens", async () => {
+  let hasKey = false;
+  const { server } = await shown({
+    "app.state": () => appState({ needs_start: !hasKey, default_model: hasKey ? "openai/gpt-5" : null }),
+    "keys.overview": () => (hasKey ? keyList : { ...keyList, keys: [] }),
+    "keys.save": () => {
+      hasKey = true;
+      server.publish({ type: "keys_changed" });
+      return keyList;
+    },
+    "keys.test": () => ({ works: true, message: "The key works.", hint: "" }),
+  });
+
+  fireEvent.input(await screen.findByTestId("key-input-openai"), { target: { value: "sk-x7Qp" } });
+  fireEvent.click(screen.getByTestId("key-save-openai"));
+  await screen.findByText("The key works.");
+  fireEvent.click(screen.getByText("Start chatting"));
+
+  await screen.findByTestId("chat-input");
+  expect(server.params("settings.change")).toEqual([{ has_chosen_start: true }]);
+});
+
 test("a model is found by typing, also one that is in no list", async () => {
   const { server } = await shown({ "conversations.set_model": () => conversationRow() }, "#/chat/1");
   await screen.findByTestId("chat-response");

@@ -103,7 +103,7 @@ export function AppView({ app, isConnected }: Props) {
         <ErrorBoundary key={view} where={view === "chat" ? "The chat" : "The settings"} report={report}>
           {view === "settings" ? (
             <SettingsPage app={app} sidebar={sidebar} />
-          ) : app.needsStart.value ? (
+          ) : app.isStarting.value ? (
             <Start app={app} sidebar={sidebar} />
           ) : (
             <Chat key={app.opened.value} app={app} sidebar={sidebar} isPickerOpen={isPickerOpen} />

@@ -35,7 +35,9 @@ export function useFollow(scroller: RefObject<HTMLElement | null>, content: RefO
     const topOf = (child: Element) => child.getBoundingClientRect().top - element.getBoundingClientRect().top;
     const holdFirstInView = () => {
       const edge = element.getBoundingClientRect().top;
-      const child = [...list.querySelectorAll(".message")].find((child) => child.getBoundingClientRect().bottom > edge);
+      const child = [...list.querySelectorAll(".message")].find(
+        (child) => child.getBoundingClientRect().bottom > edge,
+      );
       anchor = child ? { child, top: topOf(child) } : null;
     };
     const onScroll = () => {
