@@ -147,9 +147,13 @@ def free_port() -> int:
 async def bare_echo(scope: Any, receive: Any, send: Any) -> None:
     """The least an ASGI program can do: send back each text."""
     if scope["type"] == "http":
-        await send(
-            {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]}
-        )
+        # Isolated as our own page is: only then does the web engine's clock resolve microseconds.
+        headers = [
+            (b"content-type", b"text/html"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"cross-origin-embedder-policy", b"require-corp"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"<!doctype html><title>bare</title>"})
         return
     await receive()

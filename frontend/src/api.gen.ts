@@ -537,6 +537,9 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Keep a fault of the page with our own errors. */
       report_window_error: (params: ReportWindowErrorInput, options?: CallOptions): Promise<void> =>
         call("diagnostics.report_window_error", params, options),
+      /** The page can be used: note in the log how long that took since the program was started. */
+      page_ready: (options?: CallOptions): Promise<void> =>
+        call("diagnostics.page_ready", null, options),
       /** Send back what was sent: for measuring the bridge alone. */
       echo: (params: EchoInput, options?: CallOptions): Promise<Echo> =>
         call("diagnostics.echo", params, options),

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from deskside.backend.agent.device import Device
-    from deskside.backend.store.database import Store
-
-    from deskside.backend.agent.events import Model
-    from deskside.backend.agent.models import Models
-    from deskside.backend.agent.runs import Runs
-    from deskside.backend.event_buffer import EventBuffer
-    from deskside.backend.keys import Keys
-    from deskside.backend.settings import SettingsStore
+from deskside.backend.agent.device import Device
+from deskside.backend.agent.events import Model
+from deskside.backend.agent.models import Models
+from deskside.backend.agent.runs import Runs
+from deskside.backend.agent.transport import Http
+from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.keys import Keys
+from deskside.backend.settings import SettingsStore, open_settings
+from deskside.backend.store import tools
+from deskside.backend.store.database import Store, open_store
+from deskside.backend.tools import TOOLS
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,21 @@ class App:
 
 @asynccontextmanager
 async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> AsyncIterator[App]:
-    """Open everything in the order of these lines, and close it in reverse."""
-    raise NotImplementedError
-    yield
+    """Open everything in the order of these lines, and close it in reverse.
+
+    `models` are used by their name instead of what a provider would give. Raises the store's errors,
+    with what to do, when the database cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(paths))
+        events = EventBuffer()
+        settings = await open_settings(store, events)
+        keys = Keys(store, events, paths)
+        device = Device(paths, settings, events)
+        stack.push_async_callback(device.close)
+        http = await stack.enter_async_context(Http())
+        providers = Models(store, settings, keys, device, http, models or {})
+        await store.write(tools.sync_built_in, [tool.spec for tool in TOOLS])
+        runs = Runs(store, events, providers, device, TOOLS)
+        stack.push_async_callback(runs.close)
+        yield App(paths, store, events, settings, keys, providers, device, runs)

@@ -14,6 +14,7 @@
     │   ├── RateLimited           carries retry_after_s                        wait
     │   ├── Overloaded            5xx, or "overloaded"                         retry
     │   ├── ContextTooLong        the conversation does not fit                start a new one, or cut
+    │   ├── AnswerCut             a limit ended the answer                     Continue
     │   ├── ContentRefused        the provider's content policy                rephrase
     │   ├── RequestRefused        any other 4xx                                read what it says
     │   ├── NoNetwork             could not connect                            check the network
@@ -122,6 +123,13 @@ class Overloaded(ProviderError):
 class ContextTooLong(ProviderError):
     code = "context_too_long"
     default_hint = "Start a new conversation, or choose a model with a larger context."
+
+
+class AnswerCut(ProviderError):
+    """The answer is not whole: the length limit, or our limit of steps, ended it."""
+
+    code = "answer_cut"
+    default_hint = "Press Continue to let it go on."
 
 
 class ContentRefused(ProviderError):

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
+from loguru import logger
+
+from deskside.backend.errors import InvalidRequest
+from deskside.backend.store import settings as rows
+
+if TYPE_CHECKING:
+    from deskside.backend.event_buffer import EventBuffer
+    from deskside.backend.store.database import Store
 
 Theme = Literal["system", "light", "dark"]
 Language = Literal["en"]
@@ -36,3 +45,71 @@ class Settings(msgspec.Struct, frozen=True):
     anthropic_base_url: Url | None = None
     device_model: str | None = None
     has_chosen_start: bool = False
+
+
+DRAFT = "new_chat_draft"
+# A change of these changes which models there are.
+ABOUT_MODELS = frozenset({"servers", "openai_base_url", "anthropic_base_url"})
+
+
+class SettingsStore:
+    """The settings in memory, and their way to the disk. Used from the backend's loop only."""
+
+    def __init__(self, store: Store, events: EventBuffer, current: Settings) -> None:
+        self._store = store
+        self._events = events
+        self._current = current
+
+    @property
+    def current(self) -> Settings:
+        return self._current
+
+    async def change(self, changes: Mapping[str, Any]) -> Settings:
+        """Change some settings and return all. They hold from when they are stored.
+
+        Raises InvalidRequest for servers that share an id or take a provider's.
+        """
+        from deskside.backend.events import ModelsChanged, SettingsChanged  # events.py names Settings
+
+        _check_servers(changes.get("servers", []))
+        await self._store.write(rows.save, msgspec.to_builtins(dict(changes)))
+        self._current = msgspec.structs.replace(self._current, **changes)
+        self._events.publish(SettingsChanged(self._current))
+        if ABOUT_MODELS & changes.keys():
+            self._events.publish(ModelsChanged())
+        return self._current
+
+    async def new_chat_draft(self) -> str:
+        """What is typed in the conversation that does not exist yet."""
+        stored = (await self._store.read(rows.load)).get(DRAFT, "")
+        return stored if isinstance(stored, str) else ""
+
+    async def save_new_chat_draft(self, text: str) -> None:
+        await self._store.write_soon(rows.save, {DRAFT: text})
+
+
+async def open_settings(store: Store, events: EventBuffer) -> SettingsStore:
+    """Read what is stored. A value that this version cannot read is left out, and stays stored."""
+    stored = await store.read(rows.load)
+    return SettingsStore(store, events, _readable(stored))
+
+
+def _readable(stored: Mapping[str, Any]) -> Settings:
+    known: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        if field.name not in stored:
+            continue
+        try:
+            known[field.name] = msgspec.convert(stored[field.name], field.type)
+        except msgspec.ValidationError:
+            logger.warning("the stored setting {} cannot be read; its default is used", field.name)
+    return Settings(**known)
+
+
+def _check_servers(servers: list[Server]) -> None:
+    ids = [server.id for server in servers]
+    taken = {"openai", "anthropic", "device"}
+    for id in ids:
+        if id in taken:
+            raise InvalidRequest(f"The id {id!r} is taken.", hint="Give each server an id of its own.")
+        taken.add(id)

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from loguru import logger
 
-from deskside.backend.agent.catalog import ModelInfo
+from deskside.backend.agent import catalog, providers
+from deskside.backend.agent.catalog import OFFLINE_MODELS, FoundServer, ModelInfo
+from deskside.backend.agent.events import Model
+from deskside.backend.agent.transport import Http, Patience, Provider
+from deskside.backend.errors import AppError, NoKey
+from deskside.backend.keys import ENVIRONMENT, KeyTest
+from deskside.backend.store import api_keys
+from deskside.backend.store import settings as rows
+
+if TYPE_CHECKING:
+    from deskside.backend.agent.device import Device
+    from deskside.backend.keys import Keys
+    from deskside.backend.settings import SettingsStore
+    from deskside.backend.store.database import Store
+
+DEVICE = "device"
+DEVICE_LABEL = "On this device"
+BASE_URLS = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL"}
+LIST_KEPT_MS = 3_600_000
+# Somebody is looking at a menu: a provider that takes longer shows its last list.
+LIST_LIMIT_S = 10.0
+LIST_PATIENCE = Patience(connect_s=5, first_byte_s=LIST_LIMIT_S, gap_s=LIST_LIMIT_S)
+
+Source = Literal["live", "cached", "built_in"]
 
 
 class ProviderModels(msgspec.Struct, frozen=True):
@@ -17,6 +45,219 @@ class ProviderModels(msgspec.Struct, frozen=True):
     provider: str
     label: str
     models: list[ModelInfo]
-    source: Literal["live", "cached", "built_in"]
+    source: Source
     needs_key: bool
     problem: str = ""
+
+
+class KeptList(msgspec.Struct, frozen=True):
+    """A provider's last answer, as the store keeps it. It counts for the address it came from."""
+
+    at_ms: int
+    base_url: str | None
+    models: list[ModelInfo]
+
+    def is_fresh(self) -> bool:
+        return 0 <= _now_ms() - self.at_ms < LIST_KEPT_MS
+
+
+class Models:
+    """Used on the backend's loop only. `overrides` are models that need no provider, by name."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: SettingsStore,
+        keys: Keys,
+        device: Device,
+        http: Http,
+        overrides: Mapping[str, Model],
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._keys = keys
+        self._device = device
+        self._http = http
+        self._overrides = overrides
+        self._environ = environ
+
+    # -- one model ---------------------------------------------------------------------------------
+
+    async def make(self, name: str) -> Model:
+        """The model called `name`. Starts the on-device model's process if it is one of those.
+
+        Raises NoModel, NoKey, KeychainUnavailable or DeviceModelError. A model that the provider does
+        not have shows at its first call.
+        """
+        if name in self._overrides:
+            return self._overrides[name]
+        provider_id = name.partition("/")[0]
+        if provider_id == DEVICE:
+            running = await self._device.endpoint(name)
+            return providers.make_model(
+                name,
+                key=running.api_key,
+                http=self._http,
+                base_url=running.base_url,
+                label=DEVICE_LABEL,
+            )
+        base_url = self._base_url(provider_id)
+        return providers.make_model(
+            name,
+            key=await self._key(provider_id),
+            http=self._http,
+            base_url=base_url,
+            label=self._label(provider_id),
+        )
+
+    async def default(self) -> str | None:
+        """The model that a new conversation starts with: the setting, else DESKSIDE_MODEL, else the first
+        that could answer. Asks no keychain. None when nothing is configured."""
+        chosen = self._settings.current.default_model or self._environ.get("DESKSIDE_MODEL", "").strip()
+        if chosen:
+            return chosen
+        if self._overrides:
+            return next(iter(self._overrides))
+        with_key = await self._with_key()
+        for provider_id in ("anthropic", "openai"):
+            if provider_id in with_key:
+                return await self._first_model(provider_id)
+        for server in self._settings.current.servers:
+            listed = (await self._provider_models(server.id, refresh=False)).models
+            if listed:
+                return listed[0].id
+        on_device = (await self._device_models()).models
+        return on_device[0].id if on_device else None
+
+    async def test_key(self, provider_id: str) -> KeyTest:
+        """Make one small real call with the provider's key, and say in a sentence how it went."""
+        try:
+            provider = await self._provider(provider_id)
+            return KeyTest(True, await providers.check_key(provider, self._http, LIST_PATIENCE))
+        except AppError as error:
+            return KeyTest(False, error.message, error.hint)
+
+    async def warm_up(self) -> None:
+        """Import, in a thread, the SDKs that the first question will need. For after the window is shown."""
+        provider_ids = await self._with_key() | {server.id for server in self._settings.current.servers}
+        default = await self.default()
+        if default is not None and default not in self._overrides:
+            provider_ids.add(default.partition("/")[0])
+        await providers.warm_up(provider_ids)
+
+    # -- the lists ---------------------------------------------------------------------------------
+
+    async def available(self, *, refresh: bool) -> list[ProviderModels]:
+        """Every provider with its models, all asked at once. A list of the last hour is not asked for again
+        unless `refresh`. Raises nothing: a provider that cannot be asked says why."""
+        provider_ids = ["openai", "anthropic", *(server.id for server in self._settings.current.servers)]
+        return await asyncio.gather(
+            *(self._provider_models(each, refresh=refresh) for each in provider_ids), self._device_models()
+        )
+
+    async def find_servers(self) -> list[FoundServer]:
+        """The OpenAI-compatible servers that answer on this machine's usual ports."""
+        return await catalog.find_servers(self._http)
+
+    async def _provider_models(self, provider_id: str, *, refresh: bool) -> ProviderModels:
+        kept = await self._kept_list(provider_id)
+        if kept is not None and kept.is_fresh() and not refresh:
+            return await self._listed(provider_id, kept)
+        try:
+            provider = await self._provider(provider_id)
+            async with asyncio.timeout(LIST_LIMIT_S):
+                models = await catalog.fetch_models(provider, self._http, LIST_PATIENCE)
+        except NoKey:
+            return await self._listed(provider_id, kept)
+        except TimeoutError:
+            problem = f"{self._label(provider_id)} did not answer in {LIST_LIMIT_S:g} s."
+            return await self._listed(provider_id, kept, problem)
+        except AppError as error:
+            logger.info("the models of {} could not be asked for: {}", provider_id, error.code)
+            return await self._listed(provider_id, kept, error.message)
+        await self._keep_list(provider_id, models)
+        return ProviderModels(provider_id, self._label(provider_id), models, "live", needs_key=False)
+
+    async def _listed(self, provider_id: str, kept: KeptList | None, problem: str = "") -> ProviderModels:
+        """What is known without asking."""
+        models = kept.models if kept else list(OFFLINE_MODELS.get(provider_id, []))
+        source: Source = "cached" if kept else "built_in"
+        needs_key = self._must_have_key(provider_id) and provider_id not in await self._with_key()
+        return ProviderModels(provider_id, self._label(provider_id), models, source, needs_key, problem)
+
+    async def _device_models(self) -> ProviderModels:
+        status = await self._device.status()
+        files = status.files if status.can_run else []
+        models = [ModelInfo(f"{DEVICE}/{file.name}", file.label, DEVICE) for file in files]
+        problem = "" if status.can_run else status.reason
+        return ProviderModels(DEVICE, DEVICE_LABEL, models, "live", needs_key=False, problem=problem)
+
+    async def _first_model(self, provider_id: str) -> str:
+        """The first of our own choice that the provider still has; a provider's newest can be anything."""
+        kept = await self._kept_list(provider_id)
+        ours = [model.id for model in OFFLINE_MODELS[provider_id]]
+        offered = [model.id for model in kept.models] if kept else []
+        return next((name for name in ours if name in offered), (offered or ours)[0])
+
+    async def _kept_list(self, provider_id: str) -> KeptList | None:
+        stored = (await self._store.read(rows.load)).get(_list_name(provider_id))
+        try:
+            kept = None if stored is None else msgspec.convert(stored, KeptList)
+        except msgspec.ValidationError:
+            return None  # another version's: it is asked for again
+        return kept if kept is not None and kept.base_url == self._base_url(provider_id) else None
+
+    async def _keep_list(self, provider_id: str, models: list[ModelInfo]) -> None:
+        kept = KeptList(_now_ms(), self._base_url(provider_id), models)
+        try:
+            await self._store.write_soon(rows.save, {_list_name(provider_id): msgspec.to_builtins(kept)})
+        except AppError as error:
+            logger.warning("the models of {} could not be kept: {}", provider_id, error.code)
+
+    # -- providers ---------------------------------------------------------------------------------
+
+    async def _provider(self, provider_id: str) -> Provider:
+        base_url = self._base_url(provider_id)
+        key = await self._key(provider_id)
+        return providers.find_provider(
+            provider_id, key=key, base_url=base_url, label=self._label(provider_id)
+        )
+
+    def _base_url(self, provider_id: str) -> str | None:
+        """The setting, else the SDK's own variable; None is the provider's own address."""
+        settings = self._settings.current
+        chosen = {"openai": settings.openai_base_url, "anthropic": settings.anthropic_base_url}
+        if provider_id in chosen:
+            return chosen[provider_id] or self._environ.get(BASE_URLS[provider_id], "").strip() or None
+        return next((server.base_url for server in settings.servers if server.id == provider_id), None)
+
+    async def _key(self, provider_id: str) -> str | None:
+        """None for a server that may do without. Raises NoKey, KeychainUnavailable."""
+        try:
+            return await self._keys.secret(provider_id)
+        except NoKey:
+            if self._must_have_key(provider_id):
+                raise
+            return None
+
+    def _must_have_key(self, provider_id: str) -> bool:
+        """The providers themselves; what stands at another address may be a server that asks for none."""
+        return provider_id in BASE_URLS and self._base_url(provider_id) is None
+
+    async def _with_key(self) -> set[str]:
+        """The providers that have a key, as far as can be known without asking the keychain."""
+        stored = {row.provider for row in await self._store.read(api_keys.rows)}
+        return stored | {id for id, name in ENVIRONMENT.items() if self._environ.get(name, "").strip()}
+
+    def _label(self, provider_id: str) -> str:
+        servers = {server.id: server.label for server in self._settings.current.servers}
+        return providers.LABELS.get(provider_id) or servers.get(provider_id, provider_id)
+
+
+def _list_name(provider_id: str) -> str:
+    return f"models.{provider_id}"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -7,9 +7,22 @@ said, thought and asked for in all steps of its run.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
+
+from deskside.backend.agent.events import (
+    AssistantReasoning,
+    AssistantText,
+    HistoryItem,
+    ToolFinished,
+    ToolRequested,
+    UserText,
+)
+from deskside.backend.errors import NotFound
+from deskside.backend.store import conversations
+from deskside.backend.store.connection import Db
 
 Role = Literal["user", "assistant"]
 MessageStatus = Literal["streaming", "complete", "interrupted", "stopped", "failed"]
@@ -86,3 +99,206 @@ class MessagePage(msgspec.Struct, frozen=True):
     messages: list[MessageRow]
     has_more: bool
     last_event: int = 0
+
+
+# What the model is told, and the page shows, as the result of a tool that never came to its end.
+INTERRUPTED = "interrupted"
+
+_read_error = msgspec.json.Decoder(MessageError).decode
+_read_usage = msgspec.json.Decoder(MessageUsage).decode
+_read_tool_call = msgspec.json.Decoder(ToolCallPart).decode
+
+# The rows of a CTE `path (id, depth)` with their versions, deepest first in the tree last.
+ROWS = """
+  select message.id, message.conversation, message.parent, message.role, message.status, message.model,
+    (select max(id) from run where run.message = message.id),
+    message.error, message.usage,
+    (select group_concat(id) from (
+      select id from message version
+      where version.parent is message.parent and version.conversation = message.conversation order by id
+    )),
+    message.created_ms, message.finished_ms
+  from path join message on message.id = path.id
+  order by path.depth desc"""
+
+PAGE = f"""with recursive path (id, parent, depth) as (
+    select message.id, message.parent, 1
+    from conversation join message on message.id = iif(
+      :before is null, head, (select parent from message where id = :before and conversation = :conversation)
+    )
+    where conversation.id = :conversation and deleted_ms is null
+    union all
+    select message.id, message.parent, depth + 1
+    from path join message on message.id = path.parent where depth < :limit
+  ) {ROWS}"""
+
+ONE = f"with path (id, depth) as (values (?, 1)) {ROWS}"
+
+HISTORY = """with recursive path (id, parent, depth) as (
+    select id, parent, 1 from message where id = ?
+    union all
+    select message.id, message.parent, depth + 1 from path join message on message.id = path.parent
+  )
+  select message.id, message.role, message.model,
+    part.step, part.kind, part.text, part.data, part.provider_data
+  from path join message on message.id = path.id join message_part part on part.message = path.id
+  order by path.depth desc, part.step, part.position"""
+
+NEWEST_BELOW = """with recursive below (id) as (
+    select ? union all select message.id from below join message on message.parent = below.id
+  ) select max(id) from below"""
+
+
+def page(db: Db, conversation_id: int, before_id: int | None, limit: int) -> MessagePage:
+    """The last `limit` messages of the shown path, or those before `before_id`, oldest first.
+
+    Takes two queries, three while a reply streams, and no longer in a conversation of 50,000 messages than
+    in one of 50. Raises NotFound.
+    """
+    rows = db.sql.execute(
+        PAGE, {"conversation": conversation_id, "before": before_id, "limit": limit + 1}
+    ).fetchall()
+    if not rows:
+        _check_page_exists(db, conversation_id, before_id)
+    shown = rows[-limit:]
+    return MessagePage(_message_rows(db, shown), has_more=len(rows) > limit)
+
+
+def get(db: Db, message_id: int) -> MessageRow:
+    """One message as the page shows it, with what has been flushed of a reply that streams. NotFound."""
+    rows = db.sql.execute(ONE, (message_id,)).fetchall()
+    if not rows:
+        raise not_found(message_id)
+    return _message_rows(db, rows)[0]
+
+
+def show_version(db: Db, message_id: int) -> int:
+    """Show the path through this message, down to the newest message below it. Returns the conversation's
+    id. NotFound."""
+    row = db.sql.execute(
+        "select conversation from message join conversation on conversation.id = message.conversation "
+        "where message.id = ? and deleted_ms is null",
+        (message_id,),
+    ).fetchone()
+    if row is None:
+        raise not_found(message_id)
+    # Children are always newer than their parent, so the newest of all is a leaf.
+    (newest,) = db.sql.execute(NEWEST_BELOW, (message_id,)).fetchone()
+    db.sql.execute("update conversation set head = ? where id = ?", (newest, row[0]))
+    return int(row[0])
+
+
+def history(db: Db, message_id: int) -> list[HistoryItem]:
+    """What was said from the first message up to and including this one, as a model reads it.
+
+    In each step all tool requests come before their results; a request whose result is missing gets a
+    failed one, because both providers reject a history with an unanswered call. NotFound.
+    """
+    rows = db.sql.execute(HISTORY, (message_id,)).fetchall()
+    if not rows:
+        get(db, message_id)  # a reply that has said nothing yet is there all the same
+    items: list[HistoryItem] = []
+    results: list[HistoryItem] = []
+    step_of_results = None
+    for message, role, model, step, kind, text, data, provider_data in rows:
+        if (message, step) != step_of_results:
+            items += results
+            results, step_of_results = [], (message, step)
+        if kind == "tool_call":
+            call = _read_tool_call(data)
+            items.append(ToolRequested(call.call_id, call.name, call.arguments))
+            results.append(_result(call))
+        elif kind == "reasoning":
+            items.append(AssistantReasoning(text, provider_data, model or ""))
+        elif text:
+            items.append(UserText(text) if role == "user" else AssistantText(text))
+    return items + results
+
+
+def not_found(message_id: int) -> NotFound:
+    return NotFound(f"message {message_id} was deleted")
+
+
+def read_part(kind: str, text: str, data: str | None) -> MessagePart:
+    """A part from its columns."""
+    if kind == "tool_call":
+        assert data is not None, "message_part_data_is_of_a_tool_call"
+        return _read_tool_call(data)
+    return TextPart(text) if kind == "text" else ReasoningPart(text)
+
+
+def with_chunks(parts: Mapping[int, MessagePart], chunks: Iterable[Sequence[Any]]) -> dict[int, MessagePart]:
+    """Parts by position, with the chunks (position, kind, text; in order) of a reply that streams put on.
+
+    Chunks of a position go behind what its part holds: a part that is saved takes its chunks with it, so
+    any that are there came later.
+    """
+    texts: dict[tuple[int, str], list[str]] = {}
+    for position, kind, text in chunks:
+        texts.setdefault((position, kind), []).append(text)
+    joined = dict(parts)
+    for (position, kind), pieces in texts.items():
+        joined[position] = _extended(joined.get(position), position, kind, "".join(pieces))
+    return dict(sorted(joined.items()))
+
+
+def _extended(part: MessagePart | None, position: int, kind: str, text: str) -> MessagePart:
+    match part:
+        case TextPart() | ReasoningPart():
+            return msgspec.structs.replace(part, text=part.text + text)
+        case ToolCallPart():
+            return msgspec.structs.replace(part, arguments=part.arguments + text)
+    if kind == "tool_call":  # its first save was lost: we know what it would have been asked, not by whom
+        return ToolCallPart(f"lost-{position}", "", text, "writing")
+    return TextPart(text) if kind == "text" else ReasoningPart(text)
+
+
+def _result(call: ToolCallPart) -> ToolFinished:
+    if call.status in ("finished", "failed") and call.output is not None:
+        return ToolFinished(call.call_id, call.output, call.status == "failed", call.duration_ms)
+    return ToolFinished(call.call_id, INTERRUPTED, failed=True, duration_ms=call.duration_ms)
+
+
+def _check_page_exists(db: Db, conversation_id: int, before_id: int | None) -> None:
+    """A page may be empty: before the first message, or of a conversation without any."""
+    conversations.get(db, conversation_id)
+    if before_id is not None and get(db, before_id).conversation_id != conversation_id:
+        raise not_found(before_id)
+
+
+def _message_rows(db: Db, rows: list[Sequence[Any]]) -> list[MessageRow]:
+    parts: dict[int, dict[int, MessagePart]] = {row[0]: {} for row in rows}
+    ids = msgspec.json.encode(list(parts)).decode()
+    for message, position, kind, text, data in db.sql.execute(
+        "select message, position, kind, text, data from message_part "
+        "where message in (select value from json_each(?)) order by message, position",
+        (ids,),
+    ):
+        parts[message][position] = read_part(kind, text, data)
+    # At most one: a conversation answers once at a time.
+    for streaming in (row[0] for row in rows if row[4] == "streaming"):
+        chunks = db.sql.execute(
+            "select position, kind, text from message_chunk where message = ? order by position, n",
+            (streaming,),
+        )
+        parts[streaming] = with_chunks(parts[streaming], chunks)
+    return [_message_row(row, list(parts[row[0]].values())) for row in rows]
+
+
+def _message_row(row: Sequence[Any], parts: list[MessagePart]) -> MessageRow:
+    id, conversation, parent, role, status, model, run, error, usage, versions, created_ms, finished_ms = row
+    return MessageRow(
+        id=id,
+        conversation_id=conversation,
+        parent_id=parent,
+        role=role,
+        status=status,
+        parts=parts,
+        model=model,
+        run_id=run,
+        error=None if error is None else _read_error(error),
+        usage=None if usage is None else _read_usage(usage),
+        versions=[int(version) for version in versions.split(",")],
+        created_ms=created_ms,
+        finished_ms=finished_ms,
+    )

@@ -1,0 +1,8 @@
+"""The tools that come with Deskside: one file each, and this list of them."""
+
+from __future__ import annotations
+
+from deskside.backend.tools.calculate import calculate
+from deskside.backend.tools.declaration import Tool
+
+TOOLS: list[Tool] = [calculate]

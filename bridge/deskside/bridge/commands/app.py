@@ -33,13 +33,14 @@ class AppState(msgspec.Struct, frozen=True):
 async def state(app: App) -> AppState:
     """Everything the page needs before its first paint."""
     last_event = app.events.last
+    default_model = await app.models.default()
     return AppState(
         version=VERSION,
         platform=platform.system().lower(),
         data_folder=str(app.paths.data),
         settings=app.settings.current,
-        default_model=app.models.default(),
-        needs_start=not app.settings.current.has_chosen_start and app.models.default() is None,
+        default_model=default_model,
+        needs_start=not app.settings.current.has_chosen_start and default_model is None,
         draft=await app.settings.new_chat_draft(),
         last_event=last_event,
     )

@@ -1,0 +1,276 @@
+"""OpenAI's Chat Completions format: a request as its JSON body, a stream's data as our events.
+
+Spoken by OpenAI itself and by Ollama, LM Studio, llama.cpp, vLLM and many more, each with liberties,
+which are named where they are met. No input or output here; openai_model.py does the asking.
+
+Source: openai-python's types.chat (version 3.54), and the servers' own documentation.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from deskside.backend.agent.events import (
+    ModelEvent,
+    ModelRequest,
+    ReasoningDelta,
+    ReasoningFinished,
+    StepFinished,
+    StopReason,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
+    ToolRequested,
+    Usage,
+    UsageReported,
+)
+from deskside.backend.agent.refusals import Refusal, refusal_in
+from deskside.backend.agent.transport import Refused
+from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_object, is_complete_json, turns
+
+# What a model or server may refuse, and how it says so.
+OPTIONAL_PARAMETERS = {
+    "stream_options": re.compile(r"\bstream_options\b"),
+    "temperature": re.compile(r"\btemperature\b"),
+    "max_tokens": re.compile(r"\bmax_completion_tokens\b"),
+}
+
+
+def chat_body(model: str, request: ModelRequest, refused: set[str]) -> dict[str, Any]:
+    """The JSON body of `POST /chat/completions`, without the parameters in `refused`."""
+    body: dict[str, Any] = {"model": model, "messages": _messages(request), "stream": True}
+    if request.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": tool.parameters,
+                },
+            }
+            for tool in request.tools
+        ]
+    if request.max_output_tokens is not None:
+        # The old name, because Ollama and llama.cpp know it in every version; OpenAI's own reasoning
+        # models refuse it, and then get the new one.
+        name = "max_completion_tokens" if "max_tokens" in refused else "max_tokens"
+        body[name] = request.max_output_tokens
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    body["stream_options"] = {"include_usage": True}
+    return {name: value for name, value in body.items() if name not in refused}
+
+
+def _messages(request: ModelRequest) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    if request.instructions.strip():
+        messages.append({"role": "system", "content": request.instructions})
+    for turn in turns(request.history):
+        if isinstance(turn, AssistantTurn):
+            messages.append(_assistant(turn))
+        elif isinstance(turn, ToolTurn):
+            messages += [
+                {"role": "tool", "tool_call_id": result.call_id, "content": result.output}
+                for result in turn.results
+            ]
+        else:
+            messages.append({"role": "user", "content": turn.text})
+    return messages
+
+
+def _assistant(turn: AssistantTurn) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
+    calls = [
+        {
+            "id": request.call_id,
+            "type": "function",
+            "function": {
+                "name": request.name,
+                "arguments": bytes(arguments_object(request.arguments)).decode(),
+            },
+        }
+        for request in turn.requests
+    ]
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+# -- the stream ---------------------------------------------------------------------------------
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None  # DeepSeek, llama.cpp, vLLM
+    reasoning: str | None = None  # Ollama, OpenRouter, newer vLLM
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+    object: str | None = None
+
+
+class _Call:
+    def __init__(self, call_id: str, name: str, index: int | None) -> None:
+        self.call_id = call_id
+        self.name = name
+        self.index = index
+        self.arguments: list[str] = []
+
+
+_STOP_REASONS: dict[str, StopReason] = {
+    "stop": "answered",
+    "length": "length",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "refused",
+}
+
+
+class ChatReader:
+    """Reads one answer: see transport.Reader."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_Chunk).decode
+        self._calls: list[_Call] = []
+        self._finish_reason: str | None = None
+        self._is_reasoning = False
+        self._was_refused = False
+        self.has_ended = False
+
+    @property
+    def is_complete(self) -> bool:
+        return self.has_ended or self._finish_reason is not None
+
+    def read(self, data: bytes) -> Iterator[ModelEvent]:
+        """Raises Refused for an error inside the stream, msgspec's errors for what is no chunk."""
+        if data == b"[DONE]":
+            self.has_ended = True
+            return
+        chunk = self._decode(data)
+        if chunk.error is not None or chunk.object == "error":
+            raise Refused(refusal_in(msgspec.json.decode(data)) or Refusal(message=data.decode()))
+        if chunk.choices:
+            yield from self._read_choice(chunk.choices[0])
+        if chunk.usage is not None:
+            yield UsageReported(_usage(chunk.usage))
+
+    def _read_choice(self, choice: _Choice) -> Iterator[ModelEvent]:
+        delta = choice.delta
+        if delta is not None:
+            reasoning = delta.reasoning_content or delta.reasoning
+            if reasoning:
+                self._is_reasoning = True
+                yield ReasoningDelta(reasoning)
+            if delta.content:
+                yield from self._end_reasoning()
+                yield TextDelta(delta.content)
+            if delta.refusal:
+                self._was_refused = True
+                yield from self._end_reasoning()
+                yield TextDelta(delta.refusal)
+            for piece in delta.tool_calls or ():
+                yield from self._end_reasoning()
+                yield from self._read_call(piece)
+        if choice.finish_reason:
+            self._finish_reason = choice.finish_reason
+
+    def _end_reasoning(self) -> Iterator[ModelEvent]:
+        if self._is_reasoning:
+            self._is_reasoning = False
+            yield ReasoningFinished()
+
+    def _read_call(self, piece: _ToolCall) -> Iterator[ModelEvent]:
+        function = piece.function or _Function()
+        call = self._known(piece)
+        if call is None:
+            # Some servers send no id; the answer still needs one to come back to.
+            call = _Call(piece.id or f"call_{uuid.uuid4().hex}", function.name or "", piece.index)
+            self._calls.append(call)
+            yield ToolCallStarted(call.call_id, call.name)
+        elif not call.name and function.name:
+            call.name = function.name
+        if function.arguments:
+            call.arguments.append(function.arguments)
+            yield ToolArgumentsDelta(call.call_id, function.arguments)
+
+    def _known(self, piece: _ToolCall) -> _Call | None:
+        """The call a piece continues. Gemini's compatible API gives every call the index 0, so an id
+        that is new means a new call whatever the index says."""
+        for call in reversed(self._calls):
+            if piece.id and piece.id != call.call_id:
+                continue
+            if piece.id or piece.index is None or piece.index == call.index:
+                return call
+        return None
+
+    def finish(self) -> Iterator[ModelEvent]:
+        """What was held back until the end: the requested tools, and why the model stopped."""
+        yield from self._end_reasoning()
+        reason = self._finish_reason or ("tool_calls" if self._calls else "stop")
+        stop_reason = _STOP_REASONS.get(reason, "other")
+        for call in self._calls:
+            arguments = "".join(call.arguments)
+            # Cut off in the middle of a call's arguments: the call was never made.
+            if stop_reason != "length" or is_complete_json(arguments):
+                yield ToolRequested(call.call_id, call.name, arguments)
+        if self._calls and stop_reason == "answered":
+            stop_reason = "tool_use"  # Ollama says "stop" after tool calls
+        if self._was_refused:
+            stop_reason = "refused"
+        yield StepFinished(stop_reason, reason)
+
+
+def _usage(usage: _Usage) -> Usage:
+    details = usage.prompt_tokens_details or _PromptDetails()
+    cache_read, cache_write = details.cached_tokens or 0, details.cache_write_tokens or 0
+    return Usage(
+        # OpenAI counts what was read from and written to the cache among the prompt's tokens.
+        input_tokens=max(0, (usage.prompt_tokens or 0) - cache_read - cache_write),
+        cache_read_tokens=cache_read,
+        cache_write_tokens=cache_write,
+        output_tokens=usage.completion_tokens or 0,
+        reasoning_tokens=(usage.completion_tokens_details or _CompletionDetails()).reasoning_tokens or 0,
+    )

@@ -1,0 +1,104 @@
+# mypy: allow-subclassing-any
+"""One database file through Pony, with our transactions instead of Pony's own.
+
+Pony's SQLite provider takes a lock of the whole process for every transaction and gives plain reads no
+transaction at all. Here a session is
+
+  - on the thread that made the `Db` (the writer) one SAVEPOINT inside the transaction that groups several
+    sessions, so that one that fails is undone alone and none sees another's cached entities;
+  - on every other thread one deferred transaction that cannot write: all its reads see one moment.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+from pony.orm import Database
+from pony.orm.dbapiprovider import DBAPIProvider
+from pony.orm.dbproviders.sqlite import SQLiteProvider
+
+from deskside.backend.store.entities import define_entities
+
+# The log of changes is cut back to this once a checkpoint has emptied it; a long read can make it grow.
+LARGEST_IDLE_WAL_BYTES = 8 * 1024 * 1024
+CACHE_KIB = 8 * 1024
+
+
+class Db(Database):
+    """What a store function gets: entities as attributes (`db.Agent`), and `db.sql` for everything hot.
+
+    Make it on the thread that shall write. Raises what sqlite3 and Pony raise; a table that lacks an
+    entity's column is an error here, not in a query.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout_s: float) -> None:
+        super().__init__()
+        self.path = path
+        self.writer_thread = threading.get_ident()
+        define_entities(self)
+        self.on_connect(_prepare)
+        self.bind(StoreProvider, str(path.absolute()), timeout=busy_timeout_s, cached_statements=256)
+        self.generate_mapping(create_tables=False)
+
+    @property
+    def sql(self) -> sqlite3.Connection:
+        """The session's connection. Entities that were changed before are written first, so that the
+        two ways see the same rows."""
+        self.flush()
+        connection: sqlite3.Connection = self.get_connection()
+        return connection
+
+    def own_connection(self) -> sqlite3.Connection:
+        """This thread's connection, outside a session: for the writer's own BEGIN and COMMIT."""
+        connection, is_new = self.provider.connect()
+        if is_new:
+            self.call_on_connect(connection)
+        return connection  # type: ignore[no-any-return]
+
+    @property
+    def is_writing_thread(self) -> bool:
+        return threading.get_ident() == self.writer_thread
+
+
+class StoreProvider(SQLiteProvider):
+    """Pony's SQLite provider with the transactions that the module describes."""
+
+    def set_transaction_mode(self, connection: sqlite3.Connection, cache: Any) -> None:
+        connection.execute("SAVEPOINT unit" if self.database.is_writing_thread else "BEGIN")
+        cache.in_transaction = True
+
+    def commit(self, connection: sqlite3.Connection, cache: Any = None) -> None:
+        connection.execute("RELEASE unit" if self.database.is_writing_thread else "COMMIT")
+        if cache is not None:
+            cache.in_transaction = False
+
+    def rollback(self, connection: sqlite3.Connection, cache: Any = None) -> None:
+        if cache is not None:
+            cache.in_transaction = False
+        # A full disk or an I/O error may have ended the transaction already, and the savepoints with it.
+        if not connection.in_transaction:
+            return
+        if self.database.is_writing_thread:
+            connection.execute("ROLLBACK TO unit")
+            connection.execute("RELEASE unit")
+        else:
+            connection.execute("ROLLBACK")
+
+    def release(self, connection: sqlite3.Connection, cache: Any = None) -> None:
+        """The connection stays with its thread; Pony would roll back the writer's group here."""
+
+    def drop(self, connection: sqlite3.Connection, cache: Any = None) -> None:
+        DBAPIProvider.drop(self, connection, cache)
+
+
+def _prepare(db: Db, connection: sqlite3.Connection) -> None:
+    """Settings of a new connection. Pony has switched foreign keys on; sqlite3 has the busy timeout."""
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    if db.is_writing_thread:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_WAL_BYTES}")
+    else:
+        connection.execute("PRAGMA query_only = ON")

@@ -1,0 +1,208 @@
+# mypy: allow-subclassing-any
+"""The tables as Pony sees them: columns and nothing else.
+
+The SQL files in migrations/ own the schema; a column that is here and not there stops the program at its
+start, and a test compares the two the other way round. References are plain ids: functions return structs
+and never walk from entity to entity, so Pony's relations (and the reverse sets that they demand) would
+only be a way to load rows one by one.
+
+Every text has `autostrip=False`, because Pony would trim what the user typed, and every integer 64 bits.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from pony.orm import Database, Optional, PrimaryKey, Required
+
+# Pony calls a text that may not be empty required.
+Text = partial(Required, str, autostrip=False)
+TextOrEmpty = partial(Optional, str, autostrip=False)
+TextOrNull = partial(Optional, str, autostrip=False, nullable=True)
+Integer = partial(Required, int, size=64)
+IntegerOrNull = partial(Optional, int, size=64)
+Flag = partial(Required, bool)
+Id = partial(PrimaryKey, int, auto=True, size=64)
+
+
+def define_entities(db: Database) -> None:
+    """Define all entities for one database file. A process may open several."""
+    Entity: Any = db.Entity
+
+    class User(Entity):
+        _table_ = "user"
+        id = Id()
+        name = TextOrEmpty()
+        theme = Text()
+        language = Text()
+        created_ms = Integer()
+
+    class Setting(Entity):
+        _table_ = "setting"
+        name = PrimaryKey(str, autostrip=False)
+        value = Text()
+        changed_ms = Integer()
+
+    class ApiKey(Entity):
+        _table_ = "api_key"
+        provider = PrimaryKey(str, autostrip=False)
+        label = TextOrEmpty()
+        last_four = TextOrEmpty()
+        source = Text()
+        created_ms = Integer()
+        last_used_ms = IntegerOrNull()
+
+    class McpServer(Entity):
+        _table_ = "mcp_server"
+        id = Id()
+        name = Text()
+        transport = Text()
+        command = TextOrEmpty()
+        arguments = Text()
+        url = TextOrEmpty()
+        is_enabled = Flag()
+        created_ms = Integer()
+        updated_ms = Integer()
+
+    class Prompt(Entity):
+        _table_ = "prompt"
+        id = Id()
+        name = Text()
+        text = TextOrEmpty()
+        created_ms = Integer()
+        updated_ms = Integer()
+
+    class Agent(Entity):
+        _table_ = "agent"
+        id = Id()
+        name = Text()
+        label = TextOrEmpty()
+        instructions = TextOrEmpty()
+        model = TextOrNull()
+        temperature = Optional(float)
+        step_limit = Integer()
+        created_ms = Integer()
+        updated_ms = Integer()
+        deleted_ms = IntegerOrNull()
+
+    class Tool(Entity):
+        _table_ = "tool"
+        id = Id()
+        name = Text()
+        kind = Text()
+        description = TextOrEmpty()
+        parameters = Text()
+        source = TextOrNull()
+        mcp_server = IntegerOrNull()
+        approval = Text()
+        is_enabled = Flag()
+        created_ms = Integer()
+        updated_ms = Integer()
+
+    class Conversation(Entity):
+        _table_ = "conversation"
+        id = Id()
+        user = Integer()
+        agent = IntegerOrNull()
+        title = Text()
+        model = TextOrNull()
+        draft = TextOrEmpty()
+        head = IntegerOrNull()
+        created_ms = Integer()
+        updated_ms = Integer()
+        deleted_ms = IntegerOrNull()
+
+    class Message(Entity):
+        _table_ = "message"
+        id = Id()
+        conversation = Integer()
+        parent = IntegerOrNull()
+        role = Text()
+        status = Text()
+        model = TextOrNull()
+        error = TextOrNull()
+        usage = TextOrNull()
+        created_ms = Integer()
+        finished_ms = IntegerOrNull()
+
+    class MessagePart(Entity):
+        _table_ = "message_part"
+        id = Id()
+        message = Integer()
+        position = Integer()
+        step = Integer()
+        kind = Text()
+        text = TextOrEmpty()
+        data = TextOrNull()
+        provider_data = TextOrNull()
+
+    class MessageChunk(Entity):
+        _table_ = "message_chunk"
+        message = Integer()
+        position = Integer()
+        n = Integer()
+        kind = Text()
+        text = TextOrEmpty()
+        PrimaryKey(message, position, n)
+
+    class Attachment(Entity):
+        _table_ = "attachment"
+        id = Id()
+        message = Integer()
+        position = Integer()
+        name = Text()
+        media_type = Text()
+        size_bytes = Integer()
+        sha256 = Text()
+        created_ms = Integer()
+
+    class Run(Entity):
+        _table_ = "run"
+        id = Id()
+        conversation = Integer()
+        message = Integer()
+        agent = IntegerOrNull()
+        model = Text()
+        status = Text()
+        reason = TextOrNull()
+        request_id = TextOrEmpty()
+        started_ms = Integer()
+        finished_ms = IntegerOrNull()
+
+    class RunEvent(Entity):
+        _table_ = "run_event"
+        run = Integer()
+        n = Integer()
+        at_ms = Integer()
+        kind = Text()
+        data = Text()
+        PrimaryKey(run, n)
+
+    class UsageRecord(Entity):
+        _table_ = "usage_record"
+        id = Id()
+        call_id = Text()
+        run = IntegerOrNull()
+        provider = Text()
+        model = Text()
+        input_tokens = Integer()
+        cache_read_tokens = Integer()
+        cache_write_tokens = Integer()
+        output_tokens = Integer()
+        reasoning_tokens = Integer()
+        cost_nano_usd = IntegerOrNull()
+        price = TextOrNull()
+        request_id = TextOrEmpty()
+        at_ms = Integer()
+
+    class ErrorLog(Entity):
+        _table_ = "error_log"
+        id = Id()
+        at_ms = Integer()
+        source = Text()
+        code = Text()
+        message = TextOrEmpty()
+        place = TextOrEmpty()
+        detail = TextOrEmpty()
+        request_id = TextOrEmpty()

@@ -1,0 +1,107 @@
+"""What SQLite and the disk say, as the user would put it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from deskside.backend.errors import AppError, StoreBusy, StoreDamaged, StoreFull, StoreReadOnly
+
+# Reading what is left is still worth a try; writing to a damaged file destroys more of it.
+DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def store_error(error: BaseException, path: Path) -> AppError | None:
+    """The error to tell the user instead of `error`, None where the disk and the file are not to blame.
+
+    Pony wraps what sqlite3 raises, sometimes twice: the chain is searched for the first that says more.
+    """
+    for cause in _chain(error):
+        if isinstance(cause, AppError):
+            return cause
+        found = None
+        if isinstance(cause, sqlite3.Error):
+            found = _of_sqlite(cause, path)
+        elif isinstance(cause, OSError):
+            found = _of_system(cause, path)
+        if found is not None:
+            found.__cause__ = cause
+            return found
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        # Pony: a wrapped error keeps its original, a failed commit the errors of all its databases.
+        waiting += [getattr(cause, "original_exc", None), cause.__cause__, cause.__context__]
+        waiting += [entry[1] for entry in getattr(cause, "exceptions", ())]
+
+
+def _of_sqlite(error: sqlite3.Error, path: Path) -> AppError | None:
+    code = getattr(error, "sqlite_errorcode", 0)  # absent on errors that Python itself raises
+    match code & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StoreBusy(f"Another program is using {path}.")
+        case sqlite3.SQLITE_FULL:
+            return StoreFull(f"The disk that holds {path} is full.")
+        case sqlite3.SQLITE_READONLY if code == sqlite3.SQLITE_READONLY_DBMOVED:
+            return StoreReadOnly(
+                f"{path} was moved or deleted while Deskside was running.",
+                hint="Put the file back, or start Deskside again to begin with an empty one.",
+            )
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+            return StoreReadOnly(f"{path} cannot be written to.")
+        case sqlite3.SQLITE_CANTOPEN:
+            return StoreReadOnly(f"{path} cannot be opened for writing.")
+        case sqlite3.SQLITE_IOERR:
+            return _of_failed_transfer(error, path)
+        case sqlite3.SQLITE_NOTADB:
+            return StoreDamaged(f"{path} is not a database, or its first bytes are damaged.")
+        case sqlite3.SQLITE_CORRUPT:
+            return StoreDamaged(f"{path} is damaged.")
+    return None
+
+
+def _of_failed_transfer(error: sqlite3.Error, path: Path) -> AppError:
+    """SQLite reports a quota or a file size limit as an I/O error without saying which."""
+    if "WRITE" in error.sqlite_errorname or "FSYNC" in error.sqlite_errorname:
+        return StoreFull(
+            f"The disk did not take what was written to {path} ({error.sqlite_errorname}).",
+            hint="Check that the disk has space and is still connected, then try again.",
+        )
+    return StoreReadOnly(
+        f"The disk that holds {path} cannot be read ({error.sqlite_errorname}).",
+        hint="Check that the disk is still connected, then start Deskside again.",
+    )
+
+
+def _of_system(error: OSError, path: Path) -> AppError | None:
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(path)
+    if error.errno in FULL:
+        return StoreFull(f"The disk that holds {where} is full.")
+    if error.errno in NOT_ALLOWED:
+        return StoreReadOnly(f"{where} cannot be written to.")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return StoreReadOnly(
+            f"{where} is in the way of the data folder.",
+            hint="Move it elsewhere, or start Deskside with another data folder (--data-dir).",
+        )
+    return None
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether the file itself is damaged, not only the search index inside it, which can be made anew."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in DAMAGE and code != sqlite3.SQLITE_CORRUPT_VTAB

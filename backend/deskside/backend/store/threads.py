@@ -1,0 +1,229 @@
+"""The threads that touch the database: one that writes, a few that read.
+
+The event loop hands them units (a store function and its arguments) and gets futures back. The writer takes
+what has queued up meanwhile and commits it as one group: eight replies that stream cost one commit, not
+eight. A unit runs in the context of its caller, so that the request id reaches what it writes.
+
+Invariants
+  - A future is resolved only after its group is on the disk; a read that starts then sees it.
+  - A unit that raises is undone alone. A group that fails as a whole is run again unit by unit, so that
+    one that does not fit on the disk takes no other with it. (Store functions have no effect but on the
+    database, so they can be run again.)
+  - A write that was queued happens, whether or not its caller still waits; a read does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any
+
+from loguru import logger
+from pony.orm import db_session
+
+from deskside.backend.store.connection import Db
+
+LARGEST_GROUP = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One call of a store function. `is_durable` also survives a power cut, at the price of one fsync."""
+
+    call: Callable[[Db], Any]
+    future: asyncio.Future[Any]
+    is_durable: bool = False
+    context: Context = field(default_factory=copy_context)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+# Turns what was raised into what the caller gets; it also sees damage first.
+Translate = Callable[[BaseException], BaseException]
+
+
+def attempt(unit: Unit, db: Db) -> Outcome:
+    """Run one unit in a session of its own."""
+    try:
+        with db_session:
+            return Outcome(unit.future, unit.context.run(unit.call, db))
+    except BaseException as error:
+        return Outcome(unit.future, error=error)
+
+
+def deliver(loop: asyncio.AbstractEventLoop, outcomes: list[Outcome]) -> None:
+    """Resolve futures on their loop. Those whose caller was cancelled are done already."""
+
+    def resolve() -> None:
+        for outcome in outcomes:
+            if outcome.future.done():
+                continue
+            if outcome.error is not None:
+                outcome.future.set_exception(outcome.error)
+            else:
+                outcome.future.set_result(outcome.result)
+
+    try:
+        loop.call_soon_threadsafe(resolve)
+    except RuntimeError:
+        # The loop was closed with the store still open: the writes are done, nobody is left to be told.
+        logger.warning("the event loop ended before the store was closed")
+
+
+class Writer:
+    """The thread that writes, and the only one that does."""
+
+    def __init__(
+        self, open_db: Callable[[], Db], translate: Translate, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._open_db = open_db
+        self._translate = translate
+        self._loop = loop
+        self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
+        self._synchronous = ""
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self.opened: asyncio.Future[Db] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, unit: Unit) -> None:
+        self._units.put(unit)
+
+    def finish(self) -> None:
+        """Write what is queued, then close. `closed` resolves when that is done."""
+        self._units.put(None)
+
+    def _run(self) -> None:
+        try:
+            db = self._open_db()
+        except BaseException as error:
+            deliver(self._loop, [Outcome(self.opened, error=self._translate(error))])
+            return
+        deliver(self._loop, [Outcome(self.opened, db)])
+        is_open = True
+        while is_open:
+            units, is_open = self._take_group()
+            if units:
+                deliver(self._loop, self._commit(db, units))
+        self._close(db)
+        deliver(self._loop, [Outcome(self.closed)])
+
+    def _take_group(self) -> tuple[list[Unit], bool]:
+        """What is queued, at least one; and False once nothing more will come."""
+        units: list[Unit] = []
+        while len(units) < LARGEST_GROUP:
+            try:
+                unit = self._units.get(block=not units)
+            except queue.Empty:
+                break
+            if unit is None:
+                return units, False
+            units.append(unit)
+        return units, True
+
+    def _commit(self, db: Db, units: list[Unit]) -> list[Outcome]:
+        try:
+            connection = db.own_connection()
+            self._begin(connection, is_durable=any(unit.is_durable for unit in units))
+        except Exception as error:
+            return self._failed(units, error)
+        outcomes, failure = self._run_group(db, connection, units)
+        if failure is None:
+            return [self._translated(outcome) for outcome in outcomes]
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if len(units) == 1:
+            return self._failed(units, failure)
+        return [outcome for unit in units for outcome in self._commit(db, [unit])]
+
+    def _run_group(
+        self, db: Db, connection: sqlite3.Connection, units: list[Unit]
+    ) -> tuple[list[Outcome], BaseException | None]:
+        """The outcomes, or why the whole group failed."""
+        outcomes = []
+        for unit in units:
+            outcomes.append(attempt(unit, db))
+            # SQLite ends the transaction by itself when the disk is full or fails, and what came before
+            # in the group is gone. (A unit never does: it has no way to the outer transaction.)
+            if not connection.in_transaction:
+                return outcomes, outcomes[-1].error or RuntimeError("a store function ended the transaction")
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            return outcomes, error
+        return outcomes, None
+
+    def _begin(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
+        # In WAL mode, NORMAL survives a crash of the program, FULL also one of the machine. It cannot be
+        # changed inside a transaction.
+        wanted = "FULL" if is_durable else "NORMAL"
+        if self._synchronous != wanted:
+            connection.execute(f"PRAGMA synchronous = {wanted}")
+            self._synchronous = wanted
+        connection.execute("BEGIN IMMEDIATE")
+
+    def _failed(self, units: list[Unit], error: BaseException) -> list[Outcome]:
+        translated = self._translate(error)
+        return [Outcome(unit.future, error=translated) for unit in units]
+
+    def _translated(self, outcome: Outcome) -> Outcome:
+        if outcome.error is None:
+            return outcome
+        return Outcome(outcome.future, error=self._translate(outcome.error))
+
+    def _close(self, db: Db) -> None:
+        try:
+            connection = db.own_connection()
+            connection.execute("PRAGMA optimize")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # Nothing is lost: what was committed is in the -wal file and is read from there.
+            logger.warning("the database was closed without a checkpoint: {}", error)
+        db.disconnect()
+
+
+class Readers:
+    """Threads that read, each with a connection of its own that it opens with its first unit."""
+
+    def __init__(self, db: Db, translate: Translate, loop: asyncio.AbstractEventLoop, count: int = 3) -> None:
+        self._db = db
+        self._translate = translate
+        self._loop = loop
+        self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
+        self._closed = [loop.create_future() for _ in range(count)]
+        for number, closed in enumerate(self._closed):
+            threading.Thread(
+                target=self._run, args=(closed,), name=f"store-reader-{number}", daemon=True
+            ).start()
+
+    def put(self, unit: Unit) -> None:
+        self._units.put(unit)
+
+    async def close(self) -> None:
+        """Finish what is queued."""
+        for _ in self._closed:
+            self._units.put(None)
+        await asyncio.gather(*self._closed)
+
+    def _run(self, closed: asyncio.Future[None]) -> None:
+        while (unit := self._units.get()) is not None:
+            if unit.future.cancelled():
+                continue
+            outcome = attempt(unit, self._db)
+            if outcome.error is not None:
+                outcome = Outcome(unit.future, error=self._translate(outcome.error))
+            deliver(self._loop, [outcome])
+        self._db.disconnect()
+        deliver(self._loop, [Outcome(closed)])

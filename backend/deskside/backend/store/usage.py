@@ -1,0 +1,56 @@
+"""What was used: one row for each model call, kept even when its conversation is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from deskside.backend.agent.events import Usage
+from deskside.backend.log import request_id
+from deskside.backend.store.connection import Db
+from deskside.backend.store.text import as_json
+
+
+class UsageRecord(msgspec.Struct, frozen=True):
+    """One model call. `model` is `provider/model`. `price` is the row of the price list that
+    `cost_nano_usd` was computed with; both are None where the price is not known."""
+
+    call_id: str
+    run_id: int | None
+    model: str
+    usage: Usage
+    at_ms: int
+    cost_nano_usd: int | None = None
+    price: dict[str, Any] | None = None
+
+
+def record(db: Db, used: UsageRecord) -> None:
+    """Keep what a call used. A later report of the same call replaces the earlier one."""
+    provider, _, _ = used.model.partition("/")
+    usage = used.usage
+    db.sql.execute(
+        "insert into usage_record (call_id, run, provider, model, input_tokens, cache_read_tokens, "
+        "cache_write_tokens, output_tokens, reasoning_tokens, cost_nano_usd, price, request_id, at_ms) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (call_id) do update set "
+        "run = excluded.run, provider = excluded.provider, model = excluded.model, "
+        "input_tokens = excluded.input_tokens, cache_read_tokens = excluded.cache_read_tokens, "
+        "cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens, "
+        "reasoning_tokens = excluded.reasoning_tokens, cost_nano_usd = excluded.cost_nano_usd, "
+        "price = excluded.price, request_id = excluded.request_id, at_ms = excluded.at_ms",
+        (
+            used.call_id,
+            used.run_id,
+            provider,
+            used.model,
+            usage.input_tokens,
+            usage.cache_read_tokens,
+            usage.cache_write_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+            used.cost_nano_usd,
+            None if used.price is None else as_json(used.price),
+            request_id.get(),
+            used.at_ms,
+        ),
+    )

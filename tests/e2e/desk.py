@@ -1,0 +1,113 @@
+"""The real program in its real window, driven as a person would.
+
+Qt WebEngine is reached through its remote debugging port, so no other browser is involved. One window
+a `Desk`; `new_page` and `new_context` do not exist there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from playwright.sync_api import Error, Page, Playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 60  # a loaded two-core machine needs a few seconds; a hang needs an end
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+class Desk:
+    """One data folder, and the program started on it as often as the test wants."""
+
+    def __init__(self, playwright: Playwright, data: Path, environ: dict[str, str] | None = None) -> None:
+        self._playwright = playwright
+        self.data = data
+        self._environ = environ or {}
+        self._browser: Any = None
+        self._port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *arguments: str) -> Page:
+        """Start the program and return its page once it is loaded."""
+        self._port = free_port()
+        roots = os.pathsep.join(str(ROOT / root) for root in ("shell", "bridge", "backend"))
+        environ = {
+            **os.environ,
+            "PYTHONPATH": roots,
+            "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen"),
+            "DESKSIDE_ALLOW_DEBUGGING": "1",
+            "QTWEBENGINE_REMOTE_DEBUGGING": f"127.0.0.1:{self._port}",
+            "QTWEBENGINE_DISABLE_SANDBOX": "1",
+            "QTWEBENGINE_CHROMIUM_FLAGS": "--no-sandbox --disable-gpu",
+            **self._environ,
+        }
+        log = (self.data.parent / "program.log").open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "deskside", "--data-dir", str(self.data), *arguments],
+                env=environ,
+                stdout=log,
+                stderr=log,
+            )
+        return self.attach()
+
+    def attach(self) -> Page:
+        """The page of the running window, after a start or after its renderer was killed."""
+        until = time.monotonic() + START_S
+        while True:
+            try:
+                self._browser = self._playwright.chromium.connect_over_cdp(
+                    f"http://127.0.0.1:{self._port}", no_defaults=True
+                )
+                pages = [page for page in self._browser.contexts[0].pages if page.url.startswith("http")]
+                if pages:
+                    pages[0].wait_for_selector("#root > *", timeout=START_S * 1000)
+                    return pages[0]
+            except Error:
+                pass
+            assert self.process is not None
+            if time.monotonic() > until or self.process.poll() is not None:
+                raise AssertionError(f"the window did not come up:\n{self.output()[-3000:]}")
+            time.sleep(0.1)  # there is no event for "the debugging port is open"
+
+    def output(self) -> str:
+        return (self.data.parent / "program.log").read_text(errors="replace")
+
+    def renderers(self) -> list[psutil.Process]:
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if "--type=renderer" in child.cmdline()]
+
+    def kill(self) -> None:
+        """As a power cut would: SIGKILL for the program and everything it started."""
+        assert self.process is not None
+        family = [*psutil.Process(self.process.pid).children(recursive=True), self.process]
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        for member in family[:-1]:
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+
+    def close(self) -> int:
+        """End the program politely and return its exit code."""
+        if self.process is None or self.process.poll() is not None:
+            return 0 if self.process is None else int(self.process.returncode)
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the program did not end on SIGTERM:\n{self.output()[-3000:]}") from None

@@ -1,0 +1,468 @@
+"""A local server that speaks the providers' wire formats and misbehaves on request.
+
+It asserts nothing: it plays what it was told to play and records what it was asked, so that tests can
+look at the requests that were built. It is a peer for the e2e tests and the benches, too:
+
+    python tests/provider_server.py --port 0 --chunks 200
+
+prints one JSON line `{"openai_url": …, "anthropic_url": …}` and serves until its input closes or it is
+ended. A test in another process scripts it by `POST /_script` with a JSON list of replies (the fields
+of `Reply`, bodies as text) and reads `GET /_requests`.
+
+Without a script it answers by itself, in the format that was asked for, with a sentence that repeats
+the user's last words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+RECORDINGS = Path(__file__).parent / "recordings"
+
+
+@dataclass
+class Reply:
+    """One answer. `body` is sent in pieces of `piece_bytes` (0: one piece an event) with `delay_s` between
+    them; after
+    `cut_after` bytes the connection is reset, after `hang_after` bytes nothing more is sent until the
+    other side goes away or `ProviderServer.release` is called."""
+
+    body: bytes = b""
+    status: int = 200
+    content_type: str = "text/event-stream"
+    headers: dict[str, str] = field(default_factory=dict)
+    piece_bytes: int | None = None
+    delay_s: float = 0.0
+    cut_after: int | None = None
+    hang_after: int | None = None
+
+
+def recording(name: str, **changes: Any) -> Reply:
+    """The stream of tests/recordings/<name>.sse."""
+    return Reply((RECORDINGS / f"{name}.sse").read_bytes(), **changes)
+
+
+def error_reply(status: int, body: Any, **headers: str) -> Reply:
+    """An HTTP error with a JSON body. Underscores in header names become hyphens."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(json.dumps(body).encode(), status, "application/json", named)
+
+
+@dataclass
+class Request:
+    """A request as it came. `gone` is set once the other side closed before the answer was complete."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    gone: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class ProviderServer:
+    """`with ProviderServer() as server:` — runs in a thread of its own, so any test can use it."""
+
+    def __init__(self, port: int = 0, *, chunks: int | None = None, chunk_delay_s: float = 0.0) -> None:
+        self.requests: list[Request] = []
+        self.models: list[dict[str, Any]] = [{"id": "local-model", "object": "model", "owned_by": "library"}]
+        self.connections = 0
+        self._port = port
+        self._chunks = chunks
+        self._chunk_delay_s = chunk_delay_s
+        self._replies: deque[Reply] = deque()
+        self._routes: dict[str, Reply] = {}
+        self._ready = threading.Event()
+        self._asked = threading.Event()
+
+    # -- for tests --
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def openai_url(self) -> str:
+        return f"{self.url}/v1"
+
+    @property
+    def anthropic_url(self) -> str:
+        return self.url
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    def script(self, *replies: Reply) -> None:
+        """Answer the next POST requests so, in this order; then by itself again."""
+        self._replies.extend(replies)
+
+    def route(self, path: str, reply: Reply) -> None:
+        """Always answer this path (or path and query) so, before anything scripted."""
+        self._routes[path] = reply
+
+    def wait_until_asked(self, timeout_s: float = 10.0) -> bool:
+        """Block until the first request has come."""
+        return self._asked.wait(timeout_s)
+
+    def release(self) -> None:
+        """Let every reply that hangs go on."""
+        self._loop.call_soon_threadsafe(self._released.set)
+
+    # -- the server --
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._released = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        listener = socket.create_server(("127.0.0.1", self._port))
+        self._port = listener.getsockname()[1]
+        server = await self._loop.create_server(
+            lambda: asyncio.StreamReaderProtocol(_Reader(), self._connected), sock=listener
+        )
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert isinstance(reader, _Reader)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        try:
+            while (request := await _read_request(reader)) is not None:
+                if not await self._answer(request, reader, writer):
+                    return
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _answer(self, request: Request, reader: _Reader, writer: asyncio.StreamWriter) -> bool:
+        """True where the connection can take another request."""
+        if request.path == "/_script":
+            self._replies.extend(_reply(entry) for entry in request.json)
+            return await self._send(Reply(b"{}", content_type="application/json"), request, reader, writer)
+        if request.path == "/_requests":
+            seen = [{"path": each.path, "body": each.body.decode()} for each in self.requests]
+            return await self._send(
+                Reply(json.dumps(seen).encode(), content_type="application/json"), request, reader, writer
+            )
+        self.requests.append(request)
+        self._asked.set()
+        return await self._send(self._choose(request), request, reader, writer)
+
+    def _choose(self, request: Request) -> Reply:
+        for target in (f"{request.path}?{request.query}", request.path):
+            if target in self._routes:
+                return self._routes[target]
+        if request.method == "GET":
+            return self._listing(request)
+        if self._replies:
+            return self._replies.popleft()
+        words = self._words(request)
+        for suffix, make in (
+            ("/chat/completions", chat_stream),
+            ("/responses", responses_stream),
+            ("/messages", messages_stream),
+        ):
+            if request.path.endswith(suffix):
+                body = b"".join(make(words))
+                # One piece an event, so that a delay is a delay between chunks.
+                return Reply(
+                    body, delay_s=self._chunk_delay_s, piece_bytes=0 if self._chunk_delay_s else None
+                )
+        return error_reply(404, {"error": {"message": f"Unknown request URL: {request.path}"}})
+
+    def _words(self, request: Request) -> list[str]:
+        if self._chunks is not None:
+            return [f"word{number} " for number in range(self._chunks)]
+        return [f"{word} " for word in f"You said: {_last_words(request.json)}".split()]
+
+    def _listing(self, request: Request) -> Reply:
+        if request.path.endswith("/models"):
+            listing: Any = {"object": "list", "data": self.models, "has_more": False}
+        elif request.path == "/api/tags":
+            listing = {"models": [{"name": model["id"]} for model in self.models]}
+        else:
+            return error_reply(404, {"error": {"message": f"Unknown request URL: {request.path}"}})
+        return Reply(json.dumps(listing).encode(), content_type="application/json")
+
+    async def _send(
+        self, reply: Reply, request: Request, reader: _Reader, writer: asyncio.StreamWriter
+    ) -> bool:
+        watch = asyncio.create_task(_note_when_gone(reader, request))
+        try:
+            head = f"HTTP/1.1 {reply.status} X\r\ncontent-type: {reply.content_type}\r\n"
+            head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
+            writer.write(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
+            sent = 0
+            for piece in _pieces(reply):
+                writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                sent += len(piece)
+                if reply.delay_s:
+                    await writer.drain()
+                    await asyncio.sleep(reply.delay_s)
+            await writer.drain()
+            if reply.cut_after is not None and sent >= reply.cut_after:
+                writer.transport.abort()
+                return False
+            if reply.hang_after is not None:
+                released = asyncio.create_task(self._released.wait())
+                await asyncio.wait({released, watch}, return_when=asyncio.FIRST_COMPLETED)
+                released.cancel()
+                if request.gone.is_set():
+                    return False
+                rest = reply.body[reply.hang_after :]
+                writer.write(b"%x\r\n%s\r\n" % (len(rest), rest) if rest else b"")
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+            return not request.gone.is_set()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+
+def _pieces(reply: Reply) -> Iterator[bytes]:
+    stops = [stop for stop in (reply.cut_after, reply.hang_after) if stop is not None]
+    body = reply.body[: min(stops)] if stops else reply.body
+    if reply.piece_bytes == 0:
+        yield from (event + b"\n\n" for event in body.split(b"\n\n") if event)
+    elif reply.piece_bytes is None:
+        yield from [body] if body else []
+    else:
+        yield from (
+            body[start : start + reply.piece_bytes] for start in range(0, len(body), reply.piece_bytes)
+        )
+
+
+def _reply(entry: dict[str, Any]) -> Reply:
+    if "recording" in entry:
+        return recording(entry.pop("recording"), **entry)
+    known = {each.name for each in fields(Reply)}
+    values = {name: value for name, value in entry.items() if name in known}
+    return Reply(**{**values, "body": values.get("body", "").encode()})
+
+
+async def _read_request(reader: asyncio.StreamReader) -> Request | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError:
+        return None
+    first, *lines = head.rstrip().split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    path, _, query = target.partition("?")
+    return Request(method, path, query, headers, body)
+
+
+class _Reader(asyncio.StreamReader):
+    """A reader that can be asked whether the other side has gone, without reading."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=2**24)
+        self.gone = asyncio.Event()
+
+    def feed_eof(self) -> None:
+        super().feed_eof()
+        self.gone.set()
+
+    def set_exception(self, exc: Exception) -> None:
+        super().set_exception(exc)
+        self.gone.set()
+
+
+async def _note_when_gone(reader: _Reader, request: Request) -> None:
+    await reader.gone.wait()
+    request.gone.set()
+
+
+def _last_words(body: Any) -> str:
+    """The text of the user's last message, in any of the three formats."""
+    for message in reversed(body.get("messages") or body.get("input") or []):
+        content = message.get("content")
+        if message.get("role") == "user" and isinstance(content, str):
+            return content
+        if message.get("role") == "user" and isinstance(content, list):
+            texts = [part["text"] for part in content if "text" in part]
+            if texts:
+                return str(texts[-1])
+    return "nothing"
+
+
+# -- made-up streams ----------------------------------------------------------------------------
+
+
+def _event(data: Any, name: str = "") -> bytes:
+    line = f"event: {name}\n" if name else ""
+    return f"{line}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+def chat_stream(words: list[str]) -> Iterator[bytes]:
+    def chunk(choices: list[Any], usage: Any = None) -> bytes:
+        return _event(
+            {
+                "id": "chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG",
+                "object": "chat.completion.chunk",
+                "created": 1741570283,
+                "model": "gpt-4.1-2025-04-14",
+                "service_tier": "default",
+                "system_fingerprint": "fp_fc9f1d7035",
+                "choices": choices,
+                "usage": usage,
+                "obfuscation": "k3Jw",
+            }
+        )
+
+    def choice(delta: Any, reason: str | None = None) -> list[Any]:
+        return [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]
+
+    yield chunk(choice({"role": "assistant", "content": "", "refusal": None}))
+    for word in words:
+        yield chunk(choice({"content": word}))
+    yield chunk(choice({}, "stop"))
+    yield chunk([], {"prompt_tokens": 19, "completion_tokens": len(words), "total_tokens": 19 + len(words)})
+    yield b"data: [DONE]\n\n"
+
+
+def responses_stream(words: list[str]) -> Iterator[bytes]:
+    item_id = "msg_67c9fdcf37fc8190ba82116e33fb28c507b8b0ad4e5eb654"
+    number = 0
+
+    def event(kind: str, **values: Any) -> bytes:
+        nonlocal number
+        number += 1
+        return _event({"type": kind, "sequence_number": number - 1, **values}, kind)
+
+    def response(status: str, output: list[Any], usage: Any) -> dict[str, Any]:
+        return {
+            "id": "resp_67c9fdcecf488190bdd9a0409de3a1ec07b8b0ad4e5eb654",
+            "object": "response",
+            "created_at": 1741290958,
+            "status": status,
+            "error": None,
+            "incomplete_details": None,
+            "instructions": None,
+            "model": "gpt-5.4",
+            "output": output,
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": usage,
+            "metadata": {},
+        }
+
+    def item(status: str, content: list[Any]) -> dict[str, Any]:
+        return {"id": item_id, "type": "message", "status": status, "role": "assistant", "content": content}
+
+    text = "".join(words)
+    part = {"type": "output_text", "text": text, "annotations": []}
+    at = {"item_id": item_id, "output_index": 0, "content_index": 0}
+    yield event("response.created", response=response("in_progress", [], None))
+    yield event("response.in_progress", response=response("in_progress", [], None))
+    yield event("response.output_item.added", output_index=0, item=item("in_progress", []))
+    yield event("response.content_part.added", **at, part={**part, "text": ""})
+    for word in words:
+        yield event("response.output_text.delta", **at, delta=word, logprobs=[], obfuscation="k3Jw")
+    yield event("response.output_text.done", **at, text=text, logprobs=[])
+    yield event("response.content_part.done", **at, part=part)
+    yield event("response.output_item.done", output_index=0, item=item("completed", [part]))
+    usage = {
+        "input_tokens": 19,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": len(words),
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 19 + len(words),
+    }
+    yield event("response.completed", response=response("completed", [item("completed", [part])], usage))
+
+
+def messages_stream(words: list[str]) -> Iterator[bytes]:
+    def event(kind: str, **values: Any) -> bytes:
+        return _event({"type": kind, **values}, kind)
+
+    yield event(
+        "message_start",
+        message={
+            "id": "msg_014p7gG3wDgGV9EUtLvnow3U",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-sonnet-5-5",
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": 19,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "output_tokens": 1,
+            },
+        },
+    )
+    yield event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    yield event("ping")
+    for word in words:
+        yield event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
+    yield event("content_block_stop", index=0)
+    yield event(
+        "message_delta",
+        delta={"stop_reason": "end_turn", "stop_sequence": None},
+        usage={"output_tokens": len(words)},
+    )
+    yield event("message_stop")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Play a provider of models on this machine.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--chunks", type=int, default=None, help="answer with this many chunks")
+    parser.add_argument("--chunk-delay-s", type=float, default=0.0)
+    options = parser.parse_args()
+    with ProviderServer(options.port, chunks=options.chunks, chunk_delay_s=options.chunk_delay_s) as server:
+        print(
+            json.dumps({"openai_url": server.openai_url, "anthropic_url": server.anthropic_url}), flush=True
+        )
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
