@@ -1,4 +1,50 @@
+import "./styles/fonts.css";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/controls.css";
+import "./styles/window.css";
+import "./styles/chat.css";
+import "./styles/settings.css";
 import { render } from "preact";
+import { commandsOver } from "./api.gen";
+import { AppView } from "./app/AppView";
+import { createApp } from "./app/app";
+import { ReportContext } from "./app/context";
+import { followTheme } from "./app/theme";
+import { Bridge } from "./bridge";
+import { createReport, reportUncaught } from "./report";
+import { ErrorBoundary } from "./ui/ErrorBoundary";
+
+const bridge = new Bridge({
+  url: `ws://${location.host}/bridge`,
+  onEvents: (events, n) => {
+    for (const event of events) app.apply(event, n);
+  },
+  onReset: () => void app.reset(),
+  onFault: (command, error) => {
+    // The reporter must not report itself.
+    if (command !== "diagnostics.report_window_error") {
+      report({ where: command, message: `${error.message} (${error.requestId})` });
+    }
+  },
+});
+const api = commandsOver(bridge.call, bridge.stream);
+const report = createReport((fault) => api.diagnostics.report_window_error(fault));
+const app = createApp(api);
+
+followTheme(app.settings);
+reportUncaught(window, report);
+window.addEventListener("pagehide", () => void app.drafts.save());
+bridge.connect();
+void app.start();
 
 const root = document.getElementById("root");
-if (root) render(<main>Deskside</main>, root);
+if (!root) throw new Error("index.html has no #root");
+render(
+  <ReportContext.Provider value={report}>
+    <ErrorBoundary where="Deskside" report={report}>
+      <AppView app={app} isConnected={bridge.isConnected} />
+    </ErrorBoundary>
+  </ReportContext.Provider>,
+  root,
+);

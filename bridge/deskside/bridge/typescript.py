@@ -98,10 +98,10 @@ class TypeScript:
                 return " | ".join(json.dumps(value) for value in values)
             case inspect.UnionType(types=types):
                 # One shape for `T | UnsetType`: the field is optional, see `_field`.
-                return " | ".join(self._type(member, direction) for member in types)
+                return " | ".join(self._type(each, direction) for each in types)
             case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
-                each = self._type(item, direction)
-                return f"({each})[]" if " | " in each else f"{each}[]"
+                each_type = self._type(item, direction)
+                return f"({each_type})[]" if " | " in each_type else f"{each_type}[]"
             case inspect.DictType(key_type=inspect.StrType(), value_type=value):
                 return f"Record<string, {self._type(value, direction)}>"
             case inspect.StructType():

@@ -171,7 +171,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def _threads() -> int:
     """One physical core less than there are, so that the window stays quick."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     return max(1, (psutil.cpu_count(logical=False) or 1) - 1)
 

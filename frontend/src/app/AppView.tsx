@@ -1,0 +1,106 @@
+import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { Chat } from "../chat/Chat";
+import { SettingsPage } from "../settings/SettingsPage";
+import { Start } from "../start/Start";
+import { ErrorBoundary } from "../ui/ErrorBoundary";
+import { ToastList } from "../ui/ToastList";
+import type { App } from "./app";
+import { CannotStart } from "./CannotStart";
+import { ConnectionBar } from "./ConnectionBar";
+import { useReport } from "./context";
+import { shortcutOf } from "./keyboard";
+import { ShortcutsDialog } from "./ShortcutsDialog";
+import { Sidebar } from "./Sidebar";
+
+/** Below this the sidebar covers the chat instead of standing beside it. */
+const NARROW = "(max-width: 720px)";
+
+interface Props {
+  app: App;
+  isConnected: ReadonlySignal<boolean>;
+}
+
+export function AppView({ app, isConnected }: Props) {
+  const report = useReport();
+  const isNarrow = useSignal(matchMedia(NARROW).matches);
+  const isSidebarOpen = useSignal(!isNarrow.value);
+  const isPickerOpen = useSignal(false);
+  const isHelpOpen = useSignal(false);
+
+  useEffect(() => {
+    const media = matchMedia(NARROW);
+    const follow = () => {
+      isNarrow.value = media.matches;
+      isSidebarOpen.value = !media.matches;
+    };
+    media.addEventListener("change", follow);
+    return () => media.removeEventListener("change", follow);
+  }, []);
+
+  // Going somewhere uncovers it.
+  useSignalEffect(() => {
+    void app.place.value;
+    if (isNarrow.peek()) isSidebarOpen.value = false;
+  });
+
+  useEffect(() => {
+    const actions = {
+      newChat: app.newChat,
+      settings: () => app.openSettings(),
+      sidebar: () => {
+        isSidebarOpen.value = !isSidebarOpen.value;
+      },
+      help: () => {
+        isHelpOpen.value = true;
+      },
+      chooseModel: () => {
+        if (app.place.value.view !== "chat") app.openChat();
+        isPickerOpen.value = true;
+      },
+    };
+    const onKeyDown = (event: KeyboardEvent) => {
+      const name = shortcutOf(event);
+      if (name) {
+        event.preventDefault();
+        actions[name]();
+      } else if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) {
+        if (app.place.value.view === "chat" && !isHelpOpen.value) void app.conversation.value.stop();
+      }
+    };
+    window.addEventListener("keydown", onKeyDown);
+    return () => window.removeEventListener("keydown", onKeyDown);
+  }, [app]);
+
+  if (app.startProblem.value && !app.state.value) {
+    return <CannotStart problem={app.startProblem.value} onRetry={() => void app.start()} />;
+  }
+  if (!app.state.value) return <ConnectionBar isConnected={isConnected} />;
+
+  const { view } = app.place.value;
+  const sidebar = { isOpen: isSidebarOpen, isNarrow: isNarrow.value };
+  return (
+    <div class="window" data-sidebar={isSidebarOpen.value ? "open" : "closed"}>
+      <ErrorBoundary where="The sidebar" report={report}>
+        <Sidebar app={app} isOpen={isSidebarOpen} />
+      </ErrorBoundary>
+      {isNarrow.value && isSidebarOpen.value && (
+        <div class="scrim" onPointerDown={() => (isSidebarOpen.value = false)} />
+      )}
+      <main class="main">
+        <ConnectionBar isConnected={isConnected} />
+        <ErrorBoundary key={view} where={view === "chat" ? "The chat" : "The settings"} report={report}>
+          {view === "settings" ? (
+            <SettingsPage app={app} sidebar={sidebar} />
+          ) : app.needsStart.value ? (
+            <Start app={app} sidebar={sidebar} />
+          ) : (
+            <Chat key={app.opened.value} app={app} sidebar={sidebar} isPickerOpen={isPickerOpen} />
+          )}
+        </ErrorBoundary>
+      </main>
+      <ToastList toasts={app.toasts} />
+      {isHelpOpen.value && <ShortcutsDialog onClose={() => (isHelpOpen.value = false)} />}
+    </div>
+  );
+}

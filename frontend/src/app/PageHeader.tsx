@@ -1,0 +1,37 @@
+import type { Signal } from "@preact/signals";
+import { PanelLeft } from "lucide-preact";
+import type { ComponentChildren } from "preact";
+import { IconButton } from "../ui/IconButton";
+import { SHORTCUTS } from "./keyboard";
+
+export interface SidebarState {
+  isOpen: Signal<boolean>;
+  isNarrow: boolean;
+}
+
+interface Props {
+  title: ComponentChildren;
+  sidebar: SidebarState;
+  children?: ComponentChildren;
+}
+
+/** The line above each page: the sidebar's switch, the title, and what belongs to the page. */
+export function PageHeader({ title, sidebar, children }: Props) {
+  const { isOpen } = sidebar;
+  return (
+    <header class="page-header">
+      <IconButton
+        icon={PanelLeft}
+        label={isOpen.value ? "Hide the sidebar" : "Show the sidebar"}
+        keys={SHORTCUTS.sidebar.keys}
+        aria-expanded={isOpen.value}
+        aria-controls="sidebar"
+        onClick={() => {
+          isOpen.value = !isOpen.value;
+        }}
+      />
+      <h1 class="page-title">{title}</h1>
+      {children}
+    </header>
+  );
+}

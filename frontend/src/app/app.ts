@@ -1,0 +1,262 @@
+/**
+ * The page's state: what is open, and the parts it shows. No JSX; the only DOM is the address.
+ *
+ * Everything comes from Python and goes back to it: `start` loads, `apply` follows, `reset` loads again
+ * after events were missed. Losing the page loses nothing but the place, which is in the address.
+ */
+import { batch, computed, signal } from "@preact/signals";
+import type { AppEvent, AppState, ChangeSettingsInput, Commands, ConversationRow } from "../api.gen";
+import { BridgeError } from "../bridge";
+import { type Conversation, createConversation } from "../chat/conversation";
+import { createDrafts } from "../chat/drafts";
+import { createConversationList } from "../conversations/list";
+import { createDevice } from "../models/device";
+import { createModels } from "../models/models";
+import { createKeys } from "../settings/keys";
+import { createToasts } from "../ui/toasts";
+import { hashOf, type Place, placeOf, type Section } from "./place";
+
+export type App = ReturnType<typeof createApp>;
+
+export function createApp(api: Commands, address: Pick<Location, "hash"> = location) {
+  const state = signal<AppState | null>(null);
+  const startProblem = signal<BridgeError | null>(null);
+  const place = signal<Place>(placeOf(address.hash));
+  /** The model picked for the chat that does not exist yet. */
+  const pickedModel = signal<string | null>(null);
+  /** The user left the first-run page without choosing; it comes back at the next start. */
+  const hasSkippedStart = signal(false);
+
+  const toasts = createToasts();
+  const drafts = createDrafts(api);
+  const list = createConversationList(api);
+  const models = createModels(api);
+  const keys = createKeys(api);
+  const device = createDevice(api);
+  const conversation = signal<Conversation>(newConversation(null));
+  /** Counts opened chats, so that each starts with a fresh view. */
+  const opened = signal(0);
+
+  const needsStart = computed(() => state.value?.needs_start === true && !hasSkippedStart.value);
+  const settings = computed(() => state.value?.settings ?? null);
+  /** What answers next in the open chat; null when nothing is set up. */
+  const model = computed(() => {
+    const own = conversation.value.row.value ? conversation.value.row.value.model : pickedModel.value;
+    return own ?? state.value?.default_model ?? null;
+  });
+
+  // -- loading and following --
+
+  async function start(): Promise<void> {
+    startProblem.value = null;
+    try {
+      const found = await api.app.state();
+      drafts.open(null, found.draft);
+      state.value = found;
+    } catch (error) {
+      if (!(error instanceof BridgeError)) throw error;
+      startProblem.value = error;
+      return;
+    }
+    await Promise.all([list.load(), openPlace(place.value)]);
+    // Asking providers can take seconds; nothing waits for it.
+    void models.load();
+  }
+
+  /** Events are gone: everything that is shown is loaded again. */
+  async function reset(): Promise<void> {
+    const parts = [refreshState(), list.load(), conversation.value.load(), models.load()];
+    if (keys.list.value) parts.push(keys.load());
+    await Promise.all([...parts, device.load()]);
+  }
+
+  function apply(event: AppEvent, n: number): void {
+    list.apply(event);
+    conversation.value.apply(event, n);
+    switch (event.type) {
+      case "settings_changed":
+        if (state.value) state.value = { ...state.value, settings: event.settings };
+        void refreshState();
+        return;
+      case "keys_changed":
+        void keys.load();
+        void refreshState();
+        return;
+      case "models_changed":
+        void models.load();
+        void refreshState();
+        return;
+      case "device_changed":
+        if (device.status.value?.files.length !== event.status.files.length) void refreshState();
+        device.status.value = event.status;
+        return;
+      case "notice":
+        toasts.show(event);
+        return;
+      case "conversation_deleted":
+        if (conversation.value.isDeleted.value) newChat();
+        return;
+      case "conversation_changed":
+      case "message_changed":
+      case "text_appended":
+      case "part_changed":
+      case "reply_retried":
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  /** `default_model` and `needs_start` follow from keys, models and settings; only Python knows how. */
+  async function refreshState(): Promise<void> {
+    try {
+      state.value = await api.app.state();
+    } catch (error) {
+      // The socket dropped; the next reset or event asks again.
+      if (!(error instanceof BridgeError)) throw error;
+    }
+  }
+
+  // -- going places --
+
+  function go(to: Place): void {
+    place.value = to;
+    address.hash = hashOf(to);
+  }
+
+  async function openPlace(to: Place): Promise<void> {
+    if (to.view !== "chat" || to.conversationId === null) return;
+    try {
+      openConversation(await api.conversations.get({ id: to.conversationId }));
+    } catch (error) {
+      if (!(error instanceof BridgeError)) throw error;
+      newChat();
+    }
+  }
+
+  function newConversation(row: ConversationRow | null): Conversation {
+    return createConversation(api, {
+      row,
+      onCreated: (created) => {
+        list.apply({ type: "conversation_changed", conversation: created });
+        if (place.value.view === "chat") go({ view: "chat", conversationId: created.id });
+      },
+    });
+  }
+
+  function show(next: Conversation, id: number | null): void {
+    void drafts.save();
+    batch(() => {
+      conversation.value.close();
+      conversation.value = next;
+      opened.value += 1;
+      go({ view: "chat", conversationId: id });
+    });
+  }
+
+  function openConversation(row: ConversationRow): void {
+    if (conversation.value.row.value?.id === row.id) {
+      openChat();
+      return;
+    }
+    const next = newConversation(row);
+    show(next, row.id);
+    void next.load();
+  }
+
+  function newChat(): void {
+    pickedModel.value = null;
+    show(newConversation(null), null);
+  }
+
+  /** Back to the chat that is open; from the first-run page, to an empty chat. */
+  function openChat(): void {
+    hasSkippedStart.value = true;
+    go({ view: "chat", conversationId: conversation.value.row.value?.id ?? null });
+  }
+
+  function openSettings(section: Section = "keys"): void {
+    go({ view: "settings", section });
+  }
+
+  // -- changing things --
+
+  const changeSettings = (changes: ChangeSettingsInput) =>
+    toasts.attempt(async () => {
+      const settings = await api.settings.change(changes);
+      if (state.value) state.value = { ...state.value, settings };
+    });
+
+  /** The first-run page is done: remember it, and begin. */
+  async function finishStart(changes: ChangeSettingsInput = {}): Promise<void> {
+    if (!(await changeSettings({ ...changes, has_chosen_start: true }))) return;
+    await refreshState();
+    void models.load();
+    newChat();
+  }
+
+  /** For the open chat only; `settings.change` sets what new chats start with. */
+  async function chooseModel(model: string): Promise<void> {
+    const row = conversation.value.row.value;
+    if (row) await toasts.attempt(() => api.conversations.set_model({ id: row.id, model }));
+    else pickedModel.value = model;
+  }
+
+  async function setDefaultModel(model: string | null): Promise<void> {
+    if (await changeSettings({ default_model: model })) await refreshState();
+  }
+
+  /** Sends what is typed. The text leaves the composer only once the question is on the disk. */
+  async function send(): Promise<void> {
+    const chat = conversation.value;
+    const id = chat.row.value?.id ?? null;
+    const text = drafts.open(id, "").value;
+    if (text.trim() === "") return;
+    if (await chat.send(text, id === null ? pickedModel.value : null)) drafts.clear(id);
+  }
+
+  const rename = (id: number, title: string) =>
+    toasts.attempt(() => api.conversations.rename({ id, title: title.slice(0, 200) }));
+
+  async function remove(row: ConversationRow): Promise<void> {
+    const restore = () => void toasts.attempt(() => api.conversations.restore({ id: row.id }));
+    if (!(await toasts.attempt(() => api.conversations.delete({ id: row.id })))) return;
+    const action = { label: "Undo", run: restore };
+    toasts.show({ level: "info", message: `“${row.title}” was deleted.`, hint: "", action });
+  }
+
+  const openLink = (url: string): void => void toasts.attempt(() => api.desktop.open_link({ url }));
+
+  return {
+    api,
+    state,
+    startProblem,
+    place,
+    settings,
+    needsStart,
+    model,
+    toasts,
+    drafts,
+    list,
+    models,
+    keys,
+    device,
+    conversation,
+    opened,
+    start,
+    reset,
+    apply,
+    openConversation,
+    newChat,
+    openChat,
+    openSettings,
+    changeSettings,
+    finishStart,
+    chooseModel,
+    setDefaultModel,
+    send,
+    rename,
+    remove,
+    openLink,
+  };
+}

@@ -1,0 +1,21 @@
+/**
+ * Where the user is, as the address after `#`: it survives a reload, and nothing else does.
+ */
+export const SECTIONS = ["keys", "servers", "device", "appearance", "data", "diagnostics"] as const;
+export type Section = (typeof SECTIONS)[number];
+
+export type Place = { view: "chat"; conversationId: number | null } | { view: "settings"; section: Section };
+
+export function placeOf(hash: string): Place {
+  const [, view, detail = ""] = hash.split("/");
+  if (view === "settings") {
+    return { view, section: SECTIONS.find((section) => section === detail) ?? "keys" };
+  }
+  const id = Number(detail);
+  return { view: "chat", conversationId: Number.isSafeInteger(id) && id > 0 ? id : null };
+}
+
+export function hashOf(place: Place): string {
+  if (place.view === "settings") return `#/settings/${place.section}`;
+  return place.conversationId === null ? "#/chat" : `#/chat/${place.conversationId}`;
+}

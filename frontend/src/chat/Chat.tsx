@@ -1,0 +1,135 @@
+import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import type { App } from "../app/app";
+import { useReport } from "../app/context";
+import { PageHeader, type SidebarState } from "../app/PageHeader";
+import { ErrorBoundary } from "../ui/ErrorBoundary";
+import { formatCount } from "../ui/format";
+import { Problem } from "../ui/Problem";
+import { Composer } from "./Composer";
+import type { Conversation } from "./conversation";
+import { plainText } from "./message";
+import { remedyFor } from "./remedy";
+import { Transcript } from "./Transcript";
+
+interface Props {
+  app: App;
+  sidebar: SidebarState;
+  isPickerOpen: Signal<boolean>;
+}
+
+export function Chat({ app, sidebar, isPickerOpen }: Props) {
+  const report = useReport();
+  const conversation = app.conversation.value;
+  const row = conversation.row.value;
+  const isEmpty = row === null && conversation.messages.value.length === 0;
+  const openPicker = () => {
+    isPickerOpen.value = true;
+  };
+  return (
+    <div class="chat" data-empty={isEmpty}>
+      <PageHeader title={row?.title ?? (isEmpty ? "" : "New chat")} sidebar={sidebar}>
+        <TokenCount conversation={conversation} />
+      </PageHeader>
+      {isEmpty ? (
+        <Welcome app={app} />
+      ) : (
+        <ErrorBoundary where="The conversation" report={report}>
+          <Transcript app={app} conversation={conversation} onChooseModel={openPicker} />
+        </ErrorBoundary>
+      )}
+      <div class="composer-area">
+        <SendProblem app={app} conversation={conversation} onChooseModel={openPicker} />
+        <Composer app={app} conversation={conversation} isPickerOpen={isPickerOpen} />
+      </div>
+      <Announcer conversation={conversation} />
+    </div>
+  );
+}
+
+function TokenCount({ conversation }: { conversation: Conversation }) {
+  const tokens = conversation.tokens.value;
+  return (
+    <span class="muted token-count" data-testid="usage-total" hidden={tokens === 0}>
+      {formatCount(tokens)} tokens
+    </span>
+  );
+}
+
+function Welcome({ app }: { app: App }) {
+  return (
+    <div class="welcome">
+      <h2>What can I help with?</h2>
+      {app.model.value === null && (
+        <p class="muted">
+          Nothing is set up to answer yet.{" "}
+          <button type="button" class="link" onClick={() => app.openSettings("keys")}>
+            Add a key or a model
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}
+
+interface SendProblemProps {
+  app: App;
+  conversation: Conversation;
+  onChooseModel(): void;
+}
+
+function SendProblem({ app, conversation, onChooseModel }: SendProblemProps) {
+  const problem = conversation.problem.value;
+  if (!problem) return null;
+  const remedy = remedyFor(problem.code, app, onChooseModel);
+  return (
+    <Problem message={problem.message} hint={problem.hint}>
+      {remedy && (
+        <button type="button" class="button" onClick={remedy.run}>
+          {remedy.label}
+        </button>
+      )}
+      <button
+        type="button"
+        class="button quiet"
+        onClick={() => {
+          conversation.problem.value = null;
+        }}
+      >
+        Dismiss
+      </button>
+    </Problem>
+  );
+}
+
+/** Characters of a finished answer that are read out; the rest can be read in its place. */
+const ANNOUNCED = 400;
+
+/** Tells assistive technology that an answer is there, without reading every token. */
+function Announcer({ conversation }: { conversation: Conversation }) {
+  const said = useSignal("");
+  const lastRunning = useRef(0);
+  useSignalEffect(() => {
+    const { running, messages } = conversation;
+    if (running.value) {
+      lastRunning.current = running.value.id;
+      said.value = "Deskside is answering.";
+      return;
+    }
+    const message = messages.value.find(({ id }) => id === lastRunning.current);
+    lastRunning.current = 0;
+    if (!message) return;
+    const { status, error } = message.row.value;
+    const text = plainText(message);
+    const rest = text.length > ANNOUNCED ? "… The answer goes on." : "";
+    said.value =
+      status === "failed"
+        ? `The answer failed: ${error?.message ?? ""}`
+        : `Deskside said: ${text.slice(0, ANNOUNCED)}${rest}`;
+  });
+  return (
+    <p class="visually-hidden" role="status">
+      {said}
+    </p>
+  );
+}

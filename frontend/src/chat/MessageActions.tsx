@@ -1,0 +1,99 @@
+import { useSignal } from "@preact/signals";
+import { Check, ChevronLeft, ChevronRight, Copy, RotateCcw } from "lucide-preact";
+import type { App } from "../app/app";
+import { formatCount, formatMoment } from "../ui/format";
+import { IconButton } from "../ui/IconButton";
+import type { Conversation } from "./conversation";
+import { type MessageState, plainText } from "./message";
+
+interface Props {
+  app: App;
+  conversation: Conversation;
+  message: MessageState;
+  isLast: boolean;
+}
+
+const COPIED_MS = 1_500;
+
+/** The quiet line under a message: copy, retry, versions, and what wrote it. */
+export function MessageActions({ app, conversation, message, isLast }: Props) {
+  const { role, status, model, usage, created_ms } = message.row.value;
+  if (status === "streaming") return null;
+  return (
+    <div class="message-actions" data-always={isLast}>
+      <Versions conversation={conversation} message={message} />
+      <CopyButton
+        message={message}
+        onProblem={(message) => app.toasts.show({ level: "error", message, hint: "" })}
+      />
+      {role === "assistant" && status === "complete" && (
+        <IconButton
+          icon={RotateCcw}
+          label="Answer again"
+          disabled={conversation.running.value !== null}
+          onClick={() => void conversation.retry(message.id)}
+        />
+      )}
+      <span class="message-facts">
+        {model && <span title={model}>{app.models.labelOf(model)}</span>}
+        {usage && <span>{formatCount(usage.output_tokens)} tokens</span>}
+        <time dateTime={new Date(created_ms).toISOString()}>{formatMoment(created_ms)}</time>
+      </span>
+    </div>
+  );
+}
+
+function Versions({ conversation, message }: Pick<Props, "conversation" | "message">) {
+  const { versions } = message.row.value;
+  if (versions.length < 2) return null;
+  const at = versions.indexOf(message.id);
+  const isBusy = conversation.running.value !== null;
+  const step = (to: number) => {
+    const id = versions[to];
+    if (id !== undefined) void conversation.showVersion(id);
+  };
+  return (
+    <fieldset class="versions" aria-label="Versions">
+      <IconButton
+        icon={ChevronLeft}
+        label="Previous version"
+        disabled={at === 0 || isBusy}
+        onClick={() => step(at - 1)}
+      />
+      <span>
+        <span class="visually-hidden">Version </span>
+        {at + 1}/{versions.length}
+      </span>
+      <IconButton
+        icon={ChevronRight}
+        label="Next version"
+        disabled={at === versions.length - 1 || isBusy}
+        onClick={() => step(at + 1)}
+      />
+    </fieldset>
+  );
+}
+
+function CopyButton({ message, onProblem }: { message: MessageState; onProblem(text: string): void }) {
+  const isCopied = useSignal(false);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(plainText(message));
+    } catch {
+      // The web view may refuse the clipboard; selecting by hand always works.
+      onProblem("The clipboard could not be used. Select the text and copy it instead.");
+      return;
+    }
+    isCopied.value = true;
+    setTimeout(() => {
+      isCopied.value = false;
+    }, COPIED_MS);
+  };
+  return (
+    <IconButton
+      icon={isCopied.value ? Check : Copy}
+      label={isCopied.value ? "Copied" : "Copy"}
+      onClick={copy}
+    />
+  );
+}

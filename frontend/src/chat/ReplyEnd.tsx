@@ -1,0 +1,69 @@
+import { Play, RotateCcw } from "lucide-preact";
+import type { App } from "../app/app";
+import { Problem } from "../ui/Problem";
+import type { Conversation } from "./conversation";
+import type { MessageState } from "./message";
+import { remedyFor } from "./remedy";
+
+interface Props {
+  app: App;
+  conversation: Conversation;
+  message: MessageState;
+  onChooseModel(): void;
+}
+
+/** How a reply ended when it did not end by itself, and what can be done. */
+export function ReplyEnd({ app, conversation, message, onChooseModel }: Props) {
+  const { status, error } = message.row.value;
+  if (status === "complete" || status === "streaming") return null;
+  const isBusy = conversation.running.value !== null;
+  const hasText = message.parts.value.length > 0;
+  const remedy = status === "failed" && error ? remedyFor(error.code, app, onChooseModel) : null;
+  const actions = (
+    <>
+      {remedy && (
+        <button type="button" class="button primary" onClick={remedy.run}>
+          {remedy.label}
+        </button>
+      )}
+      {hasText && (
+        <button
+          type="button"
+          class="button"
+          disabled={isBusy}
+          onClick={() => void conversation.continueReply(message.id)}
+        >
+          <Play size={14} aria-hidden="true" />
+          Continue
+        </button>
+      )}
+      <button
+        type="button"
+        class="button"
+        data-testid="error-retry"
+        disabled={isBusy}
+        onClick={() => void conversation.retry(message.id)}
+      >
+        <RotateCcw size={14} aria-hidden="true" />
+        Retry
+      </button>
+    </>
+  );
+  if (status === "failed") {
+    return (
+      <Problem message={error?.message ?? "The answer failed."} hint={error?.hint ?? ""}>
+        {actions}
+      </Problem>
+    );
+  }
+  return (
+    <div class="reply-end">
+      <p class="muted">
+        {status === "stopped"
+          ? "You stopped this answer."
+          : "This answer was interrupted when Deskside closed."}
+      </p>
+      <div class="actions">{actions}</div>
+    </div>
+  );
+}

@@ -1,0 +1,332 @@
+/**
+ * The open conversation: its messages, and what can be done with them. No JSX, no DOM.
+ *
+ * `apply(event)` is the only way events change state. Every event may come twice. When one shows that
+ * something was missed (text beyond what is here, a message out of place), the messages are loaded
+ * again: the store is the truth, an event is a hint to look sooner.
+ *
+ * While a page of messages is under way, events are applied and also kept; those newer than the page
+ * are applied once more after it, so an event that overtakes its snapshot is not lost.
+ */
+import { computed, signal } from "@preact/signals";
+import type { AppEvent, Commands, ConversationRow, MessagePage, MessageRow, StartedRun } from "../api.gen";
+import { BridgeError } from "../bridge";
+import {
+  appendText,
+  changePart,
+  createMessage,
+  type MessageState,
+  type PartState,
+  replaceRow,
+  show,
+} from "./message";
+
+export type ConversationApi = Pick<Commands, "conversations" | "messages" | "runs">;
+export type Conversation = ReturnType<typeof createConversation>;
+
+export interface ConversationOptions {
+  /** A chat without a row exists once its first message was sent. */
+  row: ConversationRow | null;
+  onCreated?(row: ConversationRow): void;
+  /** Run once at the next frame. */
+  schedule?(flush: () => void): void;
+}
+
+const PAGE = 50;
+const LARGEST_PAGE = 200;
+// Several signs of one gap come together; one reload answers them all.
+const RELOAD_AFTER_MS = 100;
+
+export function createConversation(api: ConversationApi, options: ConversationOptions) {
+  const schedule = options.schedule ?? ((flush) => void requestAnimationFrame(flush));
+  const row = signal<ConversationRow | null>(options.row);
+  const messages = signal<MessageState[]>([]);
+  const hasMore = signal(false);
+  const isLoading = signal(false);
+  const isSending = signal(false);
+  const isDeleted = signal(false);
+  /** Why the messages could not be loaded. */
+  const loadProblem = signal<BridgeError | null>(null);
+  /** Why the last action (send, retry, stop …) did not work. */
+  const problem = signal<BridgeError | null>(null);
+  const stoppingId = signal(0);
+
+  const running = computed(() => {
+    const last = messages.value.at(-1);
+    return last?.row.value.status === "streaming" ? last : null;
+  });
+  const isStopping = computed(() => running.value !== null && running.value.id === stoppingId.value);
+  const tokens = computed(() => messages.value.reduce((sum, { row }) => sum + tokensOf(row.value), 0));
+
+  const unshown = new Set<PartState>();
+  /** Messages of versions that are not shown: their text is none of our business. */
+  const elsewhere = new Set<number>();
+  let kept: { event: AppEvent; n: number }[] = [];
+  let pagesUnderWay = 0;
+  let newestLoad = 0;
+  let reloadTimer: ReturnType<typeof setTimeout> | undefined;
+
+  // -- events --
+
+  function apply(event: AppEvent, n: number): void {
+    if (pagesUnderWay > 0 || (row.value === null && isSending.value)) kept.push({ event, n });
+    switch (event.type) {
+      case "conversation_changed":
+        if (event.conversation.id === row.value?.id) row.value = event.conversation;
+        return;
+      case "conversation_deleted":
+        if (event.conversation_id === row.value?.id) isDeleted.value = true;
+        return;
+      case "message_changed":
+        if (event.message.conversation_id !== row.value?.id) return;
+        // While a page is under way nobody knows the path; the event is applied again after it.
+        if (find(event.message.id) || (pagesUnderWay === 0 && !elsewhere.has(event.message.id))) {
+          place(event.message);
+        }
+        return;
+      case "text_appended":
+        onMessage(event.conversation_id, event.message_id, (message) => {
+          const part = appendText(message, event);
+          if (part) showSoon(part);
+          else reloadSoon();
+        });
+        return;
+      case "part_changed":
+        onMessage(event.conversation_id, event.message_id, (message) => {
+          if (!changePart(message, event.position, event.part)) reloadSoon();
+        });
+        return;
+      case "reply_retried":
+        onMessage(event.conversation_id, event.message_id, (message) => {
+          message.retrying.value = event;
+        });
+        return;
+      case "settings_changed":
+      case "keys_changed":
+      case "models_changed":
+      case "device_changed":
+      case "notice":
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  function onMessage(conversationId: number, id: number, change: (message: MessageState) => void): void {
+    if (conversationId !== row.value?.id || elsewhere.has(id)) return;
+    const message = find(id);
+    if (message) change(message);
+    else reloadSoon(id);
+  }
+
+  /** Put a row where it belongs: in place of its older self, or at the end of the path. */
+  function place(message: MessageRow): void {
+    const old = find(message.id);
+    if (old) {
+      replaceRow(old, message);
+      return;
+    }
+    const parent = messages.value.findIndex(({ id }) => id === message.parent_id);
+    const isNewest = messages.value.every(({ id }) => id < message.id);
+    if (!isNewest || (parent < 0 && messages.value.length > 0)) {
+      reloadSoon(message.id);
+      return;
+    }
+    // A retry's reply takes the place of the one before and of what followed it.
+    messages.value = [...messages.value.slice(0, parent + 1), createMessage(message)];
+  }
+
+  function showSoon(part: PartState): void {
+    if (unshown.size === 0) schedule(showAll);
+    unshown.add(part);
+  }
+
+  function showAll(): void {
+    for (const part of unshown) show(part);
+    unshown.clear();
+  }
+
+  // -- pages --
+
+  async function load(): Promise<void> {
+    if (row.value === null) return;
+    const limit = Math.min(Math.max(PAGE, messages.value.length), LARGEST_PAGE);
+    const request = { conversation_id: row.value.id, limit };
+    isLoading.value = true;
+    const problem = await withPage(() => api.messages.page(request), replaceAll);
+    isLoading.value = false;
+    loadProblem.value = problem;
+  }
+
+  /** Called when the reader comes near the top. */
+  async function loadOlder(): Promise<void> {
+    const first = messages.value[0];
+    if (row.value === null || !first || !hasMore.value || isLoading.value) return;
+    const request = { conversation_id: row.value.id, before_id: first.id, limit: PAGE };
+    isLoading.value = true;
+    loadProblem.value = await withPage(
+      () => api.messages.page(request),
+      (page) => {
+        hasMore.value = page.has_more;
+        messages.value = [...page.messages.map(createMessage), ...messages.value];
+      },
+    );
+    isLoading.value = false;
+  }
+
+  /** Run `take` on the page unless a newer page was asked for meanwhile; then catch up with events. */
+  async function withPage(ask: () => Promise<MessagePage>, take: (page: MessagePage) => void) {
+    const load = ++newestLoad;
+    pagesUnderWay += 1;
+    try {
+      const page = await ask();
+      if (load !== newestLoad) return null;
+      take(page);
+      const missed = kept.filter(({ n }) => n > page.last_event);
+      pagesUnderWay -= 1;
+      for (const { event, n } of missed) apply(event, n);
+      pagesUnderWay += 1;
+      return null;
+    } catch (error) {
+      return asProblem(error);
+    } finally {
+      pagesUnderWay -= 1;
+      if (pagesUnderWay === 0) kept = [];
+    }
+  }
+
+  function replaceAll(page: MessagePage): void {
+    const known = new Map(messages.value.map((message) => [message.id, message]));
+    const first = messages.value.findIndex(({ id }) => id === page.messages[0]?.id);
+    // What was loaded above a known message cannot have changed: ancestors stay what they are.
+    const above = first > 0 ? messages.value.slice(0, first) : [];
+    if (above.length === 0) hasMore.value = page.has_more;
+    const below = page.messages.map((message) => {
+      const old = known.get(message.id);
+      if (old) replaceRow(old, message);
+      return old ?? createMessage(message);
+    });
+    messages.value = [...above, ...below];
+    for (const { id } of below) elsewhere.delete(id);
+  }
+
+  /** `unknownId` is not here; if the next page does not have it either, it is off the path. */
+  function reloadSoon(unknownId?: number): void {
+    // A gap seen while a page is under way shows again after it, if the page does not fill it.
+    if (pagesUnderWay > 0) return;
+    if (unknownId !== undefined) elsewhere.add(unknownId);
+    reloadTimer ??= setTimeout(() => {
+      reloadTimer = undefined;
+      void load();
+    }, RELOAD_AFTER_MS);
+  }
+
+  // -- actions --
+
+  /** True once the question is on the disk; until then the text belongs in the composer. */
+  async function send(text: string, model: string | null): Promise<boolean> {
+    if (isSending.value || running.value) return false;
+    isSending.value = true;
+    const params = { text, conversation_id: row.value?.id ?? null, model };
+    const isSent = await act(async () => adopt(await api.runs.start(params)));
+    isSending.value = false;
+    if (pagesUnderWay === 0) kept = [];
+    return isSent;
+  }
+
+  function adopt(started: StartedRun): void {
+    const isNew = row.value === null;
+    row.value = started.conversation;
+    // Rows that are known came with events, which may be newer than this answer.
+    for (const message of [started.question, started.reply]) {
+      if (message && !find(message.id)) {
+        elsewhere.delete(message.id);
+        place(message);
+      }
+    }
+    if (pagesUnderWay > 0) void load();
+    if (!isNew) return;
+    const missed = kept;
+    for (const { event, n } of missed) apply(event, n);
+    options.onCreated?.(started.conversation);
+  }
+
+  async function stop(): Promise<void> {
+    const reply = running.value;
+    if (!reply || isStopping.value) return;
+    stoppingId.value = reply.id;
+    const isDone = await act(() => api.runs.stop({ message_id: reply.id }));
+    if (!isDone) stoppingId.value = 0;
+  }
+
+  const retry = (id: number, model: string | null = null) =>
+    act(async () => adopt(await api.runs.retry({ message_id: id, model })));
+
+  const continueReply = (id: number) =>
+    act(async () => {
+      const started = await api.runs.continue_reply({ message_id: id });
+      adopt(started);
+      // The row is known, and only its events are news; but a stale end must not hide that it goes on.
+      const reply = find(id);
+      if (reply && reply.row.value.run_id !== started.run_id) replaceRow(reply, started.reply);
+    });
+
+  async function showVersion(id: number): Promise<void> {
+    elsewhere.clear();
+    problem.value = await withPage(() => api.messages.show_version({ message_id: id }), replaceAll);
+  }
+
+  async function act(action: () => Promise<unknown>): Promise<boolean> {
+    problem.value = null;
+    try {
+      await action();
+      return true;
+    } catch (error) {
+      problem.value = asProblem(error);
+      return false;
+    }
+  }
+
+  function find(id: number): MessageState | undefined {
+    return messages.value.findLast((message) => message.id === id);
+  }
+
+  function close(): void {
+    clearTimeout(reloadTimer);
+    newestLoad += 1;
+  }
+
+  return {
+    row,
+    messages,
+    hasMore,
+    isLoading,
+    isSending,
+    isDeleted,
+    loadProblem,
+    problem,
+    running,
+    isStopping,
+    tokens,
+    apply,
+    load,
+    loadOlder,
+    send,
+    stop,
+    retry,
+    continueReply,
+    showVersion,
+    close,
+  };
+}
+
+/** Everything a reply was billed for; cached input counts as input. */
+function tokensOf({ usage }: MessageRow): number {
+  if (!usage) return 0;
+  return usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens + usage.output_tokens;
+}
+
+function asProblem(error: unknown): BridgeError {
+  if (error instanceof BridgeError) return error;
+  throw error;
+}

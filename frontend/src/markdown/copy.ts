@@ -1,0 +1,58 @@
+/** Copy buttons of code blocks. */
+
+const NOTE_MS = 2_000;
+
+/** Copy the code that `button` belongs to and say on the button how that went. */
+export async function copyCode(button: Element): Promise<void> {
+  const code = button.closest(".md-code")?.querySelector("code");
+  if (!code) return;
+  if (await copyText(code.textContent ?? "")) return note(button, "Copied");
+  // The reader can still do it by hand.
+  getSelection()?.selectAllChildren(code);
+  note(button, "Selected: press Ctrl+C or ⌘C");
+}
+
+/**
+ * Put text on the clipboard from a click. False if the web view allows neither way.
+ *
+ * The asynchronous clipboard needs a permission that some web views deny; the old command needs only the click.
+ */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Denied (NotAllowedError), or not there outside a secure context (TypeError).
+    return copyBySelection(text);
+  }
+}
+
+function copyBySelection(text: string): boolean {
+  const focused = document.activeElement;
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.readOnly = true;
+  area.className = "md-clipboard";
+  area.setAttribute("aria-hidden", "true");
+  document.body.append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+  return copied;
+}
+
+/** The label changes with the text, because that is what a screen reader says. */
+function note(button: Element, text: string): void {
+  const label = button.getAttribute("aria-label") ?? "";
+  const caption = button.textContent ?? "";
+  if (button.classList.contains("md-noted")) return;
+  button.classList.add("md-noted");
+  button.setAttribute("aria-label", text);
+  button.textContent = text;
+  setTimeout(() => {
+    button.classList.remove("md-noted");
+    button.setAttribute("aria-label", label);
+    button.textContent = caption;
+  }, NOTE_MS);
+}

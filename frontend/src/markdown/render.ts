@@ -1,0 +1,169 @@
+/**
+ * Markdown blocks to HTML: the one renderer, for an answer that is streaming and for one from last year.
+ *
+ * markdown → (open block only: finish what is half-written) → marked → DOMPurify → TrustedHTML.
+ *
+ * Text that would cost too much or nest too deep is shown as it is, in full.
+ */
+
+import { Marked, type RendererObject, type Tokens } from "marked";
+import remend from "remend";
+import { type Block, readFence } from "./blocks";
+import { highlight, prepareHighlighting } from "./highlight";
+import { escapeHtml } from "./html";
+import { dialect, isTooDeep } from "./lexer";
+import { imageHtml, linkHtml } from "./links";
+import { mathExtensions, mathSource, renderMath } from "./math";
+import { Memo } from "./memo";
+import { type SafeHtml, sanitize } from "./sanitize";
+import { withoutDanglingMarkers } from "./tail";
+
+export interface Rendered {
+  readonly html: SafeHtml;
+  /** Something in it waits for a lazy part: render again when `arrivals` changes. */
+  readonly isWaiting: boolean;
+}
+
+/** A longer block of prose is shown plain: marked's inline rules are not linear on hostile text. */
+export const PROSE_LIMIT_CHARS = 100_000;
+const MEMO_LIMIT_CHARS = 4_000_000;
+
+const REMEND = {
+  linkMode: "protocol",
+  katex: false,
+  inlineKatex: false,
+  // The rest repairs what our dialect does not do, and would differ from the finished rendering.
+  htmlTags: false,
+  comparisonOperators: false,
+  singleTilde: false,
+} as const;
+
+/** What the renderer's callbacks need to know about the block in hand; rendering is synchronous. */
+const pass = { isOpen: false, isWaiting: false, source: "" };
+
+const finished = new Memo<Rendered>(MEMO_LIMIT_CHARS);
+
+/** Render a block. `isOpen` while more text may still arrive for it. */
+export function renderBlock(block: Block, isOpen: boolean): Rendered {
+  if (isOpen) return renderAfresh(block, true);
+  const key = `${block.raw}\0${block.definitions}`;
+  const known = finished.get(key);
+  if (known !== undefined) return known;
+  const rendered = renderAfresh(block, false);
+  if (!rendered.isWaiting) finished.set(key, rendered, rendered.html.toString().length);
+  return rendered;
+}
+
+function renderAfresh(block: Block, isOpen: boolean): Rendered {
+  Object.assign(pass, { isOpen, isWaiting: false, source: block.raw });
+  const html = sanitize(block.isFence ? fenceHtml(block.raw) : proseHtml(block));
+  return { html, isWaiting: pass.isWaiting };
+}
+
+function fenceHtml(raw: string): string {
+  const { language, code } = readFence(raw);
+  return codeHtml(code, language);
+}
+
+function proseHtml(block: Block): string {
+  if (block.raw.length > PROSE_LIMIT_CHARS || block.raw.split("\n").some(isTooDeep))
+    return plainHtml(block.raw);
+  pass.source = pass.isOpen ? remend(withoutDanglingMarkers(block.raw), REMEND) : block.raw;
+  const source = block.definitions === "" ? pass.source : `${pass.source}\n\n${block.definitions}\n`;
+  try {
+    return marked.parse(source, { async: false });
+  } catch (error) {
+    // The stack ran out in nested emphasis or brackets; the text itself is still worth showing.
+    if (error instanceof RangeError) return plainHtml(block.raw);
+    throw error;
+  }
+}
+
+function plainHtml(text: string): string {
+  return `<p class="md-plain">${escapeHtml(text)}</p>`;
+}
+
+function codeHtml(code: string, language: string): string {
+  const name = language.toLowerCase();
+  const label = name === "" ? "code" : `${escapeHtml(name)} code`;
+  return (
+    `<figure class="md-code"><figcaption><span class="md-language">${escapeHtml(name)}</span>` +
+    `<button type="button" class="md-copy" aria-label="Copy ${label}">Copy</button></figcaption>` +
+    `<pre tabindex="0" role="group" aria-label="${label}"><code>${colouredHtml(code, name)}</code></pre></figure>`
+  );
+}
+
+/** An open block is rendered over and over: its code is highlighted once, when it is sealed. */
+function colouredHtml(code: string, language: string): string {
+  if (pass.isOpen) {
+    if (language !== "") prepareHighlighting();
+    return escapeHtml(code);
+  }
+  const html = highlight(code, language);
+  if (html === "waiting") pass.isWaiting = true;
+  return html === null || html === "waiting" ? escapeHtml(code) : html;
+}
+
+function mathHtml(token: Tokens.Generic): string {
+  const isBlock = token.type === "mathBlock";
+  const mathml = token.tex === null ? null : renderMath(token.tex, token.isDisplay);
+  if (mathml === "waiting") pass.isWaiting = true;
+  const content = mathml === null || mathml === "waiting" ? null : mathml;
+  if (content === null) return isBlock ? `<p>${mathSource(token.raw)}</p>\n` : mathSource(token.raw);
+  if (isBlock)
+    return `<div class="md-math" tabindex="0" role="group" aria-label="formula">${content}</div>\n`;
+  return token.isDisplay ? `<span class="md-math">${content}</span>` : content;
+}
+
+const INLINE_TAG = /^<(sub|sup|kbd)>([^<>\n]{1,200})<\/\1>/i;
+const LINE_BREAK_TAG = /^<br[ \t]*\/?>/i;
+
+/** The handful of tags without attributes that models write where markdown has no word for it. */
+const bareTags = {
+  name: "bareTag",
+  level: "inline" as const,
+  tokenizer(this: { lexer: { inlineTokens(src: string): Tokens.Generic[] } }, src: string) {
+    const lineBreak = LINE_BREAK_TAG.exec(src);
+    if (lineBreak) return { type: "br", raw: lineBreak[0] };
+    const tag = INLINE_TAG.exec(src);
+    if (!tag) return undefined;
+    const [raw, name = "", content = ""] = tag;
+    return { type: "bareTag", raw, name: name.toLowerCase(), tokens: this.lexer.inlineTokens(content) };
+  },
+  renderer(this: { parser: { parseInline(tokens: Tokens.Generic[]): string } }, token: Tokens.Generic) {
+    return `<${token.name}>${this.parser.parseInline(token.tokens ?? [])}</${token.name}>`;
+  },
+};
+
+const renderer: RendererObject = {
+  code: ({ text, lang }) => codeHtml(text.replace(/\n$/, ""), /^\S*/.exec(lang ?? "")?.[0] ?? ""),
+  link({ href, title, text, raw, tokens }) {
+    // A bare address at the end of a growing text may be half of one.
+    const isGrowing = pass.isOpen && raw === text && pass.source.endsWith(raw);
+    return linkHtml(isGrowing ? "" : href, title, this.parser.parseInline(tokens));
+  },
+  image: ({ href, title, text }) => imageHtml(href, title, text),
+  checkbox: ({ checked }) =>
+    `<span class="md-check${checked ? " md-checked" : ""}" role="img" aria-label="${checked ? "Done" : "Not done"}"></span> `,
+  listitem(item) {
+    return `<li${item.task ? ' class="md-task"' : ""}>${this.parser.parse(item.tokens)}</li>\n`;
+  },
+  table(token) {
+    const cell = ({ tokens, align, header }: Tokens.TableCell) => {
+      const name = header ? "th" : "td";
+      const scope = header ? ' scope="col"' : "";
+      const side = align === null || align === "left" ? "" : ` class="md-${align}"`;
+      return `<${name}${scope}${side}>${this.parser.parseInline(tokens)}</${name}>`;
+    };
+    const row = (cells: Tokens.TableCell[]) => `<tr>${cells.map(cell).join("")}</tr>\n`;
+    return (
+      `<div class="md-table" tabindex="0" role="group" aria-label="table"><table><thead>${row(token.header)}</thead>` +
+      `<tbody>${token.rows.map(row).join("")}</tbody></table></div>\n`
+    );
+  },
+};
+
+const marked = new Marked(dialect, {
+  renderer,
+  extensions: [bareTags, ...mathExtensions(() => pass.isOpen, mathHtml)],
+});

@@ -1,0 +1,16 @@
+import type { App } from "../app/app";
+
+export function DataSection({ app }: { app: App }) {
+  return (
+    <section class="card">
+      <h2>Data folder</h2>
+      <p class="muted">
+        Conversations and settings are on this machine only, in one folder. Keys are not in it: they are in
+        the system keychain.
+      </p>
+      <p class="path">
+        <code>{app.state.value?.data_folder}</code>
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,124 @@
+import { useSignal } from "@preact/signals";
+import { Pencil, Plus, Trash2 } from "lucide-preact";
+import type { Server } from "../api.gen";
+import type { App } from "../app/app";
+import { ModelPicker } from "../models/ModelPicker";
+import { IconButton } from "../ui/IconButton";
+import { FindServers } from "./FindServers";
+import { Row } from "./Row";
+import { ServerForm } from "./ServerForm";
+import { serverId } from "./servers";
+
+export function ServersSection({ app }: { app: App }) {
+  const servers = app.settings.value?.servers ?? [];
+  const editing = useSignal<string | null>(null);
+  const isPickerOpen = useSignal(false);
+  const change = (changed: Server[]) => app.changeSettings({ servers: changed });
+
+  const add = async (label: string, base_url: string) => {
+    if (await change([...servers, { id: serverId(label, servers), label, base_url }])) editing.value = null;
+  };
+  const edit = async (server: Server, label: string, base_url: string) => {
+    const changed = servers.map((other) => (other.id === server.id ? { ...server, label, base_url } : other));
+    if (await change(changed)) editing.value = null;
+  };
+  const remove = async (server: Server) => {
+    if (!(await change(servers.filter(({ id }) => id !== server.id)))) return;
+    app.toasts.show({
+      level: "info",
+      message: `“${server.label}” was removed.`,
+      hint: "",
+      action: { label: "Undo", run: () => void change(servers) },
+    });
+  };
+
+  return (
+    <>
+      <section class="card">
+        <Row label="Default model" hint="What new chats start with.">
+          {() => (
+            <ModelPicker
+              app={app}
+              model={app.state.value?.default_model ?? null}
+              isOpen={isPickerOpen}
+              onChoose={(model) => void app.setDefaultModel(model)}
+            />
+          )}
+        </Row>
+      </section>
+      <section class="card" aria-label="Servers">
+        <h2>Servers</h2>
+        <p class="muted">
+          Any server that speaks OpenAI's language: Ollama, LM Studio, llama.cpp, vLLM, or one in your
+          network.
+        </p>
+        <ul class="list">
+          {servers.map((server) => (
+            <li key={server.id} class="list-row">
+              {editing.value === server.id ? (
+                <ServerForm
+                  server={server}
+                  saveLabel="Save"
+                  onSave={(label, address) => edit(server, label, address)}
+                  onCancel={() => {
+                    editing.value = null;
+                  }}
+                />
+              ) : (
+                <>
+                  <div class="list-text">
+                    <strong>{server.label}</strong>
+                    <span class="muted">
+                      {server.base_url} · used as <code>{server.id}/…</code>
+                    </span>
+                  </div>
+                  <IconButton
+                    icon={Pencil}
+                    label={`Edit ${server.label}`}
+                    onClick={() => {
+                      editing.value = server.id;
+                    }}
+                  />
+                  <IconButton
+                    icon={Trash2}
+                    label={`Remove ${server.label}`}
+                    onClick={() => void remove(server)}
+                  />
+                </>
+              )}
+            </li>
+          ))}
+        </ul>
+        {editing.value === "" ? (
+          <ServerForm
+            server={null}
+            saveLabel="Add server"
+            onSave={add}
+            onCancel={() => {
+              editing.value = null;
+            }}
+          />
+        ) : (
+          <button
+            type="button"
+            class="button"
+            onClick={() => {
+              editing.value = "";
+            }}
+          >
+            <Plus size={14} aria-hidden="true" />
+            Add a server
+          </button>
+        )}
+      </section>
+      <section class="card">
+        <FindServers
+          app={app}
+          known={servers.map((server) => server.base_url)}
+          chooseLabel="Add"
+          onChoose={(found) => void add(found.label, found.base_url)}
+        />
+      </section>
+    </>
+  );
+}

@@ -1,0 +1,45 @@
+import { Activity, Cpu, HardDrive, KeyRound, type LucideIcon, Palette, Server } from "lucide-preact";
+import type { App } from "../app/app";
+import type { Section } from "../app/place";
+
+export const SECTION_TITLES: Record<Section, string> = {
+  keys: "Keys",
+  servers: "Models and servers",
+  device: "On-device model",
+  appearance: "Appearance",
+  data: "Data",
+  diagnostics: "Diagnostics",
+};
+
+const ICONS: Record<Section, LucideIcon> = {
+  keys: KeyRound,
+  servers: Server,
+  device: Cpu,
+  appearance: Palette,
+  data: HardDrive,
+  diagnostics: Activity,
+};
+
+export function SettingsNavigation({ app }: { app: App }) {
+  const place = app.place.value;
+  const open = place.view === "settings" ? place.section : null;
+  return (
+    <nav class="settings-navigation" aria-label="Settings">
+      {(Object.keys(SECTION_TITLES) as Section[]).map((section) => {
+        const Icon = ICONS[section];
+        return (
+          <button
+            key={section}
+            type="button"
+            class="sidebar-item"
+            aria-current={section === open ? "page" : undefined}
+            onClick={() => app.openSettings(section)}
+          >
+            <Icon size={18} strokeWidth={1.75} aria-hidden="true" />
+            {SECTION_TITLES[section]}
+          </button>
+        );
+      })}
+    </nav>
+  );
+}

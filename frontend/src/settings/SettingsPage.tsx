@@ -1,0 +1,41 @@
+import type { ComponentType } from "preact";
+import type { App } from "../app/app";
+import { useReport } from "../app/context";
+import { PageHeader, type SidebarState } from "../app/PageHeader";
+import type { Section } from "../app/place";
+import { Diagnostics } from "../diagnostics/Diagnostics";
+import { ErrorBoundary } from "../ui/ErrorBoundary";
+import { AppearanceSection } from "./AppearanceSection";
+import { DataSection } from "./DataSection";
+import { DeviceSection } from "./DeviceSection";
+import { KeysSection } from "./KeysSection";
+import { ServersSection } from "./ServersSection";
+import { SECTION_TITLES } from "./SettingsNavigation";
+
+const PAGES: Record<Section, ComponentType<{ app: App }>> = {
+  keys: KeysSection,
+  servers: ServersSection,
+  device: DeviceSection,
+  appearance: AppearanceSection,
+  data: DataSection,
+  diagnostics: Diagnostics,
+};
+
+export function SettingsPage({ app, sidebar }: { app: App; sidebar: SidebarState }) {
+  const report = useReport();
+  const place = app.place.value;
+  const section = place.view === "settings" ? place.section : "keys";
+  const Page = PAGES[section];
+  return (
+    <div class="settings">
+      <PageHeader title={SECTION_TITLES[section]} sidebar={sidebar} />
+      <div class="settings-scroll">
+        <div class="settings-content">
+          <ErrorBoundary key={section} where={`“${SECTION_TITLES[section]}”`} report={report}>
+            <Page app={app} />
+          </ErrorBoundary>
+        </div>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,26 @@
+/** Numbers and times as a reader wants them. English; the language setting has one value so far. */
+const whole = new Intl.NumberFormat("en");
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const day = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
+const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+
+export const formatCount = (value: number): string => whole.format(value);
+
+/** 128000 → "128K". */
+export const formatShort = (value: number): string => short.format(value);
+
+export const formatDay = (ms: number): string => day.format(ms);
+
+export const formatMoment = (ms: number): string => moment.format(ms);
+
+/** Decimal units, as system file managers count. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} KB`;
+  if (bytes < 1e9) return `${Math.round(bytes / 1e6)} MB`;
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+export function formatDuration(ms: number): string {
+  if (ms < 1) return "under 1 ms";
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,111 @@
+"""`deskside ask`: one question from the terminal, its answer streamed as it is written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO
+
+from deskside.backend.errors import StreamDropped
+from deskside.shell.client import Client, Refused
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
+
+class ReplyText:
+    """Puts a reply's text together from events that may repeat, and says what is new of it.
+
+    A reply's text parts are printed in their order; between two of them comes an empty line.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[int, str] = {}
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(self._parts[position] for position in sorted(self._parts) if self._parts[position])
+
+    def append(self, position: int, offset: int, text: str) -> str:
+        """Text at `offset`, in UTF-16 code units as the bridge counts. Returns what to print."""
+        before = self.text
+        known = self._parts.get(position, "").encode("utf-16-le", "surrogatepass")
+        if offset * 2 > len(known):  # text between is missing; `finish` brings it
+            return ""
+        joined = known[: offset * 2] + text.encode("utf-16-le", "surrogatepass")
+        if len(joined) > len(known):
+            self._parts[position] = joined.decode("utf-16-le", "surrogatepass")
+        return self.text[len(before) :]
+
+    def finish(self, parts: list[dict[str, Any]]) -> str:
+        """The stored reply, whole. Returns what of it was not printed yet."""
+        before = self.text
+        self._parts = {n: part["text"] for n, part in enumerate(parts) if part["kind"] == "text"}
+        return self.text[len(before) :] if self.text.startswith(before) else ""
+
+
+def ask(client: Client, question: str, model: str | None, as_json: bool, out: TextIO = sys.stdout) -> None:
+    """Store the question, stream the answer to `out`, and return when it is stored.
+
+    Raises Refused when it failed. Ctrl-C stops the run, keeps what was said, and is raised again.
+    """
+    with client.socket() as socket:
+        started = client.call("runs.start", {"text": question, "model": model})
+        reply_id = started["reply"]["id"]
+        try:
+            reply, text = _follow(client, socket, started["reply"], None if as_json else out)
+        except KeyboardInterrupt:
+            client.call("runs.stop", {"message_id": reply_id})
+            raise
+    if as_json:
+        print(json.dumps(_summary(reply, text), ensure_ascii=False), file=out, flush=True)
+    elif text and not text.endswith("\n"):
+        print(file=out, flush=True)
+    if reply["status"] != "complete":
+        error = reply["error"] or {"message": f"The answer was {reply['status']}.", "hint": ""}
+        raise Refused(error["message"], hint=error["hint"])
+
+
+def _follow(
+    client: Client, socket: ClientConnection, reply: dict[str, Any], out: TextIO | None
+) -> tuple[dict[str, Any], str]:
+    """Read events until the reply is no longer streaming; its row and its text."""
+    text = ReplyText()
+    while reply["status"] == "streaming":
+        fresh = ""
+        for kind, event in _events(client, socket, reply):
+            if kind == "text_appended":
+                fresh += text.append(event["position"], event["offset"], event["text"])
+            elif event["status"] != "streaming":
+                reply = event
+                fresh += text.finish(reply["parts"])
+        if out is not None and fresh:
+            print(fresh, end="", file=out, flush=True)
+    return reply, text.text
+
+
+def _events(
+    client: Client, socket: ClientConnection, reply: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What one frame says of the reply: ("text_appended", event) or ("message", row)."""
+    from websockets.exceptions import ConnectionClosed
+
+    try:
+        frame = json.loads(socket.recv())
+    except ConnectionClosed as error:
+        raise StreamDropped("Deskside was closed while it answered.", hint="Ask again.") from error
+    if frame["t"] == "hello":  # so slow that events were dropped: look at what is stored
+        page = client.call("messages.page", {"conversation_id": reply["conversation_id"]})
+        yield from (("message", row) for row in page["messages"] if row["id"] == reply["id"])
+    for event in frame.get("events", ()):
+        if event["type"] == "text_appended" and event["kind"] == "text":
+            if event["message_id"] == reply["id"]:
+                yield "text_appended", event
+        elif event["type"] == "message_changed" and event["message"]["id"] == reply["id"]:
+            yield "message", event["message"]
+
+
+def _summary(reply: dict[str, Any], text: str) -> dict[str, Any]:
+    kept = ("conversation_id", "id", "status", "model", "usage", "error")
+    return {**{name: reply[name] for name in kept}, "text": text}

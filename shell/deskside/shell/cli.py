@@ -1,0 +1,162 @@
+"""The command line. `--version`, `--help` and wrong usage answer without importing anything heavy.
+
+Exit codes: 0 done, 1 failed with a sentence on stderr that says what to do, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deskside.backend.app import Paths
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = _parse(argv)
+    from loguru import logger
+
+    from deskside.backend.errors import AppError
+
+    logger.remove()  # until the log file is open there is nothing to say on stderr but our own sentence
+    try:
+        return _run(arguments)
+    except AppError as error:
+        _complain(error.message, error.hint)
+    except KeyboardInterrupt:
+        _complain("stopped.", "")
+    except Exception as error:
+        logger.exception("deskside ended with a fault")
+        kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        _complain(
+            f"Deskside ended because of a fault of its own ({kind}).",
+            "Details are in the log; 'deskside doctor' says where. Please report it.",
+        )
+    return 1
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """SystemExit 2 for wrong usage, 0 after --version and --help."""
+    # Common options may stand before or after the command; SUPPRESS keeps the second parser from
+    # overwriting what the first one read.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--data-dir", metavar="DIR", help="keep everything below DIR")
+    common.add_argument("--log-level", choices=LEVELS, help="how much to write into the log")
+
+    parser = argparse.ArgumentParser("deskside", description=__doc__.splitlines()[0], parents=[common])
+    parser.description = "A desktop assistant that keeps everything on your own machine."
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
+    parser.add_argument("--serve", action="store_true", help="run without a window; prints one line of JSON")
+    parser.add_argument("--port", type=_port, help="with --serve: the port to listen on")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    asking = commands.add_parser("ask", parents=[common], help="ask one question and print the answer")
+    asking.add_argument("question", nargs="?", default="-", help="the question; '-' or nothing reads stdin")
+    asking.add_argument("--agent", default="assistant", help="the agent that answers")
+    asking.add_argument("--model", help="provider/model, such as openai/gpt-5")
+    asking.add_argument("--json", action="store_true", help="print one JSON object when it is done")
+
+    calling = commands.add_parser("call", parents=[common], help="run one command of the bridge")
+    calling.add_argument("name", metavar="COMMAND", help="such as conversations.page")
+    calling.add_argument("params", metavar="JSON", nargs="?", default="null", help="'-' reads stdin")
+
+    doctor = commands.add_parser("doctor", parents=[common], help="check everything, and say what to do")
+    doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
+
+    arguments = parser.parse_args(argv)
+    if arguments.port is not None and not arguments.serve:
+        parser.error("--port goes with --serve")
+    if arguments.serve and arguments.command is not None:
+        parser.error(f"--serve does not go with {arguments.command}")
+    if arguments.command == "call":
+        arguments.params = _json(parser, arguments.params)
+    if arguments.command == "ask":
+        arguments.question = _question(parser, arguments.question)
+    return arguments
+
+
+class _Version(argparse.Action):
+    """Reads the version only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from deskside.backend.version import VERSION
+
+        print(f"deskside {VERSION}")
+        parser.exit()
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is not a port")
+    return port
+
+
+def _json(parser: argparse.ArgumentParser, text: str) -> Any:
+    try:
+        return json.loads(sys.stdin.read() if text == "-" else text)
+    except ValueError as error:
+        parser.error(f"the parameters are not JSON: {error}")
+
+
+def _question(parser: argparse.ArgumentParser, text: str) -> str:
+    if text == "-":
+        if sys.stdin is None or sys.stdin.isatty():
+            parser.error("what is the question? Give it in quotes, or pipe it in.")
+        text = sys.stdin.read()
+    if not text.strip():
+        parser.error("the question is empty")
+    return text
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from deskside.shell.paths import find_paths
+
+    paths = find_paths(getattr(arguments, "data_dir", None))
+    level = getattr(arguments, "log_level", "info").upper()
+    if arguments.command == "ask":
+        return _ask(arguments, paths, level)
+    if arguments.command == "call":
+        return _call(arguments, paths, level)
+    if arguments.command == "doctor":
+        from deskside.shell.doctor import examine
+
+        return examine(paths, level, as_json=arguments.json)
+    if arguments.serve:
+        from deskside.shell.running import serve
+
+        return serve(paths, level, arguments.port or 0)
+    from deskside.shell.running import open_window
+
+    return open_window(paths, level)
+
+
+def _ask(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
+    from deskside.backend.errors import NotFound
+    from deskside.shell.ask import ask
+    from deskside.shell.running import session
+
+    if arguments.agent != "assistant":
+        raise NotFound(f"There is no agent named {arguments.agent!r}.", hint="There is 'assistant'.")
+    with session(paths, level) as client:
+        ask(client, arguments.question, arguments.model, arguments.json)
+    return 0
+
+
+def _call(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
+    from deskside.shell.running import session
+
+    with session(paths, level) as client:
+        envelope = client.envelope(arguments.name, arguments.params)
+    print(json.dumps(envelope, ensure_ascii=False, indent=2), flush=True)
+    return 0 if envelope["ok"] else 1
+
+
+def _complain(message: str, hint: str) -> None:
+    print(f"deskside: {message} {hint}".rstrip(), file=sys.stderr, flush=True)

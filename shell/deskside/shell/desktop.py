@@ -1,0 +1,78 @@
+"""What only the window can do, as the bridge asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from deskside.backend.errors import Conflict, NeedsWindow
+from deskside.shell.open_link import open_outside
+
+T = TypeVar("T")
+
+
+class WindowDesktop:
+    """Fits `deskside.bridge.desktop.Desktop`; its coroutines run on the backend's loop."""
+
+    def __init__(self) -> None:
+        self.window: Any = None  # pywebview's, once there is one
+        self._is_choosing = False
+
+    async def open_link(self, url: str) -> None:
+        await _in_thread(lambda: open_outside(url))
+
+    async def choose_file(self, title: str, endings: Sequence[str]) -> str | None:
+        """Raises Conflict while another file dialog is open: pywebview would mix up their answers."""
+        if self.window is None:
+            raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
+        if self._is_choosing:
+            raise Conflict("Another file dialog is open.", hint="Finish with that one first.")
+        self._is_choosing = True
+        try:
+            return await _in_thread(lambda: _choose(self.window, title, endings))
+        finally:
+            self._is_choosing = False
+
+
+def _choose(window: Any, title: str, endings: Sequence[str]) -> str | None:
+    """Blocks until the dialog is closed, so it must not run on the window's thread nor on the loop."""
+    import webview
+
+    window.localization["linux.openFile"] = title
+    patterns = ";".join(f"*.{ending}" for ending in endings)
+    chosen = window.create_file_dialog(
+        webview.FileDialog.OPEN, file_types=(f"Files ({patterns})",) if patterns else ()
+    )
+    return str(chosen[0]) if chosen else None
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    """Like `asyncio.to_thread`, on a daemon thread: a file dialog that is still open when the program
+    is told to end must not keep it from ending."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(value: T | None, error: BaseException | None) -> None:
+        if result.done():
+            return
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(value)  # type: ignore[arg-type]
+
+    def report(value: T | None, error: BaseException | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, value, error)
+
+    def run() -> None:
+        try:
+            value = function()
+        except BaseException as error:
+            report(None, error)
+        else:
+            report(value, None)
+
+    threading.Thread(target=run, name="desktop", daemon=True).start()
+    return await result

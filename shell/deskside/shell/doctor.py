@@ -1,0 +1,185 @@
+"""`deskside doctor`: is everything there that Deskside needs, and if not, what to do."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deskside.backend.app import Paths
+from deskside.backend.errors import AppError
+from deskside.shell.client import Client
+from deskside.shell.running import session
+
+# The bundled model is 100 MB; a migration needs the database twice.
+LEAST_FREE_BYTES = 500 * 2**20
+ENGINE_LIMIT_S = 60
+
+
+@dataclass(frozen=True)
+class Check:
+    """`message` says what is, or what is wrong; `advice` what to do about it."""
+
+    name: str
+    ok: bool
+    message: str
+    advice: str = ""
+
+
+def examine(paths: Paths, level: str, *, as_json: bool) -> int:
+    """Print one line for each check. Returns 0 when all are well, else 1."""
+    checks = []
+    for check in _all(paths, level):
+        checks.append(check)
+        if not as_json:
+            print(_line(check), flush=True)
+    if as_json:
+        healthy = all(check.ok for check in checks)
+        print(json.dumps({"healthy": healthy, "checks": [asdict(check) for check in checks]}, indent=2))
+    return 0 if all(check.ok for check in checks) else 1
+
+
+def _line(check: Check) -> str:
+    line = f"{'ok     ' if check.ok else 'problem'}  {check.name:<12}  {check.message}"
+    return line if check.ok else f"{line} {check.advice}".rstrip()
+
+
+def _all(paths: Paths, level: str) -> Iterator[Check]:
+    yield _data_folder(paths.data)
+    yield _log_folder(paths.logs)
+    yield _disk(paths.data)
+    yield _web_engine()
+    try:
+        with session(paths, level) as client:
+            yield Check("store", True, f"{paths.database} opens.")
+            yield _keychain(client)
+            yield _model(client)
+    except AppError as error:
+        yield Check("store", False, error.message, error.hint)
+
+
+def _data_folder(folder: Path) -> Check:
+    name = "data folder"
+    if not folder.exists():
+        parent = _existing(folder)
+        if os.access(parent, os.W_OK):
+            return Check(name, True, f"{folder} will be made.")
+        return Check(
+            name, False, f"{folder} cannot be made.", f"Give your user the right to write to {parent}."
+        )
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return Check(name, False, f"{folder} cannot be written.", "Give your user the right to write there.")
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if sys.platform != "win32" and mode & 0o077:
+        return Check(name, False, f"Other users can look into {folder}.", f"Run: chmod 700 '{folder}'")
+    return Check(name, True, f"{folder} is yours alone.")
+
+
+def _log_folder(folder: Path) -> Check:
+    if os.access(_existing(folder), os.W_OK):
+        return Check("log", True, f"The log is in {folder}.")
+    return Check("log", False, f"{folder} cannot be written.", "Give your user the right to write there.")
+
+
+def _disk(folder: Path) -> Check:
+    free = shutil.disk_usage(_existing(folder)).free
+    said = f"{free / 2**30:.1f} GB are free."
+    return Check("disk", free >= LEAST_FREE_BYTES, said, "Free some: Deskside needs 0.5 GB to work safely.")
+
+
+def _existing(path: Path) -> Path:
+    """The path itself, or its nearest parent that is there."""
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _web_engine() -> Check:
+    """Loaded in another process: a system library that is missing can end the process that tries."""
+    name = "web engine"
+    if sys.platform == "darwin":
+        return Check(name, True, "WKWebView is a part of macOS.")
+    if sys.platform == "win32":
+        return _webview2(name)
+    wanted = os.environ.get("DESKSIDE_WINDOW")
+    tried = []
+    for engine, module, script in (("qt", "PySide6", _QT), ("gtk", "gi", _GTK)):
+        if wanted in (None, "", engine) and importlib.util.find_spec(module) is not None:
+            tried.append(outcome := _try_engine(script))
+            if outcome.returncode == 0:
+                return Check(name, True, outcome.stdout.strip() + ".")
+    advice = "Install one: pip install 'deskside[qt]', or apt install python3-gi gir1.2-webkit2-4.1."
+    reason = (tried[-1].stderr.strip().splitlines() or [""])[-1] if tried else "None is installed."
+    return Check(name, False, f"No web engine can be loaded. {reason}".rstrip(), advice)
+
+
+_QT = "import PySide6.QtWebEngineWidgets, PySide6; print('Qt WebEngine', PySide6.__version__)"
+_GTK = """
+import gi
+try:
+    gi.require_version("WebKit2", "4.1")
+except ValueError:
+    gi.require_version("WebKit2", "4.0")
+from gi.repository import WebKit2 as w
+print(f"WebKitGTK {w.get_major_version()}.{w.get_minor_version()}")
+"""
+
+
+def _try_engine(script: str) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-c", script]
+    try:
+        return subprocess.run(arguments, capture_output=True, text=True, timeout=ENGINE_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(arguments, 1, "", f"It did not load within {ENGINE_LIMIT_S} s.")
+
+
+def _webview2(name: str) -> Check:
+    """The runtime's version is in the registry, where its installer puts it (Microsoft Learn,
+    "Distribute your app and the WebView2 Runtime")."""
+    if sys.platform != "win32":
+        raise AssertionError("only on Windows")
+    import winreg
+
+    runtime = r"Microsoft\EdgeUpdate\Clients\{F3017226-FE2A-4295-8BDF-00C3A9A7E4C5}"
+    for root, folder in (
+        (winreg.HKEY_LOCAL_MACHINE, rf"SOFTWARE\WOW6432Node\{runtime}"),
+        (winreg.HKEY_CURRENT_USER, rf"Software\{runtime}"),
+    ):
+        try:
+            with winreg.OpenKey(root, folder) as key:
+                return Check(name, True, f"WebView2 {winreg.QueryValueEx(key, 'pv')[0]}.")
+        except OSError:
+            continue
+    return Check(name, False, "The WebView2 runtime is missing.", "Install it from Microsoft's web site.")
+
+
+def _keychain(client: Client) -> Check:
+    status = client.call("keys.overview")["keychain"]
+    if status["state"] in ("ready", "file_ready"):
+        return Check("keychain", True, f"Keys are kept in {status['backend']}.")
+    said = {
+        "missing": "There is no keychain.",
+        "locked": "The keychain is locked.",
+        "file_locked": "The file with your keys wants its passphrase.",
+    }
+    return Check("keychain", False, said.get(status["state"], status["state"]), status["hint"])
+
+
+def _model(client: Client) -> Check:
+    state: dict[str, Any] = client.call("app.state")
+    if state["default_model"] is not None:
+        return Check("model", True, f"New conversations start with {state['default_model']}.")
+    device = client.call("device.status")
+    reason = "" if device["can_run"] else f" {device['reason']}"
+    return Check(
+        "model",
+        False,
+        f"No model is set up.{reason}",
+        "Add a key in Settings, set OPENAI_API_KEY or ANTHROPIC_API_KEY, or download the small model.",
+    )

@@ -1,0 +1,85 @@
+"""What the window needs from a web engine, and which engine this machine has.
+
+Each `hardening_*.py` is one engine: a module whose functions fit `Engine`. All of them are called on
+the window's thread unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from deskside.backend.errors import NeedsWindow, NotFound
+from deskside.shell.page_lock import PageLock
+from deskside.shell.window_state import WindowState
+
+
+class Engine(Protocol):
+    """`GUI` and `RENDERER` are pywebview's names for it."""
+
+    GUI: str
+    RENDERER: str
+
+    def prepare(self, environ: MutableMapping[str, str]) -> None:
+        """Load the engine, its dangerous switches taken away. ImportError where it is not installed."""
+
+    def prefers_dark(self) -> bool:
+        """Does the system ask programs to be dark?"""
+
+    def harden(self, window: Any, lock: PageLock) -> None:
+        """Lock the window down, before anything is loaded into it."""
+
+    def close_on_signals(self, window: Any) -> None:
+        """Let Ctrl-C and SIGTERM close the window as its close button does."""
+
+    def read_state(self, window: Any, before: WindowState) -> WindowState:
+        """Size and place as they are now; `before` for what cannot be known."""
+
+    def bring_forward(self, window: Any) -> None:
+        """Raise the window and give it the keyboard. May be called on any thread."""
+
+    def ask_to_reload(self, window: Any, reload: Callable[[], None]) -> None:
+        """The page died too often: offer to load it again, or to close."""
+
+
+def choose_engine(environ: Mapping[str, str], platform: str = sys.platform) -> Engine:
+    """The platform's own engine; on Linux Qt where it is installed, else the system's WebKitGTK.
+
+    DESKSIDE_WINDOW=qt|gtk chooses on Linux. Raises NotFound where there is none.
+    """
+    return _load(_choose_module(environ, platform))
+
+
+def _choose_module(environ: Mapping[str, str], platform: str) -> str:
+    if platform == "darwin":
+        return "hardening_cocoa"
+    if platform == "win32":
+        return "hardening_webview2"
+    wanted = environ.get("DESKSIDE_WINDOW", "")
+    if wanted not in ("", "qt", "gtk"):
+        raise NotFound(f"DESKSIDE_WINDOW is {wanted!r}.", hint="Set it to qt or gtk, or leave it out.")
+    if not any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")):
+        raise NeedsWindow("There is no screen to show a window on.", hint="Run: deskside --serve")
+    if wanted != "gtk" and importlib.util.find_spec("PySide6") is not None:
+        return "hardening_qt"
+    if wanted != "qt" and importlib.util.find_spec("gi") is not None:
+        return "hardening_gtk"
+    raise NotFound(
+        "There is no web engine to show the window with.",
+        hint="Install one: pip install 'deskside[qt]', or apt install gir1.2-webkit2-4.1 python3-gi. "
+        "Without a window, run: deskside --serve",
+    )
+
+
+def _load(module: str) -> Engine:
+    try:
+        engine: Engine = importlib.import_module(f"deskside.shell.{module}")
+    except ImportError as error:
+        raise NotFound(
+            f"The web engine cannot be loaded: {error}.",
+            hint="Run 'deskside doctor' to see what is missing. Without a window, run: deskside --serve",
+        ) from error
+    return engine

@@ -1,0 +1,137 @@
+"""Running Deskside: with its window, without one, or for one command from the terminal.
+
+Whichever comes first for a data folder opens it; all others use that one's backend.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, cast
+
+from deskside.backend.app import Paths
+from deskside.backend.errors import AppError, Conflict, NeedsWindow
+from deskside.backend.log import Level, open_log
+from deskside.shell.client import Client
+from deskside.shell.instance import Instance, Remote, claim_or_send
+from deskside.shell.paths import web_folder
+
+if TYPE_CHECKING:
+    from deskside.bridge.thread import Running
+
+
+def open_window(paths: Paths, level: str) -> int:
+    """Show the window until it is closed, or raise the one that is there already.
+
+    Whoever starts a window may not look at a terminal, so what goes wrong is shown in a dialog too.
+    """
+    try:
+        with claim_or_send(paths, "show") as found:
+            if isinstance(found, Instance):
+                with open_log(paths.logs, cast(Level, level), to_stderr=True):
+                    _show(found, paths)
+            elif not found.answer.ok:
+                raise NeedsWindow(found.answer.message, hint=found.answer.hint)
+    except AppError as error:
+        from deskside.shell.message_box import show_error
+
+        show_error(error.message, error.hint)
+        raise
+    return 0
+
+
+def _show(instance: Instance, paths: Paths) -> None:
+    from deskside.shell.desktop import WindowDesktop
+    from deskside.shell.engine import choose_engine
+    from deskside.shell.window import AppWindow, Opening
+
+    desktop = WindowDesktop()
+
+    def open_backend() -> AbstractContextManager[Running]:
+        from deskside.bridge.thread import run_backend
+
+        return run_backend(paths, desktop, web_folder())
+
+    def offer(running: Future[Running]) -> None:
+        if running.exception() is None:
+            instance.boot_url = running.result().boot_url
+
+    with Opening(open_backend) as opening:
+        window = AppWindow(choose_engine(os.environ), paths.data / "window.json", desktop)
+        instance.on_show = window.bring_forward
+        opening.running.add_done_callback(offer)
+        window.show(opening.running)
+        instance.on_show = instance.boot_url = None
+
+
+def serve(paths: Paths, level: str, port: int) -> int:
+    """Run without a window until SIGINT or SIGTERM. Prints {"url", "pid"} once it answers.
+
+    Where another Deskside holds the data folder, the URL is that one's, and it is kept from closing
+    behind our back only if it was started for one command.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with claim_or_send(paths, "boot-url") as found:
+        if isinstance(found, Remote):
+            _announce(found.answer.url, found.answer.pid)
+            found.when_gone(stop.set)
+            _wait(stop)
+            return 0
+        with open_log(paths.logs, cast(Level, level), to_stderr=True), _backend(paths, port) as running:
+            found.boot_url = running.boot_url
+            _announce(running.boot_url(), os.getpid())
+            _wait(stop)
+            found.boot_url = None
+    return 0
+
+
+@contextmanager
+def session(paths: Paths, level: str) -> Iterator[Client]:
+    """A client of the running Deskside, or of one that is opened here for as long as it is needed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: in order
+    with claim_or_send(paths, "boot-url") as found:
+        if isinstance(found, Remote):
+            with Client(found.answer.url) as client:
+                yield client
+            return
+        with open_log(paths.logs, cast(Level, level)), _backend(paths) as running:
+            found.boot_url = running.boot_url
+            try:
+                with Client(running.boot_url()) as client:
+                    yield client
+            finally:
+                found.wait_for_leases()
+
+
+@contextmanager
+def _backend(paths: Paths, port: int = 0) -> Iterator[Running]:
+    from deskside.bridge.desktop import NoDesktop
+    from deskside.bridge.thread import run_backend
+
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(run_backend(paths, NoDesktop(), web_folder(), port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise Conflict(
+                f"Port {port} is in use by another program.", hint="Choose another, or leave --port out."
+            ) from error
+        yield running
+
+
+def _announce(url: str, pid: int) -> None:
+    print(json.dumps({"url": url, "pid": pid}), flush=True)
+
+
+def _wait(stop: threading.Event) -> None:
+    while not stop.wait(1.0):  # with a limit, so that Ctrl-C is seen on Windows too
+        pass

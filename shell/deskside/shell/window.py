@@ -1,0 +1,170 @@
+"""The window: a web engine, hardened, that shows the page the backend serves.
+
+The window and the backend start side by side: the window is on the screen, in the page's colour,
+while the backend is still being imported; the page is loaded once both are ready.
+
+Invariants
+  - Nothing is loaded before the engine is locked down. If that fails, the window closes and the
+    reason is raised.
+  - The page is the only thing the window ever shows, and pywebview's own bridge into Python is off.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from loguru import logger
+
+from deskside.shell.desktop import WindowDesktop
+from deskside.shell.engine import Engine
+from deskside.shell.page_lock import PageLock
+from deskside.shell.window_state import (
+    MIN_HEIGHT,
+    MIN_WIDTH,
+    Area,
+    WindowState,
+    background,
+    fit_to_screens,
+    load_state,
+    save_state,
+)
+
+if TYPE_CHECKING:
+    from deskside.bridge.thread import Running
+
+TITLE = "Deskside"
+
+
+class Opening:
+    """The backend while it is opened on a thread of its own, and until it is closed.
+
+    `open_backend` is called on that thread, so that its imports run beside the window's.
+    """
+
+    def __init__(self, open_backend: Callable[[], AbstractContextManager[Running]]) -> None:
+        self.running: Future[Running] = Future()
+        self._open_backend = open_backend
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="opening")
+
+    def __enter__(self) -> Opening:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Returns once the backend has closed: running replies are stored by then."""
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with self._open_backend() as running:
+                self.running.set_result(running)
+                self._closing.wait()
+        except BaseException as error:
+            if self.running.done():
+                raise
+            self.running.set_exception(error)
+
+
+class AppWindow:
+    """The one window of this process. `show` must be called on the main thread."""
+
+    def __init__(self, engine: Engine, state_file: Path, desktop: WindowDesktop) -> None:
+        self._engine = engine
+        self._state_file = state_file
+        self._desktop = desktop
+        self._lock = PageLock()
+        self._hardened = threading.Event()
+        self._failure: BaseException | None = None
+
+    def show(self, running: Future[Running]) -> None:
+        """Show the window until it is closed. Raises what kept it, or the backend, from starting."""
+        # Before pywebview's first import, which reads them: its own choices of engine are not ours.
+        os.environ["PYWEBVIEW_GUI"] = self._engine.GUI
+        os.environ.setdefault("PYWEBVIEW_LOG", "WARNING")
+        self._engine.prepare(os.environ)
+        import webview
+
+        window = self._create(running)
+        loading = threading.Thread(target=self._load, args=(window, running), name="page", daemon=True)
+        loading.start()
+        webview.start(gui=self._engine.GUI, private_mode=True)
+        if self._failure is not None:
+            raise self._failure
+
+    def bring_forward(self) -> None:
+        """Raise the window and give it the keyboard. Any thread; nothing happens before it is shown."""
+        window = self._desktop.window
+        if window is not None and self._hardened.is_set():
+            self._engine.bring_forward(window)
+
+    def _create(self, running: Future[Running]) -> Any:
+        import webview
+
+        screens = [Area(screen.x, screen.y, screen.width, screen.height) for screen in webview.screens]
+        state = fit_to_screens(load_state(self._state_file), screens)
+        window = webview.create_window(
+            TITLE,
+            html="<!doctype html><title>Deskside</title>",
+            width=state.width,
+            height=state.height,
+            # pywebview counts from the primary screen's corner.
+            x=None if state.x is None else state.x - screens[0].x,
+            y=None if state.y is None else state.y - screens[0].y,
+            min_size=(MIN_WIDTH, MIN_HEIGHT),
+            maximized=state.is_maximized,
+            background_color=background(state, self._engine.prefers_dark()),
+            text_select=True,  # without it pywebview injects an inline <style>, which the CSP refuses
+        )
+        window.events.initialized += lambda renderer: self._check(renderer)
+        window.events.before_show += lambda: self._harden(window)
+        window.events.closing += lambda: self._remember(window, state, running)
+        return window
+
+    def _check(self, renderer: str) -> bool:
+        """pywebview takes another engine when ours does not load; that one would not be locked down."""
+        if renderer != self._engine.RENDERER:
+            self._failure = RuntimeError(f"the web engine is {renderer}, not {self._engine.RENDERER}")
+            return False
+        return True
+
+    def _harden(self, window: Any) -> None:
+        # pywebview swallows what its event handlers raise, so the failure is carried by hand.
+        try:
+            self._engine.harden(window, self._lock)
+            self._engine.close_on_signals(window)
+        except BaseException as error:
+            self._failure = error
+        self._desktop.window = window
+        self._hardened.set()
+
+    def _load(self, window: Any, running: Future[Running]) -> None:
+        """On a thread of its own: load the page when there is one, or close the window if that failed."""
+        try:
+            backend = running.result()
+        except BaseException as error:
+            self._failure = error
+        self._hardened.wait()
+        if self._failure is not None:
+            window.destroy()
+            return
+        self._lock.unlock(backend.origin, backend.boot_url)
+        window.load_url(self._lock.fresh_url())
+        logger.info("the window shows {}", backend.origin)
+
+    def _remember(self, window: Any, before: WindowState, running: Future[Running]) -> None:
+        state = self._engine.read_state(window, before)
+        if running.done() and running.exception() is None:
+            state = msgspec.structs.replace(state, theme=running.result().app.settings.current.theme)
+        save_state(self._state_file, state)

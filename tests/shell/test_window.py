@@ -1,0 +1,261 @@
+"""The real window, on Qt, driven from outside: what no page can make it do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytest.importorskip("PySide6.QtWebEngineCore", exc_type=ImportError)
+from playwright.sync_api import Page, sync_playwright
+
+pytestmark = pytest.mark.window
+
+ROOT = Path(__file__).parents[2]
+START_LIMIT_S = 30.0
+
+
+@dataclass
+class Driven:
+    """A running window: its page over the debugging protocol, its process and its log."""
+
+    connect: Callable[[], Page]
+    page: Page
+    process: psutil.Process
+    origin: str
+    log: Path
+    links: Path
+    data: Path
+
+    def wait_for_log(self, text: str, since: int = 0) -> None:
+        """Return once the log holds `text` after offset `since`."""
+        wait_until(lambda: text in self.log.read_text()[since:], f"{text!r} in the log")
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    limit = time.monotonic() + START_LIMIT_S
+    while not holds():
+        if time.monotonic() > limit:
+            pytest.fail(f"waited {START_LIMIT_S} s in vain for {what}")
+        # Another process's state: there is nothing to be told by.
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def window_environment(tmp: Path, port: int) -> dict[str, str]:
+    """As a user's, but: no screen, our own `xdg-open`, and the debugging protocol."""
+    opener = tmp / "bin" / "xdg-open"
+    opener.parent.mkdir()
+    opener.write_text(f'#!/bin/sh\necho "$1" >> {tmp / "links"}\n')
+    opener.chmod(0o755)
+    roots = [str(ROOT / root) for root in ("shell", "bridge", "backend")]
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("QTWEBENGINE_")},
+        "PATH": f"{opener.parent}{os.pathsep}{os.environ['PATH']}",
+        "BROWSER": str(opener),
+        "PYTHONPATH": os.pathsep.join(roots),
+        "QT_QPA_PLATFORM": "offscreen",
+        "DESKSIDE_WINDOW": "qt",
+        "DESKSIDE_ALLOW_DEBUGGING": "1",
+        "QTWEBENGINE_REMOTE_DEBUGGING": f"127.0.0.1:{port}",
+        "QTWEBENGINE_DISABLE_SANDBOX": "1",  # CI and containers run as root
+        "QTWEBENGINE_CHROMIUM_FLAGS": "--no-sandbox --disable-gpu --use-fake-device-for-media-stream",
+    }
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
+    tmp = tmp_path_factory.mktemp("window")
+    port = free_port()
+    log = tmp / "log"
+    with log.open("w") as stderr:
+        # pywebview calls a few functions that PySide6 has deprecated.
+        warnings = ["-W", "error", "-W", "ignore::DeprecationWarning:webview.platforms.qt"]
+        process = subprocess.Popen(
+            [sys.executable, *warnings, str(Path(__file__).with_name("stand_in.py")), str(tmp)],
+            env=window_environment(tmp, port),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        origin = json.loads(process.stdout.readline())["origin"]
+        wait_until(lambda: "the window shows" in log.read_text(), "the window")
+        with sync_playwright() as playwright:
+            address = f"http://127.0.0.1:{port}"
+
+            def connect() -> Page:
+                browser = playwright.chromium.connect_over_cdp(address, no_defaults=True)
+                return browser.contexts[0].pages[0]
+
+            page = connect()
+            page.wait_for_url(f"{origin}/")
+            yield Driven(connect, page, psutil.Process(process.pid), origin, log, tmp / "links", tmp)
+    finally:
+        process.terminate()
+        process.communicate(timeout=START_LIMIT_S)
+
+
+@pytest.fixture
+def page(driven: Driven) -> Page:
+    assert driven.page.url == f"{driven.origin}/"
+    return driven.page
+
+
+def click(page: Page, selector: str) -> None:
+    # Playwright's own click waits for navigations, and those that were blocked never end for it. A
+    # script run over the debugging protocol counts as the user's own gesture.
+    page.evaluate("selector => document.querySelector(selector).click()", selector)
+
+
+ELSEWHERE = [
+    ("https://example.com/secret?q=1", "blocked a navigation to https://example.com\n"),
+    ("http://127.0.0.1:1/", "blocked a navigation to http://127.0.0.1\n"),
+    ("http://localhost/", "blocked a navigation to http://localhost\n"),
+    ("http://127.0.0.1@example.com/", "blocked a navigation to http://example.com\n"),
+]
+
+
+@pytest.mark.parametrize(("url", "line"), ELSEWHERE)
+def test_the_page_cannot_navigate_elsewhere(driven: Driven, page: Page, url: str, line: str) -> None:
+    before = len(driven.log.read_text())
+
+    page.evaluate("url => { location.href = url }", url)
+
+    driven.wait_for_log(line, before)
+    assert page.url == f"{driven.origin}/"
+    assert page.text_content("h1") == "Stand-in page"
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "data:text/html,<h1>other</h1>", "qrc:///"])
+def test_the_page_cannot_become_a_file_or_a_document_of_its_own(driven: Driven, page: Page, url: str) -> None:
+    # Chromium itself refuses some of these before it asks, so there may be no line in the log.
+    page.evaluate("url => { location.href = url }", url)
+    page.evaluate("() => fetch('/')")
+
+    assert page.url == f"{driven.origin}/"
+    assert page.text_content("h1") == "Stand-in page"
+
+
+def test_a_frame_cannot_show_another_site(driven: Driven, page: Page) -> None:
+    before = len(driven.log.read_text())
+
+    page.evaluate(
+        "() => { const frame = document.createElement('iframe'); frame.src = 'https://example.com/';"
+        "document.body.append(frame) }"
+    )
+
+    driven.wait_for_log("blocked a navigation to https://example.com", before)
+
+
+def test_no_request_leaves_for_another_host(driven: Driven, page: Page) -> None:
+    before = len(driven.log.read_text())
+
+    answer = page.evaluate("() => fetch('https://example.com/x?secret').then(() => 'sent', () => 'blocked')")
+
+    assert answer == "blocked"
+    driven.wait_for_log("blocked a request to https://example.com\n", before)
+    assert "secret" not in driven.log.read_text()
+
+
+def test_a_window_cannot_be_opened(driven: Driven, page: Page) -> None:
+    before = len(driven.log.read_text())
+
+    page.evaluate("() => { window.open('https://example.com/') }")
+    driven.wait_for_log("blocked a window for https://example.com\n", before)
+    before = len(driven.log.read_text())
+    click(page, "#blank")
+    driven.wait_for_log("blocked a window for https://example.com\n", before)
+
+    assert len(page.context.pages) == 1
+    assert not driven.links.exists()
+
+
+def test_a_link_that_is_blocked_does_not_open_the_browser(driven: Driven, page: Page) -> None:
+    before = len(driven.log.read_text())
+
+    click(page, "#outside")
+
+    driven.wait_for_log("blocked a navigation to https://example.com", before)
+    assert not driven.links.exists()
+
+
+@pytest.mark.parametrize("wanted", [{"video": True}, {"audio": True}])
+def test_camera_and_microphone_are_denied(page: Page, wanted: dict[str, bool]) -> None:
+    answer = page.evaluate(
+        "wanted => navigator.mediaDevices.getUserMedia(wanted).then(() => 'granted', error => error.name)",
+        wanted,
+    )
+
+    assert answer == "NotAllowedError"
+
+
+def test_other_permissions_are_denied(page: Page) -> None:
+    assert page.evaluate("() => Notification.requestPermission()") == "denied"
+    assert (
+        page.evaluate(
+            "() => new Promise(done => navigator.geolocation.getCurrentPosition("
+            "() => done('granted'), error => done(error.code)))"
+        )
+        == 1
+    )
+    assert page.evaluate("() => navigator.clipboard.readText().then(() => 'read', e => e.name)") == (
+        "NotAllowedError"
+    )
+
+
+def test_a_download_is_cancelled(driven: Driven, page: Page) -> None:
+    before = len(driven.log.read_text())
+
+    click(page, "#download")
+
+    driven.wait_for_log("blocked a download from http://127.0.0.1", before)
+    assert not list(driven.data.glob("**/file.bin"))
+
+
+def test_the_page_gets_nothing_from_pywebview(page: Page) -> None:
+    assert page.evaluate("() => typeof window.pywebview") == "undefined"
+    assert page.evaluate("() => typeof window.qt") == "undefined"
+    assert page.evaluate("() => document.querySelectorAll('style, [style]').length") == 0
+
+
+def test_the_page_comes_back_after_its_process_died(driven: Driven) -> None:
+    # The zygote's children; Qt does not give them a command line of their own.
+    zygotes = [child for child in driven.process.children() if "--type=zygote" in " ".join(child.cmdline())]
+    renderers = [renderer for zygote in zygotes for renderer in zygote.children()]
+    assert renderers
+    before = len(driven.log.read_text())
+
+    for renderer in renderers:
+        renderer.send_signal(signal.SIGKILL)
+
+    driven.wait_for_log("the page's process died", before)
+    # To Playwright a page that crashed stays crashed: only a new connection sees it again.
+    page = driven.connect()
+    page.wait_for_url(f"{driven.origin}/")
+    assert page.text_content("h1") == "Stand-in page"
+
+
+def test_a_signal_closes_the_window_and_its_place_is_remembered(driven: Driven) -> None:
+    driven.process.send_signal(signal.SIGTERM)
+
+    assert driven.process.wait(START_LIMIT_S) in (0, None)
+    state = json.loads((driven.data / "window.json").read_text())
+    assert state["width"] >= 480
+    assert state["theme"] == "dark"
