@@ -36,7 +36,7 @@ followTheme(app.settings);
 reportUncaught(window, report);
 window.addEventListener("pagehide", () => void app.drafts.save());
 bridge.connect();
-void app.start();
+void app.start().then(() => requestAnimationFrame(() => void api.diagnostics.page_ready()));
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

@@ -12,12 +12,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stores import files_of, rows, run_child, run_to_its_death
 
-from deskside.backend.errors import StoreRefused
+from deskside.backend.errors import StoreDamaged, StoreRefused
 from deskside.backend.store import migrate as runner
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import APPLICATION_ID, Migration, migrate, read_migrations
+from stores import files_of, rows, run_child, run_to_its_death
 
 NEWEST = len(read_migrations())
 MESSAGES = """
@@ -299,6 +299,38 @@ def test_the_copy_has_what_is_still_in_the_wal(
 
     (copy,) = backups.glob("*.db")
     assert [("Plums",)] == rows(copy, "select title from conversation")
+
+
+def test_a_database_that_cannot_be_copied_is_not_migrated(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(1)) as connection:
+        connection.executescript(MESSAGES)
+    backups.write_text("not a folder")
+    before = files_of(database.parent)
+
+    with pytest.raises(FileExistsError):
+        migrate(database, backups)
+
+    assert before == files_of(database.parent)
+
+
+def test_a_damaged_database_is_not_migrated_and_its_copy_is_not_kept(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(1)) as connection:
+        connection.executescript(MESSAGES)
+    ((page,),) = rows(database, "select rootpage from sqlite_master where name = 'message_part'")
+    with database.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(bytes(4096))
+    before = files_of(database.parent)
+
+    with pytest.raises(StoreDamaged, match="was not updated"):
+        migrate(database, backups)
+
+    assert before == files_of(database.parent)
+    assert [] == list(backups.iterdir())
 
 
 def test_only_the_newest_copies_are_kept(database: Path, backups: Path) -> None:

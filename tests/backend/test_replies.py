@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -665,28 +666,25 @@ def test_however_a_reply_was_flushed_and_ended_its_text_is_what_was_said(
     saved_at: set[int],
     ended_by: str,
     continued: list[tuple[int, str]],
-    tmp_path_factory: pytest.TempPathFactory,
+    empty_db: Db,
 ) -> None:
     """Positions are kinds of parts in an order of their own; some parts are saved as a whole on the way."""
-    db = _empty_db(tmp_path_factory)
-    try:
-        with db_session:
-            asked = replies.ask(db, None, "q", MODEL)
-            said = _stream(db, asked, pieces, saved_at, {})
+    db = empty_db
+    with db_session:
+        asked = replies.ask(db, None, "q", MODEL)
+        said = _stream(db, asked, pieces, saved_at, {})
+        assert _said(said) == _stored(db, asked)
+        _end(db, asked, said, ended_by)
+        assert _said(said) == _stored(db, asked)
+        if ended_by == "crash":
+            again = replies.reopen(db, asked.reply.id)
             assert _said(said) == _stored(db, asked)
-            _end(db, asked, said, ended_by)
+            said = _stream(db, again, continued, set(), said)
+            replies.interrupt_unfinished(db)
             assert _said(said) == _stored(db, asked)
-            if ended_by == "crash":
-                again = replies.reopen(db, asked.reply.id)
-                assert _said(said) == _stored(db, asked)
-                said = _stream(db, again, continued, set(), said)
-                replies.interrupt_unfinished(db)
-                assert _said(said) == _stored(db, asked)
-            assert 0 == db.sql.execute("select count(*) from message_chunk").fetchone()[0]
-            db.sql.execute("insert into message_search (message_search, rank) values ('integrity-check', 1)")
-            db.rollback()
-    finally:
-        db.disconnect()
+        assert 0 == db.sql.execute("select count(*) from message_chunk").fetchone()[0]
+        db.sql.execute("insert into message_search (message_search, rank) values ('integrity-check', 1)")
+        db.rollback()
 
 
 KINDS: list[Any] = ["text", "reasoning", "text", "tool_call"]
@@ -738,15 +736,17 @@ def _stored(db: Db, asked: replies.Asked) -> list[tuple[str, str]]:
     return stored
 
 
-_template: Path | None = None
+@pytest.fixture(scope="module")
+def empty_db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Db]:
+    """A database of its own, on this thread and without a store. Tests leave it as it was."""
+    db = _new_db(tmp_path_factory.mktemp("any-order") / "deskside.db")
+    yield db
+    db.disconnect()
 
 
-def _empty_db(tmp_path_factory: pytest.TempPathFactory) -> Db:
-    global _template
-    if _template is None:
-        _template = tmp_path_factory.mktemp("any-order") / "deskside.db"
-        migrate(_template, _template.parent)
-    db = Db(_template, busy_timeout_s=1)
+def _new_db(database: Path) -> Db:
+    migrate(database, database.parent)
+    db = Db(database, busy_timeout_s=1)
     with db_session:
         first_start.make_rows(db)
     return db
@@ -754,7 +754,10 @@ def _empty_db(tmp_path_factory: pytest.TempPathFactory) -> Db:
 
 def test_a_tool_call_is_one_json_text_in_its_part(tmp_path: Path) -> None:
     """What other programs that read the file can rely on."""
-    db = _one_tool_call(tmp_path / "deskside.db")
+    db = _new_db(tmp_path / "deskside.db")
+    with db_session:
+        asked = replies.ask(db, None, "q", MODEL)
+        replies.save_part(db, asked.reply.id, _part(3, "{}"))
     db.disconnect()
 
     ((data,),) = rows(tmp_path / "deskside.db", "select data from message_part where kind = 'tool_call'")
@@ -767,13 +770,3 @@ def test_a_tool_call_is_one_json_text_in_its_part(tmp_path: Path) -> None:
         "output": None,
         "duration_ms": 0,
     } == json.loads(data)
-
-
-def _one_tool_call(database: Path) -> Db:
-    migrate(database, database.parent)
-    db = Db(database, busy_timeout_s=1)
-    with db_session:
-        first_start.make_rows(db)
-        asked = replies.ask(db, None, "q", MODEL)
-        replies.save_part(db, asked.reply.id, _part(3, "{}"))
-    return db

@@ -32,7 +32,7 @@ from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.store.migrate import APPLICATION_ID
 from deskside.backend.store.sqlite_errors import store_error
-from stores import PYTHONPATH, ask, files_of, paths_in, rows, run_child, shown, talk, texts
+from stores import PYTHONPATH, ask, files_of, paths_in, rows, run_child, say, shown, talk, texts
 
 # -- opening ------------------------------------------------------------------------------------
 
@@ -46,7 +46,7 @@ async def test_a_first_start_makes_the_folder_the_user_and_the_assistant(tmp_pat
     assert 0o700 == stat.S_IMODE(paths.data.stat().st_mode)
     assert 0o600 == stat.S_IMODE(paths.database.stat().st_mode)
     assert [("assistant",)] == rows(paths.database, "select name from agent")
-    assert [paths.database] == list(paths.data.iterdir())
+    assert ["deskside.db", "deskside.db.lock"] == sorted(path.name for path in paths.data.iterdir())
 
 
 async def test_a_second_start_finds_what_the_first_left_and_makes_nothing_twice(tmp_path: Path) -> None:
@@ -67,6 +67,57 @@ async def test_two_stores_of_one_process_do_not_see_each_other(tmp_path: Path) -
 
         assert 1 == len((await one.read(conversations.page, None, 10)).conversations)
         assert [] == (await other.read(conversations.page, None, 10)).conversations
+
+
+async def test_an_opening_that_is_cancelled_lets_go_of_the_file(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+
+    async def use() -> None:
+        async with open_store(paths):
+            pytest.fail("it was cancelled before")
+
+    opening = asyncio.create_task(use())
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+
+    async with open_store(paths) as store:
+        assert "light" != (await store.read(settings.load))["theme"]
+
+
+OTHER_PROCESS = """
+import asyncio, sys
+from pathlib import Path
+from deskside.backend.store.database import open_store
+from stores import answer, ask, paths_in, say
+
+async def main():
+    async with open_store(paths_in(Path(sys.argv[1]))) as store:
+        asked = await ask(store)
+        await say(store, asked, "half of ")
+        print("streaming", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        row = await answer(store, asked, "half of it, and the rest")
+        print(row.status, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_reply_that_streams_in_another_process_is_left_to_it(tmp_path: Path) -> None:
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OTHER_PROCESS, str(tmp_path),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": PYTHONPATH},
+    )  # fmt: skip
+    assert other.stdout is not None
+    async with asyncio.timeout(30):
+        assert b"streaming\n" == await other.stdout.readline()
+        async with open_store(paths_in(tmp_path)) as store:
+            assert "streaming" == (await shown(store, 1))[1].status
+            ended, _ = await other.communicate(b"\n")
+            assert b"complete\n" == ended
+            assert ["Hello", "half of it, and the rest"] == texts(await shown(store, 1))
 
 
 async def test_a_store_used_after_it_was_closed_says_so(tmp_path: Path) -> None:
@@ -236,14 +287,14 @@ async def test_the_wal_does_not_grow_without_bound(tmp_path: Path) -> None:
 
         done = asyncio.Event()
         readers = [asyncio.create_task(read_on()) for _ in range(3)]
-        for n in range(120):  # 60 MB
+        for n in range(80):  # 40 MB
             await store.write_soon(fill, n)
             largest = max(largest, paths.database.with_name("deskside.db-wal").stat().st_size)
         done.set()
         await asyncio.gather(*readers)
 
     assert largest < 2 * threads.LARGEST_WAL_BYTES
-    assert [paths.database] == list(paths.data.iterdir())
+    assert not paths.database.with_name("deskside.db-wal").exists()
 
 
 # -- another program holds the file ------------------------------------------------------------
@@ -468,6 +519,21 @@ async def test_a_damaged_file_is_read_as_far_as_it_goes_and_never_written_again(
     assert before == files_of(paths.data)
 
 
+async def test_a_crash_and_damage_together_still_let_the_rest_be_read(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    async with open_store(paths) as store:
+        ids = [await talk(store, (f"question {n}", "x" * 3000)) for n in range(30)]
+        await say(store, await ask(store, "cut off"), "half")
+    _damage(paths.database, "message_part")
+
+    async with open_store(paths) as store:
+        listed = (await store.read(conversations.page, None, 50)).conversations
+        with pytest.raises(StoreDamaged):
+            await store.write(conversations.rename, ids[0], "no more")
+
+    assert 31 == len(listed)
+
+
 async def test_damage_that_a_write_meets_stops_writing(tmp_path: Path) -> None:
     paths = paths_in(tmp_path)
     async with open_store(paths) as store:
@@ -513,7 +579,7 @@ async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(
         async with open_store(paths):
             pass
 
-    assert {"deskside.db": content} == files_of(paths.data)
+    assert content == paths.database.read_bytes()
     assert str(paths.database) in raised.value.message
 
 

@@ -19,6 +19,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -190,9 +191,11 @@ class Endpoint:
         if not key.isascii() or not key.isprintable() or " " in key:
             raise BadKey(f"The key for {self.provider.label} holds characters that no key has.")
         sdk = await load_sdk(self._sdk)
-        client = self._client = self._client or self._make_client(sdk)
+        import httpx2
+
         label = self.provider.label
         try:
+            client = self._client = self._client or self._make_client(sdk)
             async with asyncio.timeout_at(deadline):
                 return await _request(client, sdk, method, path, options)
         except TimeoutError:
@@ -205,6 +208,9 @@ class Endpoint:
             ) from None
         except sdk.APIConnectionError as error:
             raise self._unreachable(error.__cause__ or error) from None
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            # The SDKs let through what breaks while they read an error's body, or is no URL at all.
+            raise self._unreachable(error) from None
 
     def _make_client(self, sdk: Any) -> Any:
         import httpx2
@@ -231,7 +237,7 @@ class Endpoint:
             )
         if isinstance(cause, httpx2.RemoteProtocolError | httpx2.ReadError | httpx2.WriteError):
             return NoNetwork(f"{label} closed the connection before it answered.")
-        return NoNetwork(f"Could not connect to {label} at {httpx2.URL(url).host}.")
+        return NoNetwork(f"Could not connect to {label} at {urlsplit(url).hostname}.")
 
 
 async def load_sdk(name: Sdk) -> Any:

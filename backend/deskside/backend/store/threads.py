@@ -15,6 +15,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import sqlite3
 import threading
@@ -59,7 +60,7 @@ def attempt(unit: Unit, db: Db) -> Outcome:
     try:
         with db_session:
             return Outcome(unit.future, unit.context.run(unit.call, db))
-    except BaseException as error:
+    except BaseException as error:  # raised where the unit's caller awaits it
         return Outcome(unit.future, error=error)
 
 
@@ -82,12 +83,15 @@ def deliver(loop: asyncio.AbstractEventLoop, outcomes: list[Outcome]) -> None:
         logger.warning("the event loop ended before the store was closed")
 
 
-def _errors(outcomes: list[Outcome]) -> list[BaseException]:
-    return [outcome.error for outcome in outcomes if outcome.error is not None]
-
-
 def _is_index_damage(error: BaseException | None) -> bool:
     return any(getattr(cause, "sqlite_errorcode", None) in search_index.DAMAGE for cause in chain(error))
+
+
+def _wal_bytes(db: Db) -> int:
+    try:
+        return os.stat(f"{db.path}-wal").st_size
+    except FileNotFoundError:
+        return 0
 
 
 class Writer:
@@ -111,14 +115,15 @@ class Writer:
         self._units.put(unit)
 
     def finish(self) -> None:
-        """Write what is queued, then close. `closed` resolves when that is done."""
+        """Write what is queued, then close. `closed` resolves when that is done, or nothing was opened."""
         self._units.put(None)
 
     def _run(self) -> None:
         try:
             db = self._open_db()
-        except BaseException as error:
-            deliver(self._loop, [Outcome(self.opened, error=self._health.told(error))])
+        except BaseException as error:  # raised where `opened` is awaited
+            outcome = Outcome(self.opened, error=self._health.told(error))
+            deliver(self._loop, [outcome, Outcome(self.closed)])
             return
         deliver(self._loop, [Outcome(self.opened, db)])
         is_open = True
@@ -146,36 +151,41 @@ class Writer:
     def _commit(self, db: Db, units: list[Unit], *, mend: bool = True) -> list[Outcome]:
         """Run units as one transaction; where that fails as a whole, each alone."""
         try:
-            self._health.check_writable()
-            connection = db.own_connection()
-            self._begin(connection, is_durable=any(unit.is_durable for unit in units))
-        except Exception as error:
+            return self._try_commit(db, units, mend=mend)
+        except Exception as error:  # raised where the callers await their units
             return [self._told(Outcome(unit.future, error=error)) for unit in units]
-        outcomes, failure = self._run_group(db, connection, units)
-        has_bad_index = mend and any(_is_index_damage(error) for error in (failure, *_errors(outcomes)))
-        if failure is None and not has_bad_index:
+
+    def _try_commit(self, db: Db, units: list[Unit], *, mend: bool) -> list[Outcome]:
+        self._health.check_writable()
+        connection = db.own_connection()
+        self._begin(connection, is_durable=any(unit.is_durable for unit in units))
+        outcomes, failure = self._run_group(db, connection, units, mend=mend)
+        if failure is None:
             return [self._told(outcome) for outcome in outcomes]
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if has_bad_index:
+        if mend and _is_index_damage(failure):
             logger.warning("the search index is damaged and is made anew")
             search_index.rebuild(connection)
             return self._commit(db, units, mend=False)
         if len(units) == 1:
             return [self._told(Outcome(units[0].future, error=failure))]
-        return [outcome for unit in units for outcome in self._commit(db, [unit])]
+        return [outcome for unit in units for outcome in self._commit(db, [unit], mend=mend)]
 
     def _run_group(
-        self, db: Db, connection: sqlite3.Connection, units: list[Unit]
+        self, db: Db, connection: sqlite3.Connection, units: list[Unit], *, mend: bool
     ) -> tuple[list[Outcome], BaseException | None]:
-        """The outcomes, or why the whole group failed."""
+        """The outcomes, committed; or why the whole group has failed."""
         outcomes = []
         for unit in units:
-            outcomes.append(attempt(unit, db))
+            outcome = attempt(unit, db)
+            outcomes.append(outcome)
             # SQLite ends the transaction by itself when the disk is full or fails, and what came before
             # in the group is gone. (A unit never does: it has no way to the outer transaction.)
             if not connection.in_transaction:
-                return outcomes, outcomes[-1].error or RuntimeError("a store function ended the transaction")
+                return outcomes, outcome.error or RuntimeError("a store function ended the transaction")
+            if mend and _is_index_damage(outcome.error):
+                return outcomes, outcome.error
         try:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -185,6 +195,8 @@ class Writer:
     def _begin(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
         # In WAL mode, NORMAL survives a crash of the program, FULL also one of the machine. It cannot be
         # changed inside a transaction.
+        if connection.in_transaction:  # a group whose ROLLBACK failed too
+            connection.execute("ROLLBACK")
         wanted = "FULL" if is_durable else "NORMAL"
         if self._synchronous != wanted:
             connection.execute(f"PRAGMA synchronous = {wanted}")
@@ -192,8 +204,7 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
 
     def _bound_wal(self, db: Db) -> None:
-        wal = db.path.with_name(db.path.name + "-wal")
-        if not wal.exists() or wal.stat().st_size < self._empty_wal_at_bytes or self._health.is_damaged:
+        if _wal_bytes(db) < self._empty_wal_at_bytes or self._health.is_damaged:
             return
         connection = db.own_connection()
         (usual_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
@@ -205,7 +216,7 @@ class Writer:
             logger.warning("the -wal file could not be emptied: {}", error)
         finally:
             connection.execute(f"PRAGMA busy_timeout = {usual_ms}")
-        self._empty_wal_at_bytes = wal.stat().st_size + LARGEST_WAL_BYTES
+        self._empty_wal_at_bytes = _wal_bytes(db) + LARGEST_WAL_BYTES
 
     def _told(self, outcome: Outcome) -> Outcome:
         if outcome.error is None:
@@ -216,7 +227,6 @@ class Writer:
         try:
             connection = db.own_connection()
             if not self._health.is_damaged:
-                connection.execute("PRAGMA optimize")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             # Nothing is lost: what was committed is in the -wal file and is read from there.
