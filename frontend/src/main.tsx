@@ -36,6 +36,7 @@ followTheme(app.settings);
 reportUncaught(window, report);
 window.addEventListener("pagehide", () => void app.drafts.save());
 bridge.connect();
+// After the frame in which the page was first drawn; the backend does what would have slowed it down.
 void app.start().then(() => requestAnimationFrame(() => void api.diagnostics.page_ready()));
 
 const root = document.getElementById("root");

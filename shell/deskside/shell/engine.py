@@ -32,9 +32,6 @@ class Engine(Protocol):
     def harden(self, window: Any, lock: PageLock) -> None:
         """Lock the window down, before anything is loaded into it."""
 
-    def close_on_signals(self, window: Any) -> None:
-        """Let Ctrl-C and SIGTERM close the window as its close button does."""
-
     def read_state(self, window: Any, before: WindowState) -> WindowState:
         """Size and place as they are now; `before` for what cannot be known."""
 

@@ -7,15 +7,12 @@ unasked, every page gets a channel into Python, downloads and popups go to the s
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import time
 from collections.abc import Callable, MutableMapping
-from contextlib import suppress
 from typing import Any
 
 from loguru import logger
-from PySide6.QtCore import QObject, QSocketNotifier, Qt, QTimer, QUrl, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWebEngineCore import (
     QWebEnginePage,
@@ -233,37 +230,6 @@ def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.finished.connect(lambda _: window.native.close() if box.clickedButton() is close else reload())
     box.open()
-
-
-def close_on_signals(window: Any) -> None:
-    """Qt's loop runs in C++, so Python would not look at a signal until it is next called: the
-    wake-up socket makes Qt call it at once. pywebview's own SIGINT handler is replaced: it quits
-    without `closing`, and the window's place would be lost."""
-    read, write = socket.socketpair()
-    read.setblocking(False)
-    write.setblocking(False)
-    signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
-    notifier = QSocketNotifier(read.fileno(), QSocketNotifier.Type.Read, window.native)
-
-    def drain(*_: Any) -> None:
-        with suppress(OSError):  # the window closed between Qt's note and this call
-            read.recv(64)
-
-    def close(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)  # the second time means it
-        window.native.close()
-
-    notifier.activated.connect(drain)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, close)
-
-    def stop_waking() -> None:
-        signal.set_wakeup_fd(-1)
-        notifier.setEnabled(False)
-        read.close()
-        write.close()
-
-    window.events.closing += stop_waking
 
 
 def read_state(window: Any, before: WindowState) -> WindowState:

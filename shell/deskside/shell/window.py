@@ -80,16 +80,22 @@ class Opening:
 class AppWindow:
     """The one window of this process. `show` must be called on the main thread."""
 
-    def __init__(self, engine: Engine, state_file: Path, desktop: WindowDesktop) -> None:
-        self._engine = engine
+    def __init__(self, state_file: Path, desktop: WindowDesktop) -> None:
         self._state_file = state_file
         self._desktop = desktop
         self._lock = PageLock()
         self._hardened = threading.Event()
         self._failure: BaseException | None = None
+        self._engine: Engine
+        self._take_signals: Callable[[], None]
 
-    def show(self, running: Future[Running]) -> None:
-        """Show the window until it is closed. Raises what kept it, or the backend, from starting."""
+    def show(self, engine: Engine, running: Future[Running], take_signals: Callable[[], None]) -> None:
+        """Show the window until it is closed. Raises what kept it, or the backend, from starting.
+
+        `take_signals` is called once the toolkit has installed its own handlers.
+        """
+        self._engine = engine
+        self._take_signals = take_signals
         # Before pywebview's first import, which reads them: its own choices of engine are not ours.
         os.environ["PYWEBVIEW_GUI"] = self._engine.GUI
         os.environ.setdefault("PYWEBVIEW_LOG", "WARNING")
@@ -108,6 +114,11 @@ class AppWindow:
         window = self._desktop.window
         if window is not None and self._hardened.is_set():
             self._engine.bring_forward(window)
+
+    def close(self) -> None:
+        """Close the window, as its close button does, once it is there. Any thread."""
+        self._hardened.wait()
+        self._desktop.window.destroy()
 
     def _create(self, running: Future[Running]) -> Any:
         import webview
@@ -143,7 +154,7 @@ class AppWindow:
         # pywebview swallows what its event handlers raise, so the failure is carried by hand.
         try:
             self._engine.harden(window, self._lock)
-            self._engine.close_on_signals(window)
+            self._take_signals()
         except BaseException as error:
             self._failure = error
         self._desktop.window = window

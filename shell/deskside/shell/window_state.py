@@ -20,8 +20,8 @@ MIN_WIDTH, MIN_HEIGHT = 480, 400
 # So much of the window's top edge must be on a screen that it can be grabbed and pulled.
 GRIP_WIDTH, GRIP_HEIGHT = 120, 30
 
-LIGHT, DARK = "#ffffff", "#17181c"
-"""The page's own background (styles/), painted before the page is there."""
+LIGHT, DARK = "#ffffff", "#1d1d1f"
+"""The page's own `--surface` (styles/tokens.css), painted before the page is there."""
 
 
 class WindowState(msgspec.Struct, frozen=True):

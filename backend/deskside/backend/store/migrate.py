@@ -124,7 +124,8 @@ def back_up(database: Path, folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = folder / f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.db"
     unfinished = target.with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
+    for left_by_a_crash in folder.glob("*.unfinished"):
+        left_by_a_crash.unlink()
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
         _copy(database, unfinished)

@@ -53,6 +53,8 @@ async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None
 async def page_ready(bridge: Bridge) -> None:
     """The page can be used: note in the log how long that took since the program was started."""
     logger.info("the page is ready {:.0f} ms after the start", 1000 * (time.time() - started_s()))
+    # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
+    await bridge.app.models.warm_up()
 
 
 @command

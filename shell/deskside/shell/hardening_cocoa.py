@@ -1,0 +1,153 @@
+"""WKWebView on macOS, locked down: what pywebview leaves open there, closed.
+
+Written from Apple's documentation of `WKNavigationDelegate` and `WKUIDelegate` and from pywebview's
+source. It has not been run on macOS yet: until it has, every promise here is to be checked there by hand.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from loguru import logger
+
+from deskside.shell.page_lock import PageLock, describe
+from deskside.shell.recovery import Recovery
+from deskside.shell.window_state import WindowState
+
+GUI = "cocoa"
+RENDERER = "wkwebview"
+
+ALLOW, CANCEL = 1, 0  # WKNavigationActionPolicy and WKNavigationResponsePolicy
+DENY = 2  # WKPermissionDecision
+
+
+def prepare(environ: MutableMapping[str, str]) -> None:
+    """Load Cocoa and WebKit."""
+    import webview
+    import webview.platforms.cocoa as platform
+
+    webview.settings["ALLOW_FILE_URLS"] = False
+    webview.settings["ALLOW_DOWNLOADS"] = False
+    webview.settings["OPEN_EXTERNAL_LINKS_IN_BROWSER"] = False
+    platform.inject_pywebview = lambda *_: None
+
+
+def prefers_dark() -> bool:
+    from Foundation import NSUserDefaults  # type: ignore[import-not-found, unused-ignore]
+
+    return bool(NSUserDefaults.standardUserDefaults().stringForKey_("AppleInterfaceStyle") == "Dark")
+
+
+def harden(window: Any, lock: PageLock) -> None:
+    """See engine.Engine. pywebview's delegate is replaced by a subclass that refuses."""
+    from webview.platforms.cocoa import BrowserView
+
+    browser = BrowserView.instances[window.uid]
+    delegate = _delegate_class(BrowserView.BrowserDelegate).alloc().init()
+    delegate.deskside_lock = lock
+    delegate.deskside_recover = _recoverer(window, lock)
+    browser._browserDelegate = delegate  # WKWebView holds its delegates weakly
+    browser.webview.setNavigationDelegate_(delegate)
+    browser.webview.setUIDelegate_(delegate)
+    browser.webview.setAllowsBackForwardNavigationGestures_(False)
+    configuration = browser.webview.configuration()
+    configuration.preferences().setJavaScriptCanOpenWindowsAutomatically_(False)
+    for name in ("jsBridge", "browserDelegate"):
+        configuration.userContentController().removeScriptMessageHandlerForName_(name)
+
+
+def _delegate_class(base: Any) -> Any:
+    """A class of Objective-C's, made once: its runtime knows classes by name."""
+    global _delegate
+    if _delegate is None:
+
+        class DesksideDelegate(base):  # type: ignore[misc]
+            def webView_decidePolicyForNavigationAction_decisionHandler_(
+                self, view: Any, action: Any, decide: Any
+            ) -> None:
+                url = str(action.request().URL().absoluteString())
+                if self.deskside_lock.may_show(url) and not action.shouldPerformDownload():
+                    decide(ALLOW)
+                else:
+                    decide(CANCEL)
+                    logger.info("blocked a navigation to {}", describe(url))
+
+            def webView_decidePolicyForNavigationResponse_decisionHandler_(
+                self, view: Any, response: Any, decide: Any
+            ) -> None:
+                decide(ALLOW if response.canShowMIMEType() else CANCEL)
+
+            def webView_createWebViewWithConfiguration_forNavigationAction_windowFeatures_(
+                self, view: Any, configuration: Any, action: Any, features: Any
+            ) -> None:
+                logger.info("blocked a window for {}", describe(str(action.request().URL().absoluteString())))
+
+            def webView_requestMediaCapturePermissionForOrigin_initiatedByFrame_type_decisionHandler_(
+                self, view: Any, origin: Any, frame: Any, kind: Any, decide: Any
+            ) -> None:
+                decide(DENY)
+                logger.info("denied camera or microphone")
+
+            def webViewWebContentProcessDidTerminate_(self, view: Any) -> None:
+                self.deskside_recover()
+
+        _delegate = DesksideDelegate
+    return _delegate
+
+
+_delegate: Any = None
+
+
+def _recoverer(window: Any, lock: PageLock) -> Callable[[], None]:
+    """Load the page again when its process died; its state comes back from the store."""
+    recovery = Recovery()
+
+    def load() -> None:
+        window.load_url(lock.fresh_url())
+
+    def reload_anew() -> None:
+        recovery.forget()
+        load()
+
+    def died() -> None:
+        wait_s = recovery.next_wait_s(time.monotonic())
+        logger.error("the page's process died; next try in {} s", wait_s)
+        if wait_s is None:
+            ask_to_reload(window, reload_anew)
+        else:
+            threading.Timer(wait_s, load).start()
+
+    return died
+
+
+def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
+    from AppKit import NSAlert, NSAlertFirstButtonReturn
+
+    alert = NSAlert.alloc().init()
+    alert.setMessageText_("Deskside's page stopped working several times in a row.")
+    alert.setInformativeText_("Your conversations are safe. Load the page again, or close Deskside?")
+    alert.addButtonWithTitle_("Load again")
+    alert.addButtonWithTitle_("Close")
+    then = reload if alert.runModal() == NSAlertFirstButtonReturn else window.destroy
+    # Off the window's thread: pywebview's calls wait for it.
+    threading.Thread(target=then, daemon=True).start()
+
+
+def read_state(window: Any, before: WindowState) -> WindowState:
+    """From AppKit itself: pywebview's `width` and `x` may wait for this very thread. Cocoa counts from
+    the bottom left, we from the top left."""
+    native = window.native
+    if native.isZoomed():
+        return WindowState(before.width, before.height, before.x, before.y, True, before.theme)
+    frame, screen = native.frame(), native.screen().frame()
+    top = screen.size.height - frame.origin.y - frame.size.height
+    size = frame.size
+    return WindowState(int(size.width), int(size.height), int(frame.origin.x), int(top), False, before.theme)
+
+
+def bring_forward(window: Any) -> None:
+    window.restore()
+    window.show()

@@ -1,0 +1,200 @@
+"""The system's WebKitGTK, locked down: what pywebview leaves open on GTK, closed.
+
+Used by the installed Debian package, which sees the system's python3-gi; a virtual environment does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from loguru import logger
+
+from deskside.shell.page_lock import PageLock, describe
+from deskside.shell.recovery import Recovery
+from deskside.shell.window_state import WindowState
+
+GUI = "gtk"
+RENDERER = "gtkwebkit2"
+
+FORBIDDEN = (
+    "allow_file_access_from_file_urls",
+    "allow_universal_access_from_file_urls",
+    "allow_top_navigation_to_data_urls",
+    "enable_back_forward_navigation_gestures",
+    "enable_developer_extras",
+    "enable_media_stream",
+    "enable_page_cache",
+    "enable_webrtc",
+    "javascript_can_access_clipboard",
+    "javascript_can_open_windows_automatically",
+)
+SCRUBBED = ("WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER", "WEBKIT_DISABLE_SANDBOX")
+
+
+def prepare(environ: MutableMapping[str, str]) -> None:
+    """Load GTK and WebKit. ImportError where they are missing."""
+    if environ.get("DESKSIDE_ALLOW_DEBUGGING") == "1":
+        logger.warning("DESKSIDE_ALLOW_DEBUGGING=1: the window can be controlled from outside")
+    else:
+        for name in SCRUBBED:
+            environ.pop(name, None)
+    import webview
+    import webview.platforms.gtk as platform
+
+    webview.settings["ALLOW_FILE_URLS"] = False
+    webview.settings["ALLOW_DOWNLOADS"] = False
+    webview.settings["OPEN_EXTERNAL_LINKS_IN_BROWSER"] = False
+    # Its own decision opens any scheme in the browser and saves what WebKit cannot show.
+    platform.BrowserView.on_navigation = lambda *_: False
+    # Its script needs `unsafe-eval` and hands the page a way into Python; we use neither.
+    platform.inject_pywebview = lambda *_: None
+
+
+def prefers_dark() -> bool:
+    from gi.repository import Gtk
+
+    settings = Gtk.Settings.get_default()
+    if settings is None:
+        return False
+    theme = settings.get_property("gtk-theme-name") or ""
+    return bool(settings.get_property("gtk-application-prefer-dark-theme")) or theme.lower().endswith("-dark")
+
+
+def harden(window: Any, lock: PageLock) -> None:
+    """See engine.Engine."""
+    view = _view(window)
+    manager = view.get_user_content_manager()
+    manager.unregister_script_message_handler("jsBridge")
+    view.connect("decide-policy", _decider(lock))
+    view.connect("create", lambda *_: None)  # no popups
+    view.connect("permission-request", _deny)
+    view.connect("resource-load-started", _watcher(lock))
+    view.get_context().connect("download-started", _cancel_download)
+    settings = view.get_settings().props
+    for name in FORBIDDEN:
+        if hasattr(settings, name):  # they come and go with WebKit's versions
+            setattr(settings, name, False)
+    _recover(window, view, lock)
+
+
+def _view(window: Any) -> Any:
+    from webview.platforms.gtk import BrowserView
+
+    return BrowserView.instances[window.uid].webview
+
+
+def _decider(lock: PageLock) -> Callable[[Any, Any, Any], bool]:
+    """Answers `decide-policy` for navigations, new windows and responses; True when it decided."""
+    from gi.repository import WebKit2
+
+    kinds = WebKit2.PolicyDecisionType
+
+    def decide(_: Any, decision: Any, kind: Any) -> bool:
+        if kind == kinds.RESPONSE:
+            # What WebKit cannot show it would download.
+            if decision.is_mime_type_supported():
+                return False
+            decision.ignore()
+            return True
+        url = decision.get_navigation_action().get_request().get_uri()
+        if kind == kinds.NAVIGATION_ACTION and lock.may_show(url):
+            return False
+        decision.ignore()
+        what = "a window for" if kind == kinds.NEW_WINDOW_ACTION else "a navigation to"
+        logger.info("blocked {} {}", what, describe(url))
+        return True
+
+    return decide
+
+
+def _watcher(lock: PageLock) -> Callable[[Any, Any, Any], None]:
+    """WebKitGTK lets the program see a request but not stop it. The page's CSP stops it; this line
+    in the log says that the CSP has a hole."""
+
+    def started(_: Any, resource: Any, request: Any) -> None:
+        if not lock.may_request(request.get_uri()):
+            logger.error("a request to {} was not blocked", describe(request.get_uri()))
+
+    return started
+
+
+def _deny(_: Any, request: Any) -> bool:
+    request.deny()
+    logger.info("denied {}", type(request).__name__)
+    return True
+
+
+def _cancel_download(_: Any, download: Any) -> None:
+    download.cancel()
+    logger.info("blocked a download")
+
+
+def _recover(window: Any, view: Any, lock: PageLock) -> None:
+    """Load the page again when its process died; its state comes back from the store."""
+    from gi.repository import GLib
+
+    recovery = Recovery()
+
+    def load() -> bool:
+        view.load_uri(lock.fresh_url())
+        return False  # once
+
+    def reload_anew() -> None:
+        recovery.forget()
+        load()
+
+    def died(_: Any, reason: Any) -> None:
+        wait_s = recovery.next_wait_s(time.monotonic())
+        logger.error("the page's process died ({}); next try in {} s", reason.value_nick, wait_s)
+        if wait_s is None:
+            GLib.idle_add(lambda: ask_to_reload(window, reload_anew))
+        else:
+            GLib.timeout_add(round(wait_s * 1000), load)
+
+    view.connect("web-process-terminated", died)
+
+
+def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
+    from gi.repository import Gtk
+
+    dialog = Gtk.MessageDialog(
+        transient_for=window.native,
+        modal=True,
+        message_type=Gtk.MessageType.ERROR,
+        text="Deskside's page stopped working several times in a row.",
+        secondary_text="Your conversations are safe. Load the page again, or close Deskside?",
+    )
+    dialog.add_button("Close", Gtk.ResponseType.CLOSE)
+    dialog.add_button("Load again", Gtk.ResponseType.ACCEPT)
+
+    def answered(_: Any, answer: int) -> None:
+        dialog.destroy()
+        if answer == Gtk.ResponseType.ACCEPT:
+            reload()
+        else:
+            window.native.close()
+
+    dialog.connect("response", answered)
+    dialog.show()
+
+
+def read_state(window: Any, before: WindowState) -> WindowState:
+    """From GTK itself: pywebview's `width` and `x` wait for this very thread, for ever."""
+    native = window.native
+    if native.is_maximized():
+        return WindowState(before.width, before.height, before.x, before.y, True, before.theme)
+    (width, height), (x, y) = native.get_size(), native.get_position()
+    return WindowState(width, height, x, y, False, before.theme)
+
+
+def bring_forward(window: Any) -> None:
+    from gi.repository import GLib
+
+    def raise_it() -> bool:
+        window.native.deiconify()
+        window.native.present()
+        return False  # once
+
+    GLib.idle_add(raise_it)

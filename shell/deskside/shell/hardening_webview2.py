@@ -1,0 +1,185 @@
+"""WebView2 on Windows, locked down: what pywebview leaves open there, closed.
+
+Written from Microsoft's documentation of `CoreWebView2` and from pywebview's source. It has not been
+run on Windows yet: until it has, every promise here is to be checked there by hand.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from loguru import logger
+
+from deskside.shell.page_lock import PageLock, describe
+from deskside.shell.recovery import Recovery
+from deskside.shell.window_state import WindowState
+
+GUI = "edgechromium"
+RENDERER = "edgechromium"
+
+# Read by the WebView2 loader itself.
+SCRUBBED = (
+    "WEBVIEW2_ADDITIONAL_BROWSER_ARGUMENTS",
+    "WEBVIEW2_BROWSER_EXECUTABLE_FOLDER",
+    "WEBVIEW2_PIPE_FOR_SCRIPT_DEBUGGER",
+    "WEBVIEW2_WAIT_FOR_SCRIPT_DEBUGGER",
+)
+FORBIDDEN = (
+    "AreBrowserAcceleratorKeysEnabled",
+    "AreDevToolsEnabled",
+    "AreHostObjectsAllowed",
+    "IsBuiltInErrorPageEnabled",
+    "IsGeneralAutofillEnabled",
+    "IsPasswordAutosaveEnabled",
+    "IsStatusBarEnabled",
+    "IsSwipeNavigationEnabled",
+    "IsWebMessageEnabled",
+)
+
+
+def prepare(environ: MutableMapping[str, str]) -> None:
+    """Load WebView2. pywebview falls back to MSHTML where the runtime is missing; the window refuses
+    to start then, because RENDERER is another."""
+    if environ.get("DESKSIDE_ALLOW_DEBUGGING") == "1":
+        logger.warning("DESKSIDE_ALLOW_DEBUGGING=1: the window can be controlled from outside")
+    else:
+        for name in SCRUBBED:
+            environ.pop(name, None)
+    import webview
+    import webview.platforms.edgechromium as platform
+
+    webview.settings["ALLOW_FILE_URLS"] = False
+    webview.settings["ALLOW_DOWNLOADS"] = False
+    webview.settings["OPEN_EXTERNAL_LINKS_IN_BROWSER"] = False
+    platform.EdgeChrome.on_new_window_request = lambda _, __, request: _refuse_window(request)
+    platform.EdgeChrome.on_script_notify = lambda *_: None
+    platform.inject_pywebview = lambda *_: None
+
+
+def prefers_dark() -> bool:
+    import winreg  # type: ignore[import-not-found, unused-ignore]
+
+    folder = r"Software\Microsoft\Windows\CurrentVersion\Themes\Personalize"
+    try:
+        with winreg.OpenKey(winreg.HKEY_CURRENT_USER, folder) as key:  # type: ignore[attr-defined, unused-ignore]
+            return bool(winreg.QueryValueEx(key, "AppsUseLightTheme")[0] == 0)  # type: ignore[attr-defined, unused-ignore]
+    except OSError:
+        return False
+
+
+def harden(window: Any, lock: PageLock) -> None:
+    """See engine.Engine. What hangs on the core is attached when the core is there, which is before
+    its first navigation."""
+    control = window.native.browser.webview
+
+    def navigating(_: Any, request: Any) -> None:
+        if not lock.may_show(str(request.Uri)):
+            request.Cancel = True
+            logger.info("blocked a navigation to {}", describe(str(request.Uri)))
+
+    def ready(_: Any, initialized: Any) -> None:
+        if not initialized.IsSuccess:
+            return
+        core = control.CoreWebView2
+        core.FrameNavigationStarting += navigating
+        core.PermissionRequested += _deny
+        core.DownloadStarting += _cancel_download
+        core.WebResourceRequested += _resource_filter(core, lock)
+        core.ProcessFailed += _recoverer(window, lock)
+        for name in FORBIDDEN:
+            setattr(core.Settings, name, False)
+
+    control.NavigationStarting += navigating
+    if control.CoreWebView2 is not None:
+        raise RuntimeError("WebView2 was ready before it could be locked down")
+    control.CoreWebView2InitializationCompleted += ready
+
+
+def _refuse_window(request: Any) -> None:
+    request.Handled = True  # handled, with no window to show for it
+    logger.info("blocked a window for {}", describe(str(request.Uri)))
+
+
+def _deny(_: Any, request: Any) -> None:
+    from Microsoft.Web.WebView2.Core import (  # type: ignore[import-not-found, unused-ignore]
+        CoreWebView2PermissionState,
+    )
+
+    request.State = CoreWebView2PermissionState.Deny
+    logger.info("denied {}", request.PermissionKind)
+
+
+def _cancel_download(_: Any, download: Any) -> None:
+    download.Cancel = True
+    download.Handled = True
+    logger.info("blocked a download")
+
+
+def _resource_filter(core: Any, lock: PageLock) -> Callable[[Any, Any], None]:
+    """Under the page's CSP, a second net. pywebview has asked for all resources ("*") already."""
+
+    def requested(_: Any, resource: Any) -> None:
+        url = str(resource.Request.Uri)
+        if not lock.may_request(url):
+            resource.Response = core.Environment.CreateWebResourceResponse(None, 403, "Blocked", "")
+            logger.info("blocked a request to {}", describe(url))
+
+    return requested
+
+
+def _recoverer(window: Any, lock: PageLock) -> Callable[[Any, Any], None]:
+    """Load the page again when its process died; its state comes back from the store."""
+    recovery = Recovery()
+
+    def load() -> None:
+        window.load_url(lock.fresh_url())
+
+    def reload_anew() -> None:
+        recovery.forget()
+        load()
+
+    def died(_: Any, failure: Any) -> None:
+        kind = str(failure.ProcessFailedKind)
+        if kind not in ("RenderProcessExited", "RenderProcessUnresponsive", "BrowserProcessExited"):
+            return  # a helper process; WebView2 starts it again by itself
+        # Without its browser process the control is dead: there is nothing to load into.
+        wait_s = None if kind == "BrowserProcessExited" else recovery.next_wait_s(time.monotonic())
+        logger.error("the page's process died ({}); next try in {} s", kind, wait_s)
+        if wait_s is None:
+            ask_to_reload(window, reload_anew)
+        else:
+            threading.Timer(wait_s, load).start()
+
+    return died
+
+
+def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
+    import System.Windows.Forms as forms  # type: ignore[import-not-found, unused-ignore]
+
+    answer = forms.MessageBox.Show(
+        "Deskside's page stopped working several times in a row. Your conversations are safe.\n\n"
+        "Load the page again? Cancel closes Deskside.",
+        "Deskside",
+        forms.MessageBoxButtons.OKCancel,
+        forms.MessageBoxIcon.Error,
+    )
+    # Off the window's thread: pywebview's calls wait for it.
+    then = reload if answer == forms.DialogResult.OK else window.destroy
+    threading.Thread(target=then, daemon=True).start()
+
+
+def read_state(window: Any, before: WindowState) -> WindowState:
+    import System.Windows.Forms as forms  # type: ignore[import-not-found, unused-ignore]
+
+    if window.native.WindowState != forms.FormWindowState.Normal:
+        maximized = window.native.WindowState == forms.FormWindowState.Maximized
+        return WindowState(before.width, before.height, before.x, before.y, maximized, before.theme)
+    return WindowState(window.width, window.height, window.x, window.y, False, before.theme)
+
+
+def bring_forward(window: Any) -> None:
+    window.restore()
+    window.show()

@@ -1,0 +1,53 @@
+"""Ctrl-C and SIGTERM while a toolkit's own loop runs.
+
+Python runs a signal's handler on the main thread, between two of its own instructions; in a window
+that thread is inside the toolkit, and may stay there until the user moves the mouse. Python's C code
+does write the signal's number to a socket at once, on any platform, and a thread waits for that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextmanager
+def closing_on_signals(close: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """The first signal calls `close`, on another thread; the second ends the process there and then.
+
+    Yields a function that takes the signals again from a toolkit that took them for itself. Must be
+    used, and that function called, on the main thread.
+    """
+    read, write = socket.socketpair()
+    write.setblocking(False)
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+
+    def take() -> None:
+        for number in NUMBERS:
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+
+    def listen() -> None:
+        if read.recv(1):
+            close()
+        if read.recv(1):
+            os._exit(1)
+
+    thread = threading.Thread(target=listen, name="signals", daemon=True)
+    thread.start()
+    take()
+    try:
+        yield take
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        write.close()
+        thread.join()
+        read.close()
