@@ -52,6 +52,9 @@ WINDOW_LIBRARIES = {
 # The bundled engine of the on-device model is compiled with OpenMP.
 MODEL_LIBRARIES = {"libgomp.so.1": "libgomp1"}
 
+# Playwright, which drives the window in tests, brings a Node of its own that wants it.
+TEST_LIBRARIES = {"libatomic.so.1": "libatomic1"}
+
 # Programs that only the tests start: a Secret Service on a bus of its own for the keychain's tests, and
 # an X server for the few tests that look at a window's frame (the others draw off screen).
 TEST_PROGRAMS = {
@@ -108,7 +111,8 @@ def _missing(*, for_tests: bool) -> Iterator[str]:
         yield "python3-venv"
     if not _has_certificates():
         yield "ca-certificates"
-    for library, package in {**WINDOW_LIBRARIES, **MODEL_LIBRARIES}.items():
+    libraries = WINDOW_LIBRARIES | MODEL_LIBRARIES | (TEST_LIBRARIES if for_tests else {})
+    for library, package in libraries.items():
         if not _loads(library):
             yield package
     names = [path.name.lower() for path in _font_files()]

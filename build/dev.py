@@ -90,12 +90,12 @@ def ensure_python_packages() -> None:
     done = SET_UP.read_text("utf-8") if PYTHON.exists() and SET_UP.is_file() else ""
     if done == wanted:
         return
+    SET_UP.unlink(missing_ok=True)
     # Without the mark an install was interrupted, and pip takes a half-installed package for installed.
     if done.partition("\n")[0] != python:
         say("making .venv")
         if run([sys.executable, "-m", "venv", "--clear", VENV]):
             sys.exit("Python could not make .venv; the reason is above.")
-    SET_UP.unlink(missing_ok=True)
     say("installing Python packages (hash-checked; the first time takes a minute or two)")
     # First what builds wheels: then nothing that runs during an install was fetched without a hash.
     pip_install("--require-hashes", "--requirement", LOCKS / "build.txt")

@@ -33,10 +33,13 @@ RECORDINGS = Path(__file__).parent / "recordings"
 
 @dataclass
 class Reply:
-    """One answer. `body` is sent in pieces of `piece_bytes` (0: one piece an event) with `delay_s` between
-    them; after
-    `cut_after` bytes the connection is reset, after `hang_after` bytes nothing more is sent until the
-    other side goes away or `ProviderServer.release` is called."""
+    """One answer.
+
+    `body` is sent in pieces of `piece_bytes` (0: one piece an event) with `delay_s` between them. After
+    `cut_after` bytes the connection is reset; after `hang_after` bytes nothing more is sent until the
+    other side goes away or `ProviderServer.release` is called. With `then_close` the connection is closed
+    unannounced once the next request arrives on it. `status` 0 hangs up without an answer.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -44,6 +47,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     piece_bytes: int | None = None
     delay_s: float = 0.0
+    then_close: bool = False
     cut_after: int | None = None
     hang_after: int | None = None
 
@@ -186,7 +190,14 @@ class ProviderServer:
             )
         self.requests.append(request)
         self._asked.set()
-        return await self._send(self._choose(request), request, reader, writer)
+        reply = self._choose(request)
+        if not reply.status:
+            return False
+        is_open = await self._send(reply, request, reader, writer)
+        if reply.then_close:
+            await _read_request(reader)
+            return False
+        return is_open
 
     def _choose(self, request: Request) -> Reply:
         for target in (f"{request.path}?{request.query}", request.path):

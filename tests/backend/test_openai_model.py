@@ -163,6 +163,18 @@ async def test_reasoning_of_a_compatible_server_comes_before_the_tool_it_led_to(
     assert kinds.index("ReasoningFinished") < kinds.index("ToolCallStarted")
 
 
+async def test_a_server_that_says_stop_after_tool_calls_still_wants_them_run(
+    server: ProviderServer, http: Http
+) -> None:
+    body = recording("chat_parallel_tools").body
+    server.script(Reply(body.replace(b'"finish_reason":"tool_calls"', b'"finish_reason":"stop"')))
+
+    events = await play(model(server, http, "chat"))
+
+    assert ("tool_use", "stop") == end_of(events)
+    assert 2 == len(requested(events))
+
+
 async def test_openai_s_reasoning_comes_with_the_item_to_send_back(
     server: ProviderServer, http: Http
 ) -> None:
@@ -432,6 +444,29 @@ async def test_steps_of_one_run_share_a_connection(server: ProviderServer, http:
     assert 1 == server.connections
 
 
+async def test_a_kept_connection_that_turns_out_closed_is_replaced_unseen(
+    server: ProviderServer, http: Http
+) -> None:
+    server.script(recording("chat_text", then_close=True))
+
+    await play(model(server, http, "chat"))
+    events = await play(model(server, http, "chat"))
+
+    assert "You said: Hello " == text_of(events)
+    assert 2 == server.connections
+
+
+async def test_a_new_connection_that_is_closed_before_the_answer_is_an_error(
+    server: ProviderServer, http: Http
+) -> None:
+    server.script(Reply(status=0))
+
+    with pytest.raises(NoNetwork, match="closed the connection before it answered"):
+        await play(model(server, http, "chat"))
+
+    assert 1 == server.connections
+
+
 async def test_a_server_without_a_key_is_not_sent_the_one_in_the_environment(
     server: ProviderServer, http: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -576,9 +611,29 @@ async def test_a_server_that_is_not_running_is_no_network(server: ProviderServer
     assert "Could not connect to OpenAI at 127.0.0.1." == caught.value.message
 
 
-async def test_an_address_that_is_none_is_refused_without_a_call(server: ProviderServer, http: Http) -> None:
+@pytest.mark.parametrize("key", ["sk-ключ", "sk-a b", "sk-a\nX-Other: b"])
+async def test_a_key_that_can_be_none_is_never_sent(server: ProviderServer, http: Http, key: str) -> None:
+    provider = Provider("openai", "OpenAI", server.openai_url, key)
+
+    with pytest.raises(BadKey, match="characters that no key has"):
+        await play(OpenAIModel("openai/gpt-5.4", Endpoint(provider, http, "openai", PATIENT), "chat"))
+
+    assert [] == server.requests
+
+
+async def test_an_error_whose_body_breaks_off_is_no_network(server: ProviderServer, http: Http) -> None:
+    server.script(Reply(b'{"error": "xxxxxxxxxxxxxxxxx"}', 500, "application/json", cut_after=9))
+
+    with pytest.raises(NoNetwork):
+        await play(model(server, http, "chat"))
+
+
+@pytest.mark.parametrize("url", ["ftp://example", "http://[::1/v1", "http://a:port/v1", "http:///v1"])
+async def test_an_address_that_is_none_is_refused_without_a_call(
+    server: ProviderServer, http: Http, url: str
+) -> None:
     with pytest.raises(RequestRefused) as caught:
-        await play(model(server, http, "chat", url="ftp://example"))
+        await play(model(server, http, "chat", url=url))
 
     assert "is not an address" in caught.value.message
 
@@ -598,6 +653,15 @@ async def test_an_address_that_is_none_is_refused_without_a_call(server: Provide
                 "x_ratelimit_remaining_tokens": "0",
             },
             0.02,
+        ),
+        (
+            {
+                "x_ratelimit_reset_requests": "1s",
+                "x_ratelimit_remaining_requests": "5",
+                "x_ratelimit_reset_tokens": "30s",
+                "x_ratelimit_remaining_tokens": "0",
+            },
+            30.0,
         ),
         ({"retry_after": "soon"}, None),
         ({}, None),
@@ -625,8 +689,10 @@ async def test_silence_before_the_first_byte_ends_in_a_time_out(server: Provider
 
 async def test_silence_between_two_chunks_ends_in_a_time_out(server: ProviderServer, http: Http) -> None:
     server.script(recording("chat_text", hang_after=900))
+    impatient = model(server, http, "chat", patience=Patience(10, 600, 0.2))
 
-    said, _ = await play_until(StreamTimedOut, model(server, http, "chat", patience=Patience(10, 10, 0.2)))
+    async with asyncio.timeout(60):  # far beyond the gap, far below the wait for a first byte
+        said, _ = await play_until(StreamTimedOut, impatient)
 
     assert "The" in text_of(said)
     assert await gone(server)

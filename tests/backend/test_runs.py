@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -254,7 +256,10 @@ async def test_usage_is_recorded_for_each_call_also_one_that_failed_half_way(dat
         assert reply.usage == MessageUsage(30, 3, 0, 5)
 
 
-async def test_a_retried_call_tells_the_page_and_stays_one_reply(data: Path) -> None:
+async def test_a_retried_call_tells_the_page_and_stays_one_reply(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deskside.backend.agent.loop.FIRST_WAIT_S", 0.001)
     async with opened(data, [Overloaded("busy")], "here") as (app, _):
         reply = await answer(app)
 
@@ -387,6 +392,56 @@ async def test_after_a_crash_the_reply_has_all_up_to_the_last_flush(data: Path, 
         ]
 
 
+STREAM_FOR_EVER = """
+import asyncio, sys
+from pathlib import Path
+from deskside.backend.agent.events import TextDelta
+from deskside.backend.app import Paths, open_app
+
+class Talker:
+    name = "scripted/model"
+
+    async def stream(self, request):
+        for number in range(100_000):
+            yield TextDelta(f"{number:07} ")
+            print(number, flush=True)
+            await asyncio.sleep(0.001)
+
+async def main():
+    data = Path(sys.argv[1])
+    async with open_app(Paths(data, data / "logs", data / "cache"), {"scripted/model": Talker()}) as app:
+        await app.runs.start(None, "Count", "scripted/model")
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_kill_9_costs_a_moment_of_text_and_nothing_before_it(data: Path) -> None:
+    roots = os.pathsep.join(str(Path(__file__).parents[2] / root) for root in ("shell", "bridge", "backend"))
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STREAM_FOR_EVER, str(data),
+        stdout=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": roots},
+    )  # fmt: skip
+    assert child.stdout is not None
+    said = 0
+    while said < 2000:
+        said = int(await child.stdout.readline())
+    child.kill()
+    await child.wait()
+    async with opened(data) as (app, _):
+        page = await app.store.read(messages.page, 1, None, 50)
+        question, reply = page.messages
+        (part,) = reply.parts
+
+        assert question.parts == [TextPart("Count")]
+        assert reply.status == "interrupted"
+        assert isinstance(part, TextPart)
+        assert part.text == "".join(f"{number:07} " for number in range(len(part.text) // 8))
+        # 4 KB, and what came during the flush that was under way.
+        assert len(part.text) >= 8 * said - 2 * 4096
+
+
 # -- more than one -------------------------------------------------------------------------------
 
 
@@ -412,6 +467,48 @@ async def test_two_starts_at_the_same_moment_are_one_run(data: Path) -> None:
         )
 
         assert sorted(isinstance(result, Conflict) for result in results) == [False, True, True]
+
+
+async def test_a_caller_that_gives_up_leaves_no_question_without_a_run(data: Path) -> None:
+    async with opened(data, "answered all the same") as (app, _):
+        asking = asyncio.create_task(app.runs.start(None, "go", MODEL))
+        for _turn in range(3):  # the question is on its way to the disk
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        event = await until(
+            app,
+            lambda event: (
+                isinstance(event, MessageChanged)
+                and event.message.parts == [TextPart("answered all the same")]
+            ),
+        )
+
+        assert isinstance(event, MessageChanged)
+        assert event.message.status == "complete"
+
+
+async def test_closing_while_a_question_is_being_stored_leaves_an_ended_reply(data: Path) -> None:
+    async with opened(data, [Hang()]) as (app, _):
+        asking = asyncio.create_task(app.runs.start(None, "go", MODEL))
+        await asyncio.sleep(0)
+        await app.runs.close()
+        started = await asking
+
+        assert (await app.store.read(messages.get, started.reply.id)).status == "interrupted"
+
+
+async def test_deleting_a_conversation_that_is_just_being_asked_stops_its_run(data: Path) -> None:
+    hang = Hang()
+    async with opened(data, "first", [hang]) as (app, _):
+        first = await answer(app)
+        asking = asyncio.create_task(app.runs.start(first.conversation_id, "more", MODEL))
+        await asyncio.sleep(0)
+        await app.runs.stop_conversation(first.conversation_id)
+
+        assert not app.runs.is_running(first.conversation_id)
+        assert (await app.store.read(messages.get, (await asking).reply.id)).status == "stopped"
 
 
 async def test_fifty_conversations_stream_at_once_and_none_loses_a_character(data: Path) -> None:
@@ -549,6 +646,38 @@ async def test_a_full_disk_while_streaming_is_told_once_and_costs_nothing_once_t
         assert reply.run_id is not None
         recorded = await app.store.read(runs.events, reply.run_id)
         assert [n for n, _, _ in recorded] == list(range(len(recorded)))
+
+
+async def test_a_full_disk_is_not_tried_again_for_every_chunk(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [in_chunks("x" * 5000, 5000)[0]] * 200
+    async with opened(data, said) as (app, _):
+        full = Broken(monkeypatch, replies, "append_chunks", StoreFull("The disk is full."))
+        started = await app.runs.start(None, "go", MODEL)
+        await until(app, lambda event: isinstance(event, Notice))
+        full.error = None
+        reply = await ended(app, started.reply.id)
+
+        assert full.calls <= 3
+        assert reply.parts == [TextPart("x" * 1_000_000)]
+
+
+async def test_a_bug_in_the_recorder_costs_no_answer(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deskside.backend.agent.runs.FIRST_STORE_RETRY_S", 0.01)
+    async with opened(data, "precious") as (app, _):
+        Broken(monkeypatch, runs, "record_events", RuntimeError("a bug"))
+        started = await app.runs.start(None, "go", MODEL)
+        await until(
+            app,
+            lambda event: (
+                isinstance(event, MessageChanged)
+                and event.message.id == started.reply.id
+                and event.message.status == "complete"
+            ),
+        )
+
+        assert (await app.store.read(messages.get, started.reply.id)).parts == [TextPart("precious")]
 
 
 async def test_a_reply_that_cannot_be_stored_stays_visible_and_is_stored_when_it_can_be(

@@ -16,7 +16,7 @@ from deskside.backend.agent.events import (
     ToolRequested,
     UserText,
 )
-from deskside.backend.agent.turns import AssistantTurn, ToolTurn, UserTurn, arguments_object, turns
+from deskside.backend.agent.turns import GO_ON, AssistantTurn, ToolTurn, UserTurn, arguments_object, turns
 
 WORDS = st.sampled_from(["", " ", "a", "b\n"])
 IDS = st.sampled_from(["1", "2", "3"])
@@ -40,6 +40,7 @@ def test_a_step_with_two_tools_is_one_turn_of_each_kind() -> None:
         AssistantTurn((AssistantText("Adding."), first, second)),
         ToolTurn([ToolFinished("1", "3"), ToolFinished("2", "4")]),
         AssistantTurn((AssistantText("Done."),)),
+        UserTurn("Thanks"),
     ] == turns(
         [
             UserText("Hi"),
@@ -49,6 +50,7 @@ def test_a_step_with_two_tools_is_one_turn_of_each_kind() -> None:
             ToolFinished("2", "4"),
             ToolFinished("1", "3"),
             AssistantText("Done."),
+            UserText("Thanks"),
         ]
     )
 
@@ -69,6 +71,19 @@ def test_reasoning_that_led_to_nothing_is_left_out_and_the_user_s_words_are_join
     )
 
 
+def test_an_answer_that_broke_off_is_continued_by_asking_for_the_rest() -> None:
+    made = turns([UserText("Hi"), AssistantText("Hel")])
+
+    assert [UserTurn("Hi"), AssistantTurn((AssistantText("Hel"),)), UserTurn(GO_ON)] == made
+
+
+def test_half_characters_from_outside_are_replaced() -> None:
+    made = turns([UserText("a\ud800b"), ToolRequested("1", "ls", "{}"), ToolFinished("1", "caf\udce9 é")])
+
+    assert UserTurn("a?b") == made[0]
+    assert ToolTurn([ToolFinished("1", "caf? é")]) == made[2]
+
+
 @given(HISTORIES)
 def test_no_two_turns_of_a_kind_follow_each_other(history: list[HistoryItem]) -> None:
     for one, next_one in itertools.pairwise(turns(history)):
@@ -87,7 +102,7 @@ def test_every_request_is_followed_by_its_one_result_and_nothing_else_is(history
             ]
         if isinstance(following, ToolTurn):
             assert isinstance(turn, AssistantTurn)
-    assert not made or not isinstance(made[0], ToolTurn)
+    assert not made or (not isinstance(made[0], ToolTurn) and not isinstance(made[-1], AssistantTurn))
 
 
 @given(HISTORIES)

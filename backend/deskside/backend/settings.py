@@ -72,6 +72,7 @@ class SettingsStore:
         from deskside.backend.events import ModelsChanged, SettingsChanged  # events.py names Settings
 
         _check_servers(changes.get("servers", []))
+        msgspec.structs.replace(self._current, **changes)  # a name that is no setting is not stored
         await self._store.write(rows.save, msgspec.to_builtins(dict(changes)))
         self._current = msgspec.structs.replace(self._current, **changes)
         self._events.publish(SettingsChanged(self._current))

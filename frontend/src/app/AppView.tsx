@@ -1,5 +1,5 @@
 import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Chat } from "../chat/Chat";
 import { SettingsPage } from "../settings/SettingsPage";
 import { Start } from "../start/Start";
@@ -27,6 +27,7 @@ export function AppView({ app, isConnected }: Props) {
   const isSidebarOpen = useSignal(!isNarrow.value);
   const isPickerOpen = useSignal(false);
   const isHelpOpen = useSignal(false);
+  const main = useRef<HTMLElement>(null);
 
   useEffect(() => {
     const media = matchMedia(NARROW);
@@ -42,6 +43,16 @@ export function AppView({ app, isConnected }: Props) {
   useSignalEffect(() => {
     void app.place.value;
     if (isNarrow.peek()) isSidebarOpen.value = false;
+  });
+
+  // What had the focus may be gone with the page or the toast it was on.
+  useSignalEffect(() => {
+    void app.place.value;
+    void app.toasts.shown.value;
+    const frame = requestAnimationFrame(() => {
+      if (document.activeElement === document.body) main.current?.focus();
+    });
+    return () => cancelAnimationFrame(frame);
   });
 
   useEffect(() => {
@@ -87,12 +98,12 @@ export function AppView({ app, isConnected }: Props) {
       {isNarrow.value && isSidebarOpen.value && (
         <div class="scrim" onPointerDown={() => (isSidebarOpen.value = false)} />
       )}
-      <main class="main">
+      <main ref={main} class="main" tabIndex={-1}>
         <ConnectionBar isConnected={isConnected} />
         <ErrorBoundary key={view} where={view === "chat" ? "The chat" : "The settings"} report={report}>
           {view === "settings" ? (
             <SettingsPage app={app} sidebar={sidebar} />
-          ) : app.needsStart.value ? (
+          ) : app.isStarting.value ? (
             <Start app={app} sidebar={sidebar} />
           ) : (
             <Chat key={app.opened.value} app={app} sidebar={sidebar} isPickerOpen={isPickerOpen} />

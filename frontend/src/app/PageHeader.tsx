@@ -10,7 +10,8 @@ export interface SidebarState {
 }
 
 interface Props {
-  title: ComponentChildren;
+  /** Left out where the page has a large title of its own. */
+  title?: string | undefined;
   sidebar: SidebarState;
   children?: ComponentChildren;
 }
@@ -30,7 +31,7 @@ export function PageHeader({ title, sidebar, children }: Props) {
           isOpen.value = !isOpen.value;
         }}
       />
-      <h1 class="page-title">{title}</h1>
+      {title ? <h1 class="page-title">{title}</h1> : <span class="page-title" />}
       {children}
     </header>
   );

@@ -24,8 +24,11 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
   const place = signal<Place>(placeOf(address.hash));
   /** The model picked for the chat that does not exist yet. */
   const pickedModel = signal<string | null>(null);
-  /** The user left the first-run page without choosing; it comes back at the next start. */
-  const hasSkippedStart = signal(false);
+  /**
+   * The first-run page is shown. It stays until the user is done with it: the first key that is saved
+   * already gives Python something to answer with, but its test is still to be read.
+   */
+  const isStarting = signal(false);
 
   const toasts = createToasts();
   const drafts = createDrafts(api);
@@ -37,7 +40,6 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
 
-  const needsStart = computed(() => state.value?.needs_start === true && !hasSkippedStart.value);
   const settings = computed(() => state.value?.settings ?? null);
   /** What answers next in the open chat; null when nothing is set up. */
   const model = computed(() => {
@@ -52,7 +54,10 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
     try {
       const found = await api.app.state();
       drafts.open(null, found.draft);
-      state.value = found;
+      batch(() => {
+        state.value = found;
+        isStarting.value = found.needs_start;
+      });
     } catch (error) {
       if (!(error instanceof BridgeError)) throw error;
       startProblem.value = error;
@@ -150,6 +155,7 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
       conversation.value.close();
       conversation.value = next;
       opened.value += 1;
+      isStarting.value = false;
       go({ view: "chat", conversationId: id });
     });
   }
@@ -169,9 +175,9 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
     show(newConversation(null), null);
   }
 
-  /** Back to the chat that is open; from the first-run page, to an empty chat. */
+  /** Back to the chat that is open; the first-run page comes back at the next start. */
   function openChat(): void {
-    hasSkippedStart.value = true;
+    isStarting.value = false;
     go({ view: "chat", conversationId: conversation.value.row.value?.id ?? null });
   }
 
@@ -212,7 +218,8 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
     const id = chat.row.value?.id ?? null;
     const text = drafts.open(id, "").value;
     if (text.trim() === "") return;
-    if (await chat.send(text, id === null ? pickedModel.value : null)) drafts.clear(id);
+    const clear = () => drafts.clear(id);
+    await chat.send(text, id === null ? pickedModel.value : null, clear);
   }
 
   const rename = (id: number, title: string) =>
@@ -233,7 +240,7 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
     startProblem,
     place,
     settings,
-    needsStart,
+    isStarting,
     model,
     toasts,
     drafts,

@@ -28,7 +28,7 @@ export function Chat({ app, sidebar, isPickerOpen }: Props) {
   };
   return (
     <div class="chat" data-empty={isEmpty}>
-      <PageHeader title={row?.title ?? (isEmpty ? "" : "New chat")} sidebar={sidebar}>
+      <PageHeader title={row?.title} sidebar={sidebar}>
         <TokenCount conversation={conversation} />
       </PageHeader>
       {isEmpty ? (
@@ -59,7 +59,7 @@ function TokenCount({ conversation }: { conversation: Conversation }) {
 function Welcome({ app }: { app: App }) {
   return (
     <div class="welcome">
-      <h2>What can I help with?</h2>
+      <h1>What can I help with?</h1>
       {app.model.value === null && (
         <p class="muted">
           Nothing is set up to answer yet.{" "}

@@ -30,11 +30,15 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
   // A chat that was just opened wants to be written in.
   useEffect(() => field.current?.focus(), [conversation]);
 
-  // The button that was pressed is gone when the answer ends; the focus must not go with it.
+  // Buttons come and go with the answer (Stop, Retry, Continue …); the focus must not go with them.
   useSignalEffect(() => {
-    if (conversation.running.value) return;
-    const { activeElement } = document;
-    if (!activeElement || activeElement === document.body) field.current?.focus();
+    void conversation.running.value;
+    void conversation.problem.value;
+    const frame = requestAnimationFrame(() => {
+      const { activeElement } = document;
+      if (activeElement === document.body || activeElement?.matches(":disabled")) field.current?.focus();
+    });
+    return () => cancelAnimationFrame(frame);
   });
 
   const send = () => {
@@ -78,21 +82,20 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
         />
         {isRunning ? (
           <button
+            key="stop"
             type="button"
             class="round-button"
             data-testid="chat-stop"
             aria-label="Stop"
             title="Stop (Esc)"
             disabled={conversation.isStopping.value}
-            onClick={() => {
-              void conversation.stop();
-              field.current?.focus();
-            }}
+            onClick={() => void conversation.stop()}
           >
             <Square size={14} fill="currentColor" aria-hidden="true" />
           </button>
         ) : (
           <button
+            key="send"
             type="submit"
             class="round-button primary"
             data-testid="chat-send"

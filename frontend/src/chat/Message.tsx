@@ -19,6 +19,7 @@ export function Message(props: Props) {
   const { role, status } = props.message.row.value;
   return (
     <article
+      id={`message-${props.message.id}`}
       class={`message ${role}`}
       data-testid="message"
       data-role={role}

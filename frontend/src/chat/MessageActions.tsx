@@ -36,7 +36,7 @@ export function MessageActions({ app, conversation, message, isLast }: Props) {
       )}
       <span class="message-facts">
         {model && <span title={model}>{app.models.labelOf(model)}</span>}
-        {usage && <span>{formatCount(usage.output_tokens)} tokens</span>}
+        {usage !== null && usage.output_tokens > 0 && <span>{formatCount(usage.output_tokens)} tokens</span>}
         <time dateTime={new Date(created_ms).toISOString()}>{formatMoment(created_ms)}</time>
       </span>
     </div>
@@ -48,9 +48,16 @@ function Versions({ conversation, message }: Pick<Props, "conversation" | "messa
   if (versions.length < 2) return null;
   const at = versions.indexOf(message.id);
   const isBusy = conversation.running.value !== null;
-  const step = (to: number) => {
+  const step = async (to: number) => {
     const id = versions[to];
-    if (id !== undefined) void conversation.showVersion(id);
+    if (id === undefined) return;
+    await conversation.showVersion(id);
+    // The button that was pressed went with its message.
+    requestAnimationFrame(() => {
+      const buttons = document.getElementById(`message-${id}`)?.querySelectorAll(".versions button");
+      const enabled = [...(buttons ?? [])].filter((button) => !button.matches(":disabled"));
+      (enabled.at(to < at ? 0 : -1) as HTMLElement | undefined)?.focus();
+    });
   };
   return (
     <fieldset class="versions" aria-label="Versions">
@@ -58,7 +65,7 @@ function Versions({ conversation, message }: Pick<Props, "conversation" | "messa
         icon={ChevronLeft}
         label="Previous version"
         disabled={at === 0 || isBusy}
-        onClick={() => step(at - 1)}
+        onClick={() => void step(at - 1)}
       />
       <span>
         <span class="visually-hidden">Version </span>
@@ -68,7 +75,7 @@ function Versions({ conversation, message }: Pick<Props, "conversation" | "messa
         icon={ChevronRight}
         label="Next version"
         disabled={at === versions.length - 1 || isBusy}
-        onClick={() => step(at + 1)}
+        onClick={() => void step(at + 1)}
       />
     </fieldset>
   );

@@ -1,5 +1,5 @@
 import { ArrowDown } from "lucide-preact";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { App } from "../app/app";
 import { useReport } from "../app/context";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
@@ -24,7 +24,6 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
   const { isFollowing, jump } = useFollow(scroller, content);
   const messages = conversation.messages.value;
   const { hasMore, isLoading, loadProblem } = conversation;
-  useSteadyView(scroller, messages[0]?.id);
 
   // A question of one's own is always followed.
   const lastQuestion = messages.findLast(({ row }) => row.peek().role === "user")?.id;
@@ -70,17 +69,4 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
       )}
     </div>
   );
-}
-
-/** Keeps what is on the screen in place when older messages appear above it. */
-function useSteadyView(scroller: { current: HTMLElement | null }, firstId: number | undefined): void {
-  const before = useRef({ firstId, height: 0 });
-  const height = scroller.current?.scrollHeight ?? 0;
-  useLayoutEffect(() => {
-    const element = scroller.current;
-    const old = before.current;
-    before.current = { firstId, height: 0 };
-    if (!element || old.firstId === undefined || firstId === undefined || firstId >= old.firstId) return;
-    element.scrollTop += element.scrollHeight - height;
-  }, [firstId]);
 }

@@ -124,10 +124,11 @@ test("the first message of a new chat makes its conversation, also when events o
     return startedRun(question(1, "Hi"), streaming);
   };
 
-  const isSent = await conversation.send("Hi", null);
+  const onStored = vi.fn();
+  await conversation.send("Hi", null, onStored);
   server.publish(textAppended(2, 3, "lo"));
 
-  expect(isSent).toBe(true);
+  expect(onStored).toHaveBeenCalledTimes(1);
   expect(conversation.messages.value.map(plainText)).toEqual(["Hi", "Hello"]);
   expect(onCreated).toHaveBeenCalledTimes(1);
 });
@@ -139,11 +140,27 @@ test("a question that could not be stored is not shown and says why", async () =
     },
   });
 
-  const isSent = await conversation.send("Hi", null);
+  const onStored = vi.fn();
+  await conversation.send("Hi", null, onStored);
 
-  expect(isSent).toBe(false);
+  expect(onStored).not.toHaveBeenCalled();
   expect(texts()).toEqual([]);
   expect(conversation.problem.value).toMatchObject({ code: "store_full", hint: "Free some space." });
+});
+
+test("a question that was sent when the socket dropped is not asked for again when it did arrive", async () => {
+  const { conversation, server } = await opened([]);
+  const onStored = vi.fn();
+  const sending = conversation.send("Hi", null, onStored);
+  server.socket.close();
+  await sending;
+  const wasUnsure = [onStored.mock.calls.length, conversation.problem.value?.code];
+
+  conversation.apply(changed(question(1, "Hi")), 1);
+
+  expect(wasUnsure).toEqual([0, "disconnected"]);
+  expect(onStored).toHaveBeenCalledTimes(1);
+  expect(conversation.problem.value).toBeNull();
 });
 
 test("a retry replaces the reply and what followed it", async () => {

@@ -62,6 +62,8 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   /** Messages of versions that are not shown: their text is none of our business. */
   const elsewhere = new Set<number>();
   let kept: { event: AppEvent; n: number }[] = [];
+  /** What was sent when the socket dropped: nobody knows yet whether it arrived. */
+  let unconfirmed: { text: string; onStored(): void } | null = null;
   let pagesUnderWay = 0;
   let newestLoad = 0;
   let reloadTimer: ReturnType<typeof setTimeout> | undefined;
@@ -132,6 +134,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       reloadSoon(message.id);
       return;
     }
+    confirm(message);
     // A retry's reply takes the place of the one before and of what followed it.
     messages.value = [...messages.value.slice(0, parent + 1), createMessage(message)];
   }
@@ -206,6 +209,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       if (old) replaceRow(old, message);
       return old ?? createMessage(message);
     });
+    for (const message of page.messages) if (!known.has(message.id)) confirm(message);
     messages.value = [...above, ...below];
     for (const { id } of below) elsewhere.delete(id);
   }
@@ -223,15 +227,26 @@ export function createConversation(api: ConversationApi, options: ConversationOp
 
   // -- actions --
 
-  /** True once the question is on the disk; until then the text belongs in the composer. */
-  async function send(text: string, model: string | null): Promise<boolean> {
-    if (isSending.value || running.value) return false;
+  /** `onStored` is called once the question is on the disk; until then the text belongs in the composer. */
+  async function send(text: string, model: string | null, onStored = () => {}): Promise<void> {
+    if (isSending.value || running.value) return;
     isSending.value = true;
+    unconfirmed = null;
     const params = { text, conversation_id: row.value?.id ?? null, model };
     const isSent = await act(async () => adopt(await api.runs.start(params)));
     isSending.value = false;
     if (pagesUnderWay === 0) kept = [];
-    return isSent;
+    if (isSent) onStored();
+    else if (problem.value?.code === "disconnected") unconfirmed = { text, onStored };
+  }
+
+  /** The socket dropped while a question was sent; here it is, so it arrived after all. */
+  function confirm(message: MessageRow): void {
+    const isIt = message.role === "user" && textOf(message) === unconfirmed?.text;
+    if (!unconfirmed || !isIt) return;
+    problem.value = null;
+    unconfirmed.onStored();
+    unconfirmed = null;
   }
 
   function adopt(started: StartedRun): void {
@@ -324,6 +339,10 @@ export function createConversation(api: ConversationApi, options: ConversationOp
 function tokensOf({ usage }: MessageRow): number {
   if (!usage) return 0;
   return usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens + usage.output_tokens;
+}
+
+function textOf({ parts }: MessageRow): string {
+  return parts.map((part) => (part.kind === "text" ? part.text : "")).join("");
 }
 
 function asProblem(error: unknown): BridgeError {

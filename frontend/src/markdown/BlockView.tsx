@@ -45,14 +45,15 @@ export class BlockView extends Component<BlockViewProps> {
   }
 
   #show(): void {
+    // A lazy part may arrive after the block has left the page.
+    if (this.#element.current === null) return;
     const rendered = renderBlock(this.props.block, this.props.isOpen);
-    this.#put(rendered.html);
+    this.#put(this.#element.current, rendered.html);
     this.#waitFor(rendered);
   }
 
-  #put(html: SafeHtml): void {
-    const element = this.#element.current;
-    if (element === null || html === this.#shown) return;
+  #put(element: Element, html: SafeHtml): void {
+    if (html === this.#shown) return;
     if (this.#shown === null) setContent(element, html);
     else patchContent(element, html);
     this.#shown = html;

@@ -65,4 +65,50 @@ describe("splitting a text into blocks", () => {
 
     expect(differing).toEqual([]);
   });
+
+  it("keeps a fence whole, with its blank lines, and a formula with its list", () => {
+    const text = "Intro:\n```py\na\n\n\nb\n```\nAfter\n\n$$\nx\n- y\n$$\n\n- a\n\n  b\n\nend";
+
+    expect(raws(splitBlocks(text))).toEqual([
+      "Intro:\n",
+      "```py\na\n\n\nb\n```\n",
+      "After\n\n",
+      "$$\nx\n- y\n$$\n\n",
+      "- a\n\n  b\n\n",
+      "end",
+    ]);
+  });
+
+  it("gives a block the definitions it uses, wherever they stand", () => {
+    const [use, , again] = splitBlocks("[a][One]\n\n[one]: https://e.org\n\n[ONE] and [two]\n");
+
+    expect(use?.definitions).toBe("[one]: https://e.org");
+    expect(again?.definitions).toBe("[one]: https://e.org");
+  });
+
+  it("takes a megabyte in small pieces, with and without line ends", () => {
+    for (const piece of ["twenty characters..\n", "twenty characters...", "- twenty characters\n"]) {
+      const splitter = new BlockSplitter();
+      splitter.append("```\n");
+      for (let left = 50_000; left > 0; left -= 1) splitter.append(piece);
+      splitter.finish();
+
+      expect(splitter.sealed).toHaveLength(1);
+    }
+  });
+});
+
+describe("reading a fence", () => {
+  it.each([
+    ["```js\na\n```\n", "js", "a"],
+    ["```js\na", "js", "a"],
+    ["```js", "js", ""],
+    ["````\n```\na\n```\n````", "", "```\na\n```"],
+    ["~~~ py title\n\na\n\n~~~\n\n", "py", "\na\n"],
+    ["\n\n```\r\na\r\nb\r\n```\r\n", "", "a\nb"],
+    ["  ```\n  a\n    b\n c\n  ```", "", "a\n  b\nc"],
+    ["```\na\n``", "", "a\n``"],
+  ])("%j", (raw, language, code) => {
+    expect(readFence(raw)).toEqual({ language, code });
+  });
 });

@@ -29,7 +29,7 @@ type Mode = "blank" | "prose" | "math" | "indented" | "list" | "fence";
 /** No more definitions than this take part in a text; each new one looks at every block. */
 const DEFINITION_LIMIT = 200;
 /** A list longer than this is cut where it seems to end, without asking marked; it is shown plain anyway. */
-const CONFIRM_LIMIT_CHARS = 100_000;
+const CONFIRM_LIMIT_CHARS = 50_000;
 
 const LINE_END = /\r\n|\n|\r(?!$)/g;
 const BLANK = /^[ \t\r\n]*$/;
@@ -46,8 +46,10 @@ export class BlockSplitter {
   readonly #definitions = new Map<string, string>();
   /** Whole lines of the open block. */
   #lines = "";
-  /** The line that has not ended yet. Only ever appended to, so that the engine may keep it as a rope. */
+  /** The line that has not ended yet. Only ever appended to: looking at it would copy it, at every delta. */
   #partial = "";
+  /** A "\r" at the end of what came so far: "\n" may follow, and "\r\n" is one line ending. */
+  #heldReturn = "";
   #mode: Mode = "blank";
   #afterBlank = false;
   #afterIndent = false;
@@ -64,19 +66,14 @@ export class BlockSplitter {
 
   /** The block that may still grow; null between blocks. */
   get open(): Block | null {
-    const raw = this.#lines + this.#partial;
+    const raw = this.#lines + this.#partial + this.#heldReturn;
     if (raw === "") return null;
-    const isFence = this.#mode === "fence" || (this.#partial === raw && FENCE.test(raw));
+    const isFence = this.#mode === "fence" || (this.#mode === "blank" && FENCE.test(this.#partial));
     return { raw, isFence, definitions: isFence ? "" : this.#definitionsUsedBy(raw) };
   }
 
   append(text: string): void {
-    let rest = text;
-    if (this.#partial.endsWith("\r")) {
-      // Held back because "\n" might follow: "\r\n" is one line ending.
-      rest = `\r${text}`;
-      this.#partial = this.#partial.slice(0, -1);
-    }
+    const rest = this.#heldReturn + text;
     let from = 0;
     for (const end of rest.matchAll(LINE_END)) {
       const to = end.index + end[0].length;
@@ -85,14 +82,16 @@ export class BlockSplitter {
       this.#takeLine(line);
       from = to;
     }
-    this.#partial += rest.slice(from);
+    this.#heldReturn = rest.endsWith("\r") ? "\r" : "";
+    this.#partial += rest.slice(from, rest.length - this.#heldReturn.length);
     this.#spreadDefinitions();
   }
 
   /** The text is complete: what is open is sealed as it stands. */
   finish(): void {
-    const line = this.#partial;
+    const line = this.#partial + this.#heldReturn;
     this.#partial = "";
+    this.#heldReturn = "";
     if (line !== "") this.#takeLine(line);
     this.#seal();
     this.#spreadDefinitions();

@@ -16,7 +16,11 @@ Object.defineProperty(Node.prototype, "nodeName", {
 });
 
 function getterBelowNode(node: Node): (() => unknown) | undefined {
-  for (let level = Object.getPrototypeOf(node); level !== Node.prototype; level = Object.getPrototypeOf(level)) {
+  for (
+    let level = Object.getPrototypeOf(node);
+    level !== Node.prototype;
+    level = Object.getPrototypeOf(level)
+  ) {
     const getter = Object.getOwnPropertyDescriptor(level, "nodeName")?.get;
     if (getter) return getter;
   }

@@ -32,7 +32,7 @@ export const HOSTILE: readonly string[] = [
   '[x](https://example.org "\\"onmouseover=\\"alert(1)")',
   '[x](https://example.org/"onmouseover="alert(1))',
   "[x](https://example.org/'onmouseover='alert(1))",
-  "[a](<https://example.org/\"><img src=x onerror=alert(1)>>)",
+  '[a](<https://example.org/"><img src=x onerror=alert(1)>>)',
   "[`<img src=x onerror=alert(1)>`](https://example.org)",
   "[<img src=x onerror=alert(1)>](https://example.org)",
   // Images
@@ -43,9 +43,9 @@ export const HOSTILE: readonly string[] = [
   "![x](data:image/svg+xml,<svg onload=alert(1)>)",
   "![x](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9YWxlcnQoMSk+)",
   "![x](data:text/html;base64,PHNjcmlwdD4=)",
-  "![\" onerror=alert(1) x=\"](data:image/png;base64,AAAA)",
-  "![x](data:image/png;base64,AAAA\"onerror=alert(1))",
-  "![x](x \"onerror=alert(1)\")",
+  '![" onerror=alert(1) x="](data:image/png;base64,AAAA)',
+  '![x](data:image/png;base64,AAAA"onerror=alert(1))',
+  '![x](x "onerror=alert(1)")',
   // Tags
   "<script>alert(1)</script>",
   "<scr<script>ipt>alert(1)</scr</script>ipt>",
@@ -59,7 +59,7 @@ export const HOSTILE: readonly string[] = [
   "<svg><a xlink:href='javascript:alert(1)'><text>x</text></a></svg>",
   "<svg><animate onbegin=alert(1) attributeName=x dur=1s>",
   "<svg><use href='data:image/svg+xml,<svg id=x onload=alert(1)>#x'/></svg>",
-  "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
+  '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">',
   "<math><mi//xlink:href='data:x,<script>alert(1)</script>'>",
   "<math href='javascript:alert(1)'>x</math>",
   "<form><math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
@@ -77,7 +77,7 @@ export const HOSTILE: readonly string[] = [
   "<details open ontoggle=alert(1)>x</details>",
   "<template><img src=x onerror=alert(1)></template>",
   "<template shadowrootmode=open><script>alert(1)</script></template>",
-  "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+  '<noscript><p title="</noscript><img src=x onerror=alert(1)>">',
   "<textarea><img title='</textarea><img src=x onerror=alert(1)>'>",
   "<xmp><img title='</xmp><img src=x onerror=alert(1)>'>",
   "<a id=defaultView name=body href=https://example.org>x</a>",
@@ -95,7 +95,7 @@ export const HOSTILE: readonly string[] = [
   "<sup><script>alert(1)</script></sup>",
   // Inside markdown's own constructs
   "```<img src=x onerror=alert(1)>\ncode\n```",
-  "```\"onmouseover=alert(1)\ncode\n```",
+  '```"onmouseover=alert(1)\ncode\n```',
   "```html\n<img src=x onerror=alert(1)>\n</code></pre><script>alert(1)</script>\n```",
   "    <img src=x onerror=alert(1)>",
   "`<img src=x onerror=alert(1)>`",
@@ -108,8 +108,8 @@ export const HOSTILE: readonly string[] = [
   "&#60;img src=x onerror=alert(1)&#62;",
   "\\<img src=x onerror=alert(1)>",
   "https://example.org/<img/src=x/onerror=alert(1)>",
-  "www.example.org/\"onmouseover=alert(1)",
-  "a@example.org\"onmouseover=alert(1)",
+  'www.example.org/"onmouseover=alert(1)',
+  'a@example.org"onmouseover=alert(1)',
   // Formulas
   "$\\href{javascript:alert(1)}{x}$",
   "$\\url{javascript:alert(1)}$",
@@ -140,6 +140,9 @@ export function dangersIn(root: ParentNode): string[] {
       if (name === "src") return tag !== "img" || !IMAGE.test(value);
       return /^(?:on.*|style|id|name|srcset|srcdoc|action|formaction|is|slot|xlink:href|data-.*)$/.test(name);
     });
-    return [...(TAGS.has(tag) ? [] : [`<${tag}>`]), ...bad.map(({ name, value }) => `<${tag} ${name}=${value}>`)];
+    return [
+      ...(TAGS.has(tag) ? [] : [`<${tag}>`]),
+      ...bad.map(({ name, value }) => `<${tag} ${name}=${value}>`),
+    ];
   });
 }

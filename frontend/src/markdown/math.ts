@@ -12,6 +12,8 @@ import { Memo } from "./memo";
 
 /** KaTeX runs synchronously; a longer formula shows its source. */
 export const MATH_LIMIT_CHARS = 10_000;
+/** Within a line of text; keeps a text of nothing but opening marks from being searched to its end at each. */
+const INLINE_LIMIT_CHARS = 2_000;
 
 interface MathToken extends Tokens.Generic {
   readonly type: "math";
@@ -117,8 +119,7 @@ function readInlineMath(src: string, previous: string): Tokens.Generic | undefin
 }
 
 function readUntil(src: string, closing: string, isDisplay: boolean): Tokens.Generic | undefined {
-  // Looking no further than a formula may reach keeps a text of nothing but openings linear.
-  const end = src.slice(0, MATH_LIMIT_CHARS + 4).indexOf(closing, 2);
+  const end = src.slice(0, INLINE_LIMIT_CHARS).indexOf(closing, 2);
   const tex = src.slice(2, Math.max(end, 2));
   if (tex.trim() === "" || BLANK_LINE.test(tex)) return undefined;
   return { type: "math", raw: src.slice(0, end + 2), tex, isDisplay };
@@ -135,7 +136,7 @@ function readDollars(src: string): Tokens.Generic | undefined {
 }
 
 function closingDollar(src: string): number {
-  const limit = Math.min(src.length, MATH_LIMIT_CHARS);
+  const limit = Math.min(src.length, INLINE_LIMIT_CHARS);
   for (let at = 1; at < limit; at += 1) {
     if (src[at] === "\\") at += 1;
     else if (src[at] === "$") return at;

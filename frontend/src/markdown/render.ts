@@ -11,7 +11,7 @@ import remend from "remend";
 import { type Block, readFence } from "./blocks";
 import { highlight, prepareHighlighting } from "./highlight";
 import { escapeHtml } from "./html";
-import { dialect, isTooDeep } from "./lexer";
+import { dialect, isTooCostly } from "./lexer";
 import { imageHtml, linkHtml } from "./links";
 import { mathExtensions, mathSource, renderMath } from "./math";
 import { Memo } from "./memo";
@@ -25,7 +25,9 @@ export interface Rendered {
 }
 
 /** A longer block of prose is shown plain: marked's inline rules are not linear on hostile text. */
-export const PROSE_LIMIT_CHARS = 100_000;
+export const PROSE_LIMIT_CHARS = 50_000;
+/** remend searches brackets by the square: 10,000 take up to 60 ms. A longer paragraph shows its open markers. */
+const COMPLETION_LIMIT_CHARS = 8_000;
 const MEMO_LIMIT_CHARS = 4_000_000;
 
 const REMEND = {
@@ -66,10 +68,9 @@ function fenceHtml(raw: string): string {
 }
 
 function proseHtml(block: Block): string {
-  if (block.raw.length > PROSE_LIMIT_CHARS || block.raw.split("\n").some(isTooDeep))
-    return plainHtml(block.raw);
-  pass.source = pass.isOpen ? remend(withoutDanglingMarkers(block.raw), REMEND) : block.raw;
-  const source = block.definitions === "" ? pass.source : `${pass.source}\n\n${block.definitions}\n`;
+  if (block.raw.length > PROSE_LIMIT_CHARS || isTooCostly(block.raw)) return plainHtml(block.raw);
+  const text = pass.isOpen ? completed(block.raw) : block.raw;
+  const source = block.definitions === "" ? text : `${text}\n\n${block.definitions}\n`;
   try {
     return marked.parse(source, { async: false });
   } catch (error) {
@@ -77,6 +78,14 @@ function proseHtml(block: Block): string {
     if (error instanceof RangeError) return plainHtml(block.raw);
     throw error;
   }
+}
+
+/** Emphasis, code and links end with their paragraph, so only the last one can be half-written. */
+function completed(text: string): string {
+  const shown = withoutDanglingMarkers(text);
+  const at = /```|~~~/.test(shown) ? 0 : shown.lastIndexOf("\n\n") + 1;
+  if (shown.length - at > COMPLETION_LIMIT_CHARS) return shown;
+  return shown.slice(0, at) + remend(shown.slice(at), REMEND);
 }
 
 function plainHtml(text: string): string {

@@ -5,8 +5,8 @@ export function DataSection({ app }: { app: App }) {
     <section class="card">
       <h2>Data folder</h2>
       <p class="muted">
-        Conversations and settings are on this machine only, in one folder. Keys are not in it: they are in
-        the system keychain.
+        Conversations and settings are on this machine only, in one folder. Keys are kept in the system
+        keychain, or encrypted with your passphrase; never in the clear.
       </p>
       <p class="path">
         <code>{app.state.value?.data_folder}</code>

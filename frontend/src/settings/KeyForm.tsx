@@ -3,15 +3,15 @@ import { CircleCheck, ExternalLink } from "lucide-preact";
 import { useId, useRef } from "preact/hooks";
 import type { KeyRow, KeyTest } from "../api.gen";
 import type { App } from "../app/app";
-import { formatMoment } from "../ui/format";
+import { formatAgo } from "../ui/format";
 import { Problem } from "../ui/Problem";
 import type { KeyProvider } from "./keys";
 import { useAction } from "./useAction";
 
 const SOURCES: Record<KeyRow["source"], string> = {
-  keychain: "in the system keychain",
-  file: "in the encrypted file",
-  environment: "from the environment; Deskside does not store it",
+  keychain: "system keychain",
+  file: "encrypted file",
+  environment: "from the environment, not stored",
 };
 
 interface Props {
@@ -96,8 +96,8 @@ export function KeyForm({ app, provider, onTested }: Props) {
       {row && (
         <div class="key-facts">
           <span class="muted">
-            Ends in <code>{row.last_four}</code>, {SOURCES[row.source]}.{" "}
-            {row.last_used_ms ? `Last used ${formatMoment(row.last_used_ms)}.` : "Not used yet."}
+            Ends in <code>{row.last_four}</code> · {SOURCES[row.source]}
+            {row.last_used_ms !== null && ` · used ${formatAgo(row.last_used_ms, Date.now())}`}
           </span>
           <span class="actions">
             <button type="button" class="button quiet" disabled={isBusy} onClick={() => void tryKey()}>

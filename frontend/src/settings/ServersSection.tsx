@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { Pencil, Plus, Trash2 } from "lucide-preact";
+import { useRef } from "preact/hooks";
 import type { Server } from "../api.gen";
 import type { App } from "../app/app";
 import { ModelPicker } from "../models/ModelPicker";
@@ -13,14 +14,19 @@ export function ServersSection({ app }: { app: App }) {
   const servers = app.settings.value?.servers ?? [];
   const editing = useSignal<string | null>(null);
   const isPickerOpen = useSignal(false);
+  const card = useRef<HTMLElement>(null);
+  const endEdit = () => {
+    editing.value = null;
+    requestAnimationFrame(() => card.current?.focus());
+  };
   const change = (changed: Server[]) => app.changeSettings({ servers: changed });
 
   const add = async (label: string, base_url: string) => {
-    if (await change([...servers, { id: serverId(label, servers), label, base_url }])) editing.value = null;
+    if (await change([...servers, { id: serverId(label, servers), label, base_url }])) endEdit();
   };
   const edit = async (server: Server, label: string, base_url: string) => {
     const changed = servers.map((other) => (other.id === server.id ? { ...server, label, base_url } : other));
-    if (await change(changed)) editing.value = null;
+    if (await change(changed)) endEdit();
   };
   const remove = async (server: Server) => {
     if (!(await change(servers.filter(({ id }) => id !== server.id)))) return;
@@ -46,7 +52,7 @@ export function ServersSection({ app }: { app: App }) {
           )}
         </Row>
       </section>
-      <section class="card" aria-label="Servers">
+      <section ref={card} class="card" aria-label="Servers" tabIndex={-1}>
         <h2>Servers</h2>
         <p class="muted">
           Any server that speaks OpenAI's language: Ollama, LM Studio, llama.cpp, vLLM, or one in your
@@ -60,9 +66,7 @@ export function ServersSection({ app }: { app: App }) {
                   server={server}
                   saveLabel="Save"
                   onSave={(label, address) => edit(server, label, address)}
-                  onCancel={() => {
-                    editing.value = null;
-                  }}
+                  onCancel={endEdit}
                 />
               ) : (
                 <>
@@ -90,14 +94,7 @@ export function ServersSection({ app }: { app: App }) {
           ))}
         </ul>
         {editing.value === "" ? (
-          <ServerForm
-            server={null}
-            saveLabel="Add server"
-            onSave={add}
-            onCancel={() => {
-              editing.value = null;
-            }}
-          />
+          <ServerForm server={null} saveLabel="Add server" onSave={add} onCancel={endEdit} />
         ) : (
           <button
             type="button"

@@ -7,11 +7,20 @@ const TAKEN = ["openai", "anthropic", "device"];
 export function serverAddress(typed: string): string | null {
   const text = typed.trim();
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  if (text === "" || /\s/.test(text) || !URL.canParse(withScheme)) return null;
-  const url = new URL(withScheme);
+  const url = /\s/.test(text) ? null : parsed(withScheme);
+  if (!url) return null;
   if (url.protocol !== "http:" && url.protocol !== "https:") return null;
   const path = url.pathname.replace(/\/+$/, "");
   return url.origin + (path || "/v1");
+}
+
+/** URL.canParse is younger than the oldest web view. */
+function parsed(address: string): URL | null {
+  try {
+    return new URL(address);
+  } catch {
+    return null;
+  }
 }
 
 /** The first server is `local`; others are named after their label. */

@@ -46,12 +46,12 @@ export function Start({ app, sidebar }: { app: App; sidebar: SidebarState }) {
   const open = useSignal<string | null>("key");
   return (
     <div class="settings">
-      <PageHeader title="" sidebar={sidebar} />
+      <PageHeader sidebar={sidebar} />
       <div class="settings-scroll">
         <div class="start">
-          <h2 class="start-title">Welcome to Deskside</h2>
+          <h1 class="start-title">Welcome to Deskside</h1>
           <p class="lead">
-            Everything you write stays on this machine. Choose what should answer; you can change it later.
+            Your conversations are kept on this machine. Choose what should answer; you can change it later.
           </p>
           <div class="ways">
             {WAYS.map((way) => (
@@ -87,7 +87,7 @@ function WayCard({ app, way, isOpen, onToggle }: WayCardProps) {
   const id = useId();
   return (
     <section class="way" data-open={isOpen}>
-      <h3>
+      <h2>
         <button type="button" class="way-button" aria-expanded={isOpen} aria-controls={id} onClick={onToggle}>
           <span class="way-icon">
             <Icon size={20} strokeWidth={1.75} aria-hidden="true" />
@@ -98,7 +98,7 @@ function WayCard({ app, way, isOpen, onToggle }: WayCardProps) {
           </span>
           <ChevronDown class="way-mark" size={18} aria-hidden="true" />
         </button>
-      </h3>
+      </h2>
       <div id={id} class="way-steps" hidden={!isOpen}>
         {isOpen && <Steps app={app} />}
       </div>

@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useId } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import type { FoundServer } from "../api.gen";
 import type { App } from "../app/app";
 import { FindServers } from "../settings/FindServers";
@@ -74,7 +74,9 @@ interface ChooseServerModelProps {
 
 function ChooseServerModel({ server, onBegin, onBack }: ChooseServerModelProps) {
   const model = useSignal(server.model_names[0] ?? "");
+  const begin = useRef<HTMLButtonElement>(null);
   const id = useId();
+  useEffect(() => begin.current?.focus(), []);
   return (
     <form
       class="stack"
@@ -105,7 +107,7 @@ function ChooseServerModel({ server, onBegin, onBack }: ChooseServerModelProps) 
         </div>
       )}
       <div class="actions">
-        <button type="submit" class="button primary">
+        <button ref={begin} type="submit" class="button primary">
           Start chatting
         </button>
         <button type="button" class="button quiet" onClick={onBack}>

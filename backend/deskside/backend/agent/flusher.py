@@ -39,7 +39,8 @@ class Flusher:
         self._replies: set[Reply] = set()
         self._waiting: list[asyncio.Future[None]] = []
         self._has_work = asyncio.Event()
-        self._is_urgent = asyncio.Event()
+        self._is_large = asyncio.Event()
+        self._is_awaited = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._has_failed = False
@@ -57,14 +58,15 @@ class Flusher:
     def note(self, reply: Reply) -> None:
         """Text was added to a reply. Called for every chunk."""
         if reply.unsaved_bytes >= FLUSH_BYTES:
-            self._is_urgent.set()
+            self._is_large.set()
         self._has_work.set()
 
     async def flush(self) -> None:
         """Return when what was said before has been written, or could not be and will be tried again."""
         done = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
-        self._is_urgent.set()
+        self._is_awaited.set()
+        self._is_large.set()
         self._has_work.set()
         await done
 
@@ -77,7 +79,8 @@ class Flusher:
             await self._has_work.wait()
             await self._pause()
             self._has_work.clear()
-            self._is_urgent.clear()
+            self._is_large.clear()
+            self._is_awaited.clear()
             waiting, self._waiting = self._waiting, []
             self._is_idle.clear()
             await self._write_all()
@@ -87,10 +90,14 @@ class Flusher:
                     done.set_result(None)
 
     async def _pause(self) -> None:
-        """Let text gather, unless someone waits for it or there is enough."""
+        """Let text gather, unless someone waits for it or there is enough. A disk that is full stays full
+        for a while: then only someone who waits makes it try sooner."""
+        enough, longest_s = self._is_large, FLUSH_EVERY_S
+        if self._has_failed:
+            enough, longest_s = self._is_awaited, RETRY_EVERY_S
         try:
-            async with asyncio.timeout(RETRY_EVERY_S if self._has_failed else FLUSH_EVERY_S):
-                await self._is_urgent.wait()
+            async with asyncio.timeout(longest_s):
+                await enough.wait()
         except TimeoutError:
             pass
 

@@ -32,6 +32,7 @@ BASE_URLS = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL"}
 LIST_KEPT_MS = 3_600_000
 # Somebody is looking at a menu: a provider that takes longer shows its last list.
 LIST_LIMIT_S = 10.0
+QUICK_LOOK_S = 3.0  # the first look also imports the SDK, about a second
 LIST_PATIENCE = Patience(connect_s=5, first_byte_s=LIST_LIMIT_S, gap_s=LIST_LIMIT_S)
 
 Source = Literal["live", "cached", "built_in"]
@@ -124,7 +125,7 @@ class Models:
             if provider_id in with_key:
                 return await self._first_model(provider_id)
         for server in self._settings.current.servers:
-            listed = (await self._provider_models(server.id, refresh=False)).models
+            listed = await self._servers_models(server.id)
             if listed:
                 return listed[0].id
         on_device = (await self._device_models()).models
@@ -199,6 +200,18 @@ class Models:
         ours = [model.id for model in OFFLINE_MODELS[provider_id]]
         offered = [model.id for model in kept.models] if kept else []
         return next((name for name in ours if name in offered), (offered or ours)[0])
+
+    async def _servers_models(self, server_id: str) -> list[ModelInfo]:
+        """What a server offered last, however long ago; the window waits for this, so a server that never
+        answered is asked for a moment only."""
+        kept = await self._kept_list(server_id)
+        if kept is not None:
+            return kept.models
+        try:
+            async with asyncio.timeout(QUICK_LOOK_S):
+                return (await self._provider_models(server_id, refresh=False)).models
+        except TimeoutError:
+            return []
 
     async def _kept_list(self, provider_id: str) -> KeptList | None:
         stored = (await self._store.read(rows.load)).get(_list_name(provider_id))

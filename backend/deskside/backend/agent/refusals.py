@@ -226,7 +226,6 @@ def without_key(text: str, key: str | None) -> str:
     out everywhere would cut the provider's name.
     """
     if key and len(key) >= 16:
-        text = text.replace(key, "[key]")
         windows = {key[start : start + _WINDOW] for start in range(len(key) - _WINDOW + 1)}
         if any(window in text for window in windows):
             text = re.sub(

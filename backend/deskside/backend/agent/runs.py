@@ -15,10 +15,11 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from loguru import logger
@@ -42,7 +43,7 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.flusher import Flusher, write_unsaved
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
-from deskside.backend.errors import AnswerCut, AppError, Conflict, ContentRefused, Internal, NoModel
+from deskside.backend.errors import AnswerCut, AppError, Conflict, ContentRefused, Internal, NoModel, NotFound
 from deskside.backend.events import (
     ConversationChanged,
     MessageChanged,
@@ -50,6 +51,7 @@ from deskside.backend.events import (
     ReplyRetried,
 )
 from deskside.backend.store import agents, conversations, messages, replies
+from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.messages import MessageRow
@@ -79,7 +81,6 @@ CUT_SHORT: Mapping[str, AppError] = {
 
 # Nothing is shown and nothing happens because of these: they go to the disk with what comes next.
 QUIET = (UsageReported, ReasoningFinished, StepFinished, Finished)
-
 
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
 
@@ -129,6 +130,7 @@ class Runs:
         self._flusher = Flusher(store, self._tell)
         self._by_conversation: dict[int, Run | None] = {}  # None while the rows are being written
         self._unstored: dict[int, Run] = {}  # by message: what the store does not have, or not whole
+        self._starting: set[asyncio.Task[StartedRun]] = set()
         self._closing = asyncio.Event()
 
     # -- what the commands ask for -----------------------------------------------------------------
@@ -139,26 +141,35 @@ class Runs:
         Raises Conflict while the conversation has a run, NotFound, NoModel, or the store's errors; the
         question is then not stored.
         """
-        with self._reserved(conversation_id):
+
+        async def ask() -> StartedRun:
             name = await self._model_name(conversation_id, model)
             asked = await self._store.write(replies.ask, conversation_id, text, name)
             return self._begin(asked, name, is_continuation=False)
 
+        return await self._alone(conversation_id, ask)
+
     async def retry(self, message_id: int, model: str | None) -> StartedRun:
         """Answer the question of a reply again. The old reply stays as an earlier version."""
         row = await self._store.read(messages.get, message_id)
-        with self._reserved(row.conversation_id):
+
+        async def answer_again() -> StartedRun:
             name = await self._model_name(row.conversation_id, model or row.model)
             asked = await self._store.write(replies.answer_again, message_id, name)
             return self._begin(asked, name, is_continuation=False)
 
+        return await self._alone(row.conversation_id, answer_again)
+
     async def continue_reply(self, message_id: int) -> StartedRun:
         """Go on where an interrupted, stopped or failed reply ended, in the same message."""
         row = await self._store.read(messages.get, message_id)
-        with self._reserved(row.conversation_id):
+
+        async def reopen() -> StartedRun:
             name = await self._model_name(row.conversation_id, row.model)
             asked = await self._store.write(replies.reopen, message_id)
             return self._begin(asked, name, is_continuation=True)
+
+        return await self._alone(row.conversation_id, reopen)
 
     async def stop(self, message_id: int) -> None:
         """Stop the run that writes this reply, and return when what was said is stored."""
@@ -168,7 +179,9 @@ class Runs:
             await run.ended.wait()
 
     async def stop_conversation(self, conversation_id: int) -> None:
-        """Stop the conversation's run, if it has one."""
+        """Stop the conversation's run, if it has one or is about to."""
+        if self.is_running(conversation_id) and self._starting:
+            await asyncio.wait(self._starting)
         run = self._by_conversation.get(conversation_id)
         if run is not None:
             await self.stop(run.reply.message_id)
@@ -184,6 +197,8 @@ class Runs:
     async def close(self) -> None:
         """End all runs. Everything that was said is stored, if the disk takes it."""
         self._closing.set()
+        if self._starting:
+            await asyncio.wait(self._starting)
         open_runs = list(self._unstored.values())
         for run in open_runs:
             run.cancel("interrupted")
@@ -193,14 +208,29 @@ class Runs:
 
     # -- starting ----------------------------------------------------------------------------------
 
-    @contextmanager
-    def _reserved(self, conversation_id: int | None) -> Iterator[None]:
-        """Hold the conversation while its rows are written, so that a second run cannot slip in."""
+    async def _alone(
+        self, conversation_id: int | None, start: Callable[[], Coroutine[Any, Any, StartedRun]]
+    ) -> StartedRun:
+        """Start a run with the conversation held, so that a second one cannot slip in.
+
+        In a task of its own: rows that are written need a run, also when the caller gives up meanwhile.
+        """
+        self._check_free(conversation_id)
+        if conversation_id is not None:
+            self._by_conversation[conversation_id] = None
+        task = asyncio.create_task(start())
+        self._starting.add(task)
+        task.add_done_callback(partial(self._started, conversation_id))
+        return await asyncio.shield(task)
+
+    def _started(self, conversation_id: int | None, task: asyncio.Task[StartedRun]) -> None:
+        self._starting.discard(task)
+        if conversation_id is not None and self._by_conversation.get(conversation_id) is None:
+            self._by_conversation.pop(conversation_id, None)
+
+    def _check_free(self, conversation_id: int | None) -> None:
         if self._closing.is_set():
             raise Conflict("Deskside is closing.", hint="Start it again and ask then.")
-        if conversation_id is None:
-            yield
-            return
         if conversation_id in self._by_conversation:
             raise Conflict(
                 "An answer is still being written in this conversation.",
@@ -209,12 +239,6 @@ class Runs:
         for run in self._unstored.values():
             if run.reply.conversation_id == conversation_id and run.reply.error is not None:
                 raise Conflict("The last answer could not be saved yet.", hint=run.reply.error.hint)
-        self._by_conversation[conversation_id] = None
-        try:
-            yield
-        finally:
-            if self._by_conversation.get(conversation_id) is None:
-                self._by_conversation.pop(conversation_id, None)
 
     async def _model_name(self, conversation_id: int | None, chosen: str | None) -> str:
         if chosen is None and conversation_id is not None:
@@ -233,6 +257,7 @@ class Runs:
         self._flusher.add(reply)
         run.streaming = asyncio.create_task(self._stream(run), name=f"run {asked.run_id}")
         run.following = asyncio.create_task(self._follow(run), name=f"run {asked.run_id} to its end")
+        run.following.add_done_callback(lambda _task: run.ended.set())
         logger.info("run {} started: {}", asked.run_id, model_name)
         conversation = msgspec.structs.replace(asked.conversation, is_running=True)
         self._events.publish(ConversationChanged(conversation))
@@ -249,8 +274,7 @@ class Runs:
         profile = self._device.profile(run.model_name) if is_on_device else PLAIN_PROFILE
         async with self._device.in_use() if is_on_device else nullcontext():
             model = await self._models.make(run.model_name)
-            agent = await self._store.read(agents.default)
-            await self._read_history(run)
+            agent, run.history = await self._store.read(_read_start, run.asked.reply, run.is_continuation)
             events = loop.run(
                 model,
                 self._tools if profile.can_use_tools else [],
@@ -262,13 +286,6 @@ class Runs:
             )
             async with aclosing(events):
                 await self._take_all(run, events)
-
-    async def _read_history(self, run: Run) -> None:
-        row = run.asked.reply
-        until = row.id if run.is_continuation or row.parent_id is None else row.parent_id
-        run.history = await self._store.read(messages.history, until)
-        if run.is_continuation and isinstance(run.history[-1], AssistantText | AssistantReasoning):
-            run.history.append(UserText(CONTINUE))
 
     async def _take_all(self, run: Run, events: AsyncGenerator[RunEvent, None]) -> None:
         reply, publish, flusher = run.reply, self._events.publish, self._flusher
@@ -327,12 +344,12 @@ class Runs:
             reason=run.finished.reason if run.finished else status,
         )
         delay_s = FIRST_STORE_RETRY_S
-        while (row := await self._store_end(run, finished)) is None and not self._closing.is_set():
+        while (stored := await self._store_end(run, finished)) is None and not self._closing.is_set():
             await self._pause(delay_s)
             delay_s = min(2 * delay_s, LAST_STORE_RETRY_S)
-        if row is not None:
-            del self._unstored[row.id]
-            await self._let_go(run, row)
+        if stored is not None:
+            del self._unstored[finished.message_id]
+            self._let_go(run, *stored)
 
     def _outcome(self, run: Run) -> tuple[EndStatus, AppError | None]:
         """How the stream ended. This is the edge where a bug in a run becomes a failed reply."""
@@ -348,22 +365,25 @@ class Runs:
         logger.opt(exception=error).error("run {} failed", run.asked.run_id)
         return "failed", Internal("The answer failed because of a fault in Deskside.")
 
-    async def _store_end(self, run: Run, finished: FinishedReply) -> MessageRow | None:
+    async def _store_end(
+        self, run: Run, finished: FinishedReply
+    ) -> tuple[MessageRow, ConversationRow | None] | None:
         """Write the whole reply. None if that fails: the reply is then shown as failed, and kept."""
         rest = run.reply.unsaved()
         try:
             return await self._store.write(_write_end, finished, rest)
         except Exception as error:
-            if rest is not None:
-                run.reply.give_back(rest)
             if isinstance(error, AppError):
                 logger.warning("run {} could not be stored: {}", finished.run_id, error.code)
+                if rest is not None:
+                    run.reply.give_back(rest)
             else:
+                # `rest` is not given back: the answer is worth more than the record of how it came.
                 logger.opt(exception=True).error("run {} could not be stored", finished.run_id)
                 error = Internal("The answer could not be saved because of a fault in Deskside.")
             if not run.ended.is_set():
                 run.reply.status, run.reply.error = "failed", message_error(error)
-                await self._let_go(run, run.reply.row())
+                self._let_go(run, run.reply.row(), run.asked.conversation)
             return None
 
     async def _pause(self, delay_s: float) -> None:
@@ -374,29 +394,41 @@ class Runs:
         except TimeoutError:
             pass
 
-    async def _let_go(self, run: Run, row: MessageRow) -> None:
+    def _let_go(self, run: Run, row: MessageRow, conversation: ConversationRow | None) -> None:
         """The run is over for everyone who looks; `row` is how it ended."""
         conversation_id = run.reply.conversation_id
         if self._by_conversation.get(conversation_id) is run:
             del self._by_conversation[conversation_id]
         self._events.publish(MessageChanged(row))
+        if conversation is not None:
+            is_running = self.is_running(conversation_id)
+            conversation = msgspec.structs.replace(conversation, is_running=is_running)
+            self._events.publish(ConversationChanged(conversation))
         run.ended.set()
-        try:
-            conversation = await self._store.read(conversations.get, conversation_id)
-        except AppError:
-            return  # deleted meanwhile, or a store in trouble, which the reply says
-        is_running = self.is_running(conversation_id)
-        self._events.publish(
-            ConversationChanged(msgspec.structs.replace(conversation, is_running=is_running))
-        )
 
     def _tell(self, error: AppError) -> None:
         """A flush failed: say so once, while the answer goes on."""
         self._events.publish(Notice("warning", error.code, error.message, error.hint))
 
 
-def _write_end(db: Db, finished: FinishedReply, rest: Unsaved | None) -> MessageRow:
-    """What the flusher has not written and the reply as a whole, in one unit of work."""
+def _read_start(db: Db, reply: MessageRow, is_continuation: bool) -> tuple[AgentRow, list[HistoryItem]]:
+    """Who answers, and what was said before."""
+    until = reply.id if is_continuation or reply.parent_id is None else reply.parent_id
+    history = messages.history(db, until)
+    if is_continuation and history and isinstance(history[-1], AssistantText | AssistantReasoning):
+        history.append(UserText(CONTINUE))
+    return agents.default(db), history
+
+
+def _write_end(
+    db: Db, finished: FinishedReply, rest: Unsaved | None
+) -> tuple[MessageRow, ConversationRow | None]:
+    """What the flusher has not written and the reply as a whole, in one unit of work. The conversation is
+    None when it was deleted meanwhile."""
     if rest is not None:
         write_unsaved(db, rest)
-    return replies.finish(db, finished)
+    row = replies.finish(db, finished)
+    try:
+        return row, conversations.get(db, row.conversation_id)
+    except NotFound:
+        return row, None

@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
-import socket
 import sys
-import urllib.request
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,6 +27,7 @@ from deskside.backend.agent.events import ModelEvent
 from deskside.backend.agent.refusals import Refusal, error_of, read_refusal
 from deskside.backend.agent.sse import EventSplitter
 from deskside.backend.errors import (
+    BadKey,
     NoNetwork,
     ProviderError,
     RequestRefused,
@@ -63,7 +63,7 @@ class Patience:
 
     A model that reasons can say nothing for minutes, and a local server that reads a long prompt on a
     CPU as well, so silence alone must not end an answer soon: 300 s, half of what the SDKs allow. That
-    the other side is gone is found much sooner by TCP keep-alive (`_KEEP_ALIVE`), and the user can
+    the other side is gone is found much sooner by TCP keep-alive (connections.py), and the user can
     stop at any time.
     """
 
@@ -107,7 +107,10 @@ class Http:
 
     def client(self) -> httpx2.AsyncClient:
         if self._client is None:
-            self._client = _new_client()
+            # Not at the top: it imports httpx2, which nothing needs before the first request.
+            from deskside.backend.agent.connections import new_client
+
+            self._client = new_client()
         return self._client
 
     async def look(self, url: str, patience_s: float) -> bytes | None:
@@ -120,32 +123,6 @@ class Http:
         except (TimeoutError, httpx2.RequestError):
             return None
         return response.content if response.status_code == 200 else None
-
-
-# After 30 s of silence probe every 10 s, give up after three: a line that died is found within a minute.
-_KEEP_ALIVE = [
-    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 30),
-    (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 30),  # macOS' name of TCP_KEEPIDLE
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),
-    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-]
-
-
-def _new_client() -> httpx2.AsyncClient:
-    import httpx2
-
-    options = [(level, getattr(socket, name), on) for level, name, on in _KEEP_ALIVE if hasattr(socket, name)]
-    # 120 s: a person reads an answer and asks on, and the next request should find the connection open.
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=120.0)
-    transport = httpx2.AsyncHTTPTransport(limits=limits, socket_options=options)
-    # httpx2 looks at the environment's proxies only where it makes the transport itself. Servers on this
-    # machine are never asked through a proxy.
-    direct = {f"all://{host}": transport for host in ("localhost", "127.0.0.1", "[::1]")}
-    return httpx2.AsyncClient(
-        transport=None if urllib.request.getproxies() else transport, mounts=direct, limits=limits
-    )
 
 
 class Endpoint:
@@ -210,10 +187,15 @@ class Endpoint:
             await response.aclose()
 
     async def _send(self, method: str, path: str, deadline: float, **options: Any) -> httpx2.Response:
+        key = self.provider.key or ""
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise BadKey(f"The key for {self.provider.label} holds characters that no key has.")
         sdk = await load_sdk(self._sdk)
-        client = self._client = self._client or self._make_client(sdk)
+        import httpx2
+
         label = self.provider.label
         try:
+            client = self._client = self._client or self._make_client(sdk)
             async with asyncio.timeout_at(deadline):
                 return await _request(client, sdk, method, path, options)
         except TimeoutError:
@@ -226,6 +208,9 @@ class Endpoint:
             ) from None
         except sdk.APIConnectionError as error:
             raise self._unreachable(error.__cause__ or error) from None
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            # The SDKs let through what breaks while they read an error's body, or is no URL at all.
+            raise self._unreachable(error) from None
 
     def _make_client(self, sdk: Any) -> Any:
         import httpx2
@@ -252,7 +237,7 @@ class Endpoint:
             )
         if isinstance(cause, httpx2.RemoteProtocolError | httpx2.ReadError | httpx2.WriteError):
             return NoNetwork(f"{label} closed the connection before it answered.")
-        return NoNetwork(f"Could not connect to {label} at {httpx2.URL(url).host}.")
+        return NoNetwork(f"Could not connect to {label} at {urlsplit(url).hostname}.")
 
 
 async def load_sdk(name: Sdk) -> Any:

@@ -5,7 +5,9 @@ results of its tools as alternating groups. Invariants kept here, because provid
 that breaks them and the conversation could then never be continued:
 
   - Two turns of the same kind never follow each other. (Chat templates of local models demand it.)
-  - Blank text is left out. (Anthropic refuses it.)
+  - The last word is never the assistant's: an answer that broke off is continued by asking for the rest.
+    (Anthropic's newer models refuse to complete a message; others begin anew.)
+  - Blank text is left out (Anthropic refuses it), and half characters (lone surrogates) are replaced.
   - Reasoning stands before what it led to; reasoning that was cut off is left out. (OpenAI refuses it.)
   - Every `ToolRequested` is followed by exactly one result, in the order of the requests, before
     anything else; one that has none, after a crash, gets a failed one that says so. A result
@@ -26,6 +28,8 @@ from deskside.backend.agent.events import (
     ToolRequested,
     UserText,
 )
+
+GO_ON = "Your answer was cut off. Go on exactly where it stops, without repeating anything."
 
 
 class UserTurn(msgspec.Struct, frozen=True):
@@ -57,6 +61,8 @@ def turns(history: Iterable[HistoryItem]) -> list[Turn]:
     for item in history:
         grouping.add(item)
     grouping.close_assistant()
+    if grouping.turns and isinstance(grouping.turns[-1], AssistantTurn):
+        grouping.turns.append(UserTurn(GO_ON))
     return grouping.turns
 
 
@@ -71,7 +77,7 @@ class _Grouping:
         if isinstance(item, ToolFinished):
             if item.call_id in self._unanswered:
                 self._unanswered.discard(item.call_id)
-                self._results[item.call_id] = item
+                self._results[item.call_id] = msgspec.structs.replace(item, output=_whole(item.output))
         elif isinstance(item, UserText):
             if item.text.strip():
                 self.close_assistant()
@@ -80,6 +86,7 @@ class _Grouping:
             self._add_assistant(item)
 
     def _add_user(self, text: str) -> None:
+        text = _whole(text)
         last = self.turns[-1] if self.turns else None
         if isinstance(last, UserTurn):
             self.turns[-1] = UserTurn(f"{last.text}\n\n{text}")
@@ -111,6 +118,10 @@ class _Grouping:
     def _result(self, request: ToolRequested) -> ToolFinished:
         missing = ToolFinished(request.call_id, "This call was interrupted and has no result.", failed=True)
         return self._results.get(request.call_id, missing)
+
+
+def _whole(text: str) -> str:
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def arguments_object(arguments: str) -> msgspec.Raw:

@@ -22,8 +22,6 @@ from pony.orm.dbproviders.sqlite import SQLiteProvider
 
 from deskside.backend.store.entities import define_entities
 
-# The log of changes is cut back to this once a checkpoint has emptied it; a long read can make it grow.
-LARGEST_IDLE_WAL_BYTES = 8 * 1024 * 1024
 CACHE_KIB = 8 * 1024
 
 
@@ -99,6 +97,5 @@ def _prepare(db: Db, connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     if db.is_writing_thread:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_WAL_BYTES}")
     else:
         connection.execute("PRAGMA query_only = ON")

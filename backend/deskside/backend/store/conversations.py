@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import msgspec
@@ -91,9 +90,9 @@ def restore(db: Db, conversation_id: int) -> ConversationRow:
     return _row(conversation)
 
 
-def touch(sql: sqlite3.Connection, conversation_id: int) -> None:
+def touch(db: Db, conversation_id: int) -> None:
     """It was used now, which puts it first in the list."""
-    sql.execute("update conversation set updated_ms = ? where id = ?", (now_ms(), conversation_id))
+    db.sql.execute("update conversation set updated_ms = ? where id = ?", (now_ms(), conversation_id))
 
 
 def not_found(conversation_id: int) -> NotFound:

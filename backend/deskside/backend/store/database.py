@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from filelock import FileLock, Timeout
 from loguru import logger
-from pony.orm import db_session
 
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
-from deskside.backend.store.sqlite_errors import is_damage, store_error
+from deskside.backend.store.sqlite_errors import Health
 from deskside.backend.store.threads import Readers, Unit, Writer
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._loop = asyncio.get_running_loop()
-        self._damage: StoreDamaged | None = None
+        self._health = Health(path)
+        # Taken on the writer's thread, given back on the loop's.
+        self._lock = FileLock(f"{path}.lock", mode=0o600, thread_local=False)
         self._is_open = False
         self._writer: Writer
         self._readers: Readers
@@ -67,26 +69,50 @@ class Store:
         return await self._write(lambda db: function(db, *args, **named), is_durable=False)
 
     async def open(self, backups: Path, busy_timeout_s: float) -> None:
-        """Start the threads; the writer's migrates the file and repairs what a crash left."""
-        self._writer = Writer(
-            partial(_open_db, self.path, backups, busy_timeout_s), self._translate, self._loop
-        )
+        """Start the threads, bring the file up to date, and repair what a crash left."""
+        open_db = partial(_open_db, self.path, backups, busy_timeout_s, self._lock)
+        self._writer = Writer(open_db, self._health, self._loop)
         self._writer.start()
-        db = await self._writer.opened
-        self._readers = Readers(db, self._translate, self._loop)
+        try:
+            db = await self._writer.opened
+        except BaseException:
+            # Also where the caller was cancelled: the thread may just have opened the file.
+            self._writer.finish()
+            await asyncio.shield(self._writer.closed)
+            self._lock.release()
+            raise
+        self._readers = Readers(db, self._health, self._loop)
         self._is_open = True
+        try:
+            await self._repair()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _repair(self) -> None:
+        try:
+            await self.write(first_start.make_rows)
+            if self._lock.is_locked:
+                await self.write(replies.interrupt_unfinished)
+        except StoreDamaged:
+            # What is left can still be read, and every write will say what to do.
+            logger.error("the database is damaged and could not be repaired")
 
     async def close(self) -> None:
-        """Finish what is queued, bring the -wal file back into the database, and close it."""
+        """Finish what is queued, bring the -wal file back into the database, and close it. It goes on to
+        its end even when the caller is cancelled."""
         self._is_open = False
+        await asyncio.shield(asyncio.ensure_future(self._close()))
+
+    async def _close(self) -> None:
         await self._readers.close()
         self._writer.finish()
         await self._writer.closed
+        self._lock.release()
 
     async def _write(self, call: Callable[[Db], T], *, is_durable: bool) -> T:
         self._open_readers()
-        if self._damage is not None:
-            raise StoreDamaged(self._damage.message)
+        self._health.check_writable()
         return await self._submit(self._writer.put, call, is_durable=is_durable)
 
     async def _submit(
@@ -100,16 +126,6 @@ class Store:
         if not self._is_open:
             raise RuntimeError(f"the store {self.path} is closed")
         return self._readers
-
-    def _translate(self, error: BaseException) -> BaseException:
-        """Runs on the store's threads."""
-        found = store_error(error, self.path)
-        if found is None:
-            return error
-        if isinstance(found, StoreDamaged) and is_damage(found.__cause__) and self._damage is None:
-            self._damage = found
-            logger.error("the database is damaged; nothing more is written to it")
-        return found
 
 
 @asynccontextmanager
@@ -126,14 +142,17 @@ async def open_store(paths: Paths, *, busy_timeout_s: float = BUSY_TIMEOUT_S) ->
         await store.close()
 
 
-def _open_db(path: Path, backups: Path, busy_timeout_s: float) -> Db:
-    """On the writer's thread: everything that must be true before anyone reads."""
+def _open_db(path: Path, backups: Path, busy_timeout_s: float, lock: FileLock) -> Db:
+    """On the writer's thread: the folder, the schema and the mapping."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     migrate(path, backups, busy_timeout_s=busy_timeout_s)
     db = Db(path, busy_timeout_s=busy_timeout_s)
-    connection = db.own_connection()
-    connection.execute("PRAGMA synchronous = FULL")
-    for function in (first_start.make_rows, replies.interrupt_unfinished):
-        with db_session:
-            function(db)
+    _lock_if_first(lock)
     return db
+
+
+def _lock_if_first(lock: FileLock) -> None:
+    """Where no other process has the store open, a reply that streams was cut off. Otherwise it may be the
+    other's (`deskside ask` beside the window). The system drops the lock of a process that died."""
+    with suppress(Timeout):
+        lock.acquire(blocking=False)

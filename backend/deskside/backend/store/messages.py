@@ -108,7 +108,7 @@ _read_error = msgspec.json.Decoder(MessageError).decode
 _read_usage = msgspec.json.Decoder(MessageUsage).decode
 _read_tool_call = msgspec.json.Decoder(ToolCallPart).decode
 
-# The rows of a CTE `path (id, depth)` with their versions, deepest first in the tree last.
+# The messages of a CTE `path (id, depth)`, where depth counts from the end of the path, oldest first.
 ROWS = """
   select message.id, message.conversation, message.parent, message.role, message.status, message.model,
     (select max(id) from run where run.message = message.id),

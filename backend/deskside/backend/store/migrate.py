@@ -159,8 +159,10 @@ def _has_content(database: Path) -> bool:
 
 def _is_up_to_date(database: Path, migrations: Sequence[Migration], busy_timeout_s: float) -> bool:
     """Look without writing: even closing a connection that may write can change the file."""
+    # Where nobody has the file open, SQLite need not make a -wal and a -shm beside it either.
+    in_use = any(database.with_name(database.name + end).exists() for end in ("-wal", "-journal"))
     try:
-        with closing(_connect(database, "ro", busy_timeout_s)) as connection:
+        with closing(_connect(database, "ro" if in_use else "ro&immutable=1", busy_timeout_s)) as connection:
             return checked_version(connection, database, migrations) == len(migrations)
     except sqlite3.OperationalError as error:
         # What a crash in the middle of the first migration left can only be undone by who may write.

@@ -176,7 +176,7 @@ def finish(db: Db, finished: FinishedReply) -> MessageRow:
         "update run set status = ?, reason = ?, finished_ms = ? where id = ?",
         (finished.status, finished.reason, at_ms, finished.run_id),
     )
-    conversations.touch(db.sql, reply.conversation_id)
+    conversations.touch(db, reply.conversation_id)
     return messages.get(db, reply.id)
 
 
@@ -236,7 +236,7 @@ def _new_reply(
 
 
 def _asked(db: Db, conversation_id: int, reply: int, model: str, question: MessageRow | None) -> Asked:
-    conversations.touch(db.sql, conversation_id)
+    conversations.touch(db, conversation_id)
     run = db.sql.execute(
         "insert into run (conversation, message, agent, model, status, request_id, started_ms) "
         "select id, ?, agent, ?, 'running', ?, ? from conversation where id = ?",

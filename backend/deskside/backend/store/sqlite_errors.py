@@ -8,12 +8,44 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from loguru import logger
+
 from deskside.backend.errors import AppError, StoreBusy, StoreDamaged, StoreFull, StoreReadOnly
 
-# Reading what is left is still worth a try; writing to a damaged file destroys more of it.
-DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class Health:
+    """What is known of one database file. Shared by the threads that use it.
+
+    Damage stays: reading what is left is worth a try, writing to a damaged file destroys more of it. (A
+    damaged search index is none: it is made anew.)
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._damage: StoreDamaged | None = None
+
+    @property
+    def is_damaged(self) -> bool:
+        return self._damage is not None
+
+    def check_writable(self) -> None:
+        """Raises StoreDamaged once damage was seen."""
+        if self._damage is not None:
+            raise StoreDamaged(self._damage.message)
+
+    def told(self, error: BaseException) -> BaseException:
+        """What to raise for `error` where it is awaited."""
+        found = store_error(error, self._path)
+        if found is None:
+            return error
+        code = getattr(found.__cause__, "sqlite_errorcode", 0)
+        if isinstance(found, StoreDamaged) and code != sqlite3.SQLITE_CORRUPT_VTAB and not self.is_damaged:
+            self._damage = found
+            logger.error("the database is damaged; nothing more is written to it")
+        return found
 
 
 def store_error(error: BaseException, path: Path) -> AppError | None:
@@ -21,7 +53,7 @@ def store_error(error: BaseException, path: Path) -> AppError | None:
 
     Pony wraps what sqlite3 raises, sometimes twice: the chain is searched for the first that says more.
     """
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, AppError):
             return cause
         found = None
@@ -35,7 +67,8 @@ def store_error(error: BaseException, path: Path) -> AppError | None:
     return None
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and all that it wraps, the outermost first."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -56,11 +89,6 @@ def _of_sqlite(error: sqlite3.Error, path: Path) -> AppError | None:
             return StoreBusy(f"Another program is using {path}.")
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"The disk that holds {path} is full.")
-        case sqlite3.SQLITE_READONLY if code == sqlite3.SQLITE_READONLY_DBMOVED:
-            return StoreReadOnly(
-                f"{path} was moved or deleted while Deskside was running.",
-                hint="Put the file back, or start Deskside again to begin with an empty one.",
-            )
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
             return StoreReadOnly(f"{path} cannot be written to.")
         case sqlite3.SQLITE_CANTOPEN:
@@ -99,9 +127,3 @@ def _of_system(error: OSError, path: Path) -> AppError | None:
             hint="Move it elsewhere, or start Deskside with another data folder (--data-dir).",
         )
     return None
-
-
-def is_damage(error: BaseException | None) -> bool:
-    """Whether the file itself is damaged, not only the search index inside it, which can be made anew."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in DAMAGE and code != sqlite3.SQLITE_CORRUPT_VTAB

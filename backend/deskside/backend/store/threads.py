@@ -15,6 +15,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import sqlite3
 import threading
@@ -26,9 +27,15 @@ from typing import Any
 from loguru import logger
 from pony.orm import db_session
 
+from deskside.backend.store import search_index
 from deskside.backend.store.connection import Db
+from deskside.backend.store.sqlite_errors import Health, chain
 
 LARGEST_GROUP = 64
+# SQLite empties the -wal file by itself only in a moment without readers, which may not come for long.
+LARGEST_WAL_BYTES = 16 * 1024 * 1024
+# How long the writer waits for readers to let it empty the file; then it goes on and tries again later.
+EMPTY_WAL_WITHIN_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +55,12 @@ class Outcome:
     error: BaseException | None = None
 
 
-# Turns what was raised into what the caller gets; it also sees damage first.
-Translate = Callable[[BaseException], BaseException]
-
-
 def attempt(unit: Unit, db: Db) -> Outcome:
     """Run one unit in a session of its own."""
     try:
         with db_session:
             return Outcome(unit.future, unit.context.run(unit.call, db))
-    except BaseException as error:
+    except BaseException as error:  # raised where the unit's caller awaits it
         return Outcome(unit.future, error=error)
 
 
@@ -80,17 +83,27 @@ def deliver(loop: asyncio.AbstractEventLoop, outcomes: list[Outcome]) -> None:
         logger.warning("the event loop ended before the store was closed")
 
 
+def _is_index_damage(error: BaseException | None) -> bool:
+    return any(getattr(cause, "sqlite_errorcode", None) in search_index.DAMAGE for cause in chain(error))
+
+
+def _wal_bytes(db: Db) -> int:
+    try:
+        return os.stat(f"{db.path}-wal").st_size
+    except FileNotFoundError:
+        return 0
+
+
 class Writer:
     """The thread that writes, and the only one that does."""
 
-    def __init__(
-        self, open_db: Callable[[], Db], translate: Translate, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, open_db: Callable[[], Db], health: Health, loop: asyncio.AbstractEventLoop) -> None:
         self._open_db = open_db
-        self._translate = translate
+        self._health = health
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._synchronous = ""
+        self._empty_wal_at_bytes = LARGEST_WAL_BYTES
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self.opened: asyncio.Future[Db] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
@@ -102,14 +115,15 @@ class Writer:
         self._units.put(unit)
 
     def finish(self) -> None:
-        """Write what is queued, then close. `closed` resolves when that is done."""
+        """Write what is queued, then close. `closed` resolves when that is done, or nothing was opened."""
         self._units.put(None)
 
     def _run(self) -> None:
         try:
             db = self._open_db()
-        except BaseException as error:
-            deliver(self._loop, [Outcome(self.opened, error=self._translate(error))])
+        except BaseException as error:  # raised where `opened` is awaited
+            outcome = Outcome(self.opened, error=self._health.told(error))
+            deliver(self._loop, [outcome, Outcome(self.closed)])
             return
         deliver(self._loop, [Outcome(self.opened, db)])
         is_open = True
@@ -117,6 +131,7 @@ class Writer:
             units, is_open = self._take_group()
             if units:
                 deliver(self._loop, self._commit(db, units))
+                self._bound_wal(db)
         self._close(db)
         deliver(self._loop, [Outcome(self.closed)])
 
@@ -133,32 +148,44 @@ class Writer:
             units.append(unit)
         return units, True
 
-    def _commit(self, db: Db, units: list[Unit]) -> list[Outcome]:
+    def _commit(self, db: Db, units: list[Unit], *, mend: bool = True) -> list[Outcome]:
+        """Run units as one transaction; where that fails as a whole, each alone."""
         try:
-            connection = db.own_connection()
-            self._begin(connection, is_durable=any(unit.is_durable for unit in units))
-        except Exception as error:
-            return self._failed(units, error)
-        outcomes, failure = self._run_group(db, connection, units)
+            return self._try_commit(db, units, mend=mend)
+        except Exception as error:  # raised where the callers await their units
+            return [self._told(Outcome(unit.future, error=error)) for unit in units]
+
+    def _try_commit(self, db: Db, units: list[Unit], *, mend: bool) -> list[Outcome]:
+        self._health.check_writable()
+        connection = db.own_connection()
+        self._begin(connection, is_durable=any(unit.is_durable for unit in units))
+        outcomes, failure = self._run_group(db, connection, units, mend=mend)
         if failure is None:
-            return [self._translated(outcome) for outcome in outcomes]
+            return [self._told(outcome) for outcome in outcomes]
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if mend and _is_index_damage(failure):
+            logger.warning("the search index is damaged and is made anew")
+            search_index.rebuild(connection)
+            return self._commit(db, units, mend=False)
         if len(units) == 1:
-            return self._failed(units, failure)
-        return [outcome for unit in units for outcome in self._commit(db, [unit])]
+            return [self._told(Outcome(units[0].future, error=failure))]
+        return [outcome for unit in units for outcome in self._commit(db, [unit], mend=mend)]
 
     def _run_group(
-        self, db: Db, connection: sqlite3.Connection, units: list[Unit]
+        self, db: Db, connection: sqlite3.Connection, units: list[Unit], *, mend: bool
     ) -> tuple[list[Outcome], BaseException | None]:
-        """The outcomes, or why the whole group failed."""
+        """The outcomes, committed; or why the whole group has failed."""
         outcomes = []
         for unit in units:
-            outcomes.append(attempt(unit, db))
+            outcome = attempt(unit, db)
+            outcomes.append(outcome)
             # SQLite ends the transaction by itself when the disk is full or fails, and what came before
             # in the group is gone. (A unit never does: it has no way to the outer transaction.)
             if not connection.in_transaction:
-                return outcomes, outcomes[-1].error or RuntimeError("a store function ended the transaction")
+                return outcomes, outcome.error or RuntimeError("a store function ended the transaction")
+            if mend and _is_index_damage(outcome.error):
+                return outcomes, outcome.error
         try:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -168,26 +195,39 @@ class Writer:
     def _begin(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
         # In WAL mode, NORMAL survives a crash of the program, FULL also one of the machine. It cannot be
         # changed inside a transaction.
+        if connection.in_transaction:  # a group whose ROLLBACK failed too
+            connection.execute("ROLLBACK")
         wanted = "FULL" if is_durable else "NORMAL"
         if self._synchronous != wanted:
             connection.execute(f"PRAGMA synchronous = {wanted}")
             self._synchronous = wanted
         connection.execute("BEGIN IMMEDIATE")
 
-    def _failed(self, units: list[Unit], error: BaseException) -> list[Outcome]:
-        translated = self._translate(error)
-        return [Outcome(unit.future, error=translated) for unit in units]
+    def _bound_wal(self, db: Db) -> None:
+        if _wal_bytes(db) < self._empty_wal_at_bytes or self._health.is_damaged:
+            return
+        connection = db.own_connection()
+        (usual_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {EMPTY_WAL_WITHIN_MS}")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # What is in the -wal file is safe there; the next write tells the user if the disk is full.
+            logger.warning("the -wal file could not be emptied: {}", error)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {usual_ms}")
+        self._empty_wal_at_bytes = _wal_bytes(db) + LARGEST_WAL_BYTES
 
-    def _translated(self, outcome: Outcome) -> Outcome:
+    def _told(self, outcome: Outcome) -> Outcome:
         if outcome.error is None:
             return outcome
-        return Outcome(outcome.future, error=self._translate(outcome.error))
+        return Outcome(outcome.future, error=self._health.told(outcome.error))
 
     def _close(self, db: Db) -> None:
         try:
             connection = db.own_connection()
-            connection.execute("PRAGMA optimize")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not self._health.is_damaged:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             # Nothing is lost: what was committed is in the -wal file and is read from there.
             logger.warning("the database was closed without a checkpoint: {}", error)
@@ -197,9 +237,9 @@ class Writer:
 class Readers:
     """Threads that read, each with a connection of its own that it opens with its first unit."""
 
-    def __init__(self, db: Db, translate: Translate, loop: asyncio.AbstractEventLoop, count: int = 3) -> None:
+    def __init__(self, db: Db, health: Health, loop: asyncio.AbstractEventLoop, count: int = 3) -> None:
         self._db = db
-        self._translate = translate
+        self._health = health
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._closed = [loop.create_future() for _ in range(count)]
@@ -223,7 +263,7 @@ class Readers:
                 continue
             outcome = attempt(unit, self._db)
             if outcome.error is not None:
-                outcome = Outcome(unit.future, error=self._translate(outcome.error))
+                outcome = Outcome(unit.future, error=self._health.told(outcome.error))
             deliver(self._loop, [outcome])
         self._db.disconnect()
         deliver(self._loop, [Outcome(closed)])

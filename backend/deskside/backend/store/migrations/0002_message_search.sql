@@ -11,3 +11,4 @@ create view searchable_text as
 create virtual table message_search using fts5 (
   text, content = 'searchable_text', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );
+insert into message_search (message_search) values ('rebuild');

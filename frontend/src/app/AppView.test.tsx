@@ -1,0 +1,453 @@
+import { cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/preact";
+import axe from "axe-core";
+import { afterEach, expect, test, vi } from "vitest";
+import { type AppEvent, commandsOver, type KeyList, type ProviderModels } from "../api.gen";
+import { appState, conversationRow, question, reply, settings, startedRun, textAppended } from "../fakeRows";
+import { type Answer, FakeServer, Refusal } from "../fakeServer";
+import { AppView } from "./AppView";
+import { createApp } from "./app";
+
+afterEach(cleanup);
+
+const keyList: KeyList = {
+  keys: [{ provider: "openai", label: "OpenAI", last_four: "x7Qp", source: "keychain", last_used_ms: null }],
+  keychain: { state: "ready", backend: "Secret Service", hint: "" },
+};
+
+const providers: ProviderModels[] = [
+  {
+    provider: "openai",
+    label: "OpenAI",
+    models: [
+      { id: "openai/gpt-5", label: "GPT-5", provider: "openai", context_tokens: 400_000, created_s: null },
+      {
+        id: "openai/gpt-5-mini",
+        label: "GPT-5 mini",
+        provider: "openai",
+        context_tokens: null,
+        created_s: null,
+      },
+    ],
+    source: "live",
+    needs_key: false,
+    problem: "",
+  },
+  {
+    provider: "anthropic",
+    label: "Anthropic",
+    models: [],
+    source: "built_in",
+    needs_key: true,
+    problem: "",
+  },
+];
+
+/** Shows the whole page over a fake server with two conversations; returns what a test needs. */
+async function shown(answers: Record<string, Answer> = {}, hash = "") {
+  const server = new FakeServer({
+    "app.state": () => appState(),
+    "conversations.page": () => ({
+      conversations: [
+        conversationRow({ id: 1, title: "Plans" }),
+        conversationRow({ id: 2, title: "Letters" }),
+      ],
+      next_cursor: null,
+    }),
+    "conversations.get": ({ id }) => conversationRow({ id: Number(id) }),
+    "conversations.save_draft": () => null,
+    "messages.page": () => ({
+      messages: [question(1, "Hi"), reply(2, "Hello **Ada**")],
+      has_more: false,
+      last_event: 0,
+    }),
+    "models.available": () => providers,
+    "models.find_servers": () => [],
+    "keys.overview": () => keyList,
+    "device.status": () => ({
+      can_run: true,
+      reason: "",
+      files: [],
+      download: { state: "none", received_bytes: 0, total_bytes: 98_000_000, message: "" },
+      process: "stopped",
+    }),
+    "diagnostics.timings": () => [
+      { command: "app.state", count: 3, mean_ms: 0.4, p50_ms: 0.3, p95_ms: 1, max_ms: 2 },
+    ],
+    "settings.change": (changes) => ({ ...settings, ...changes }),
+    ...answers,
+  });
+  const bridge = server.bridge({
+    onEvents: (events, n) => {
+      for (const event of events) app.apply(event, n);
+    },
+    onReset: () => void app.reset(),
+  });
+  const app = createApp(commandsOver(bridge.call, bridge.stream), { hash });
+  const view = render(<AppView app={app} isConnected={bridge.isConnected} />);
+  bridge.connect();
+  server.hello();
+  await app.start();
+  return { server, app, bridge, view };
+}
+
+const input = () => screen.getByTestId<HTMLTextAreaElement>("chat-input");
+const type = (text: string) => fireEvent.input(input(), { target: { value: text } });
+const enter = (more: Partial<KeyboardEventInit> = {}) =>
+  fireEvent.keyDown(input(), { key: "Enter", ...more });
+
+async function violations(): Promise<string[]> {
+  // Colours need a real engine; they were checked by hand against the tokens.
+  const found = await axe.run(document.body, { rules: { "color-contrast": { enabled: false } } });
+  return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+}
+
+test("a question is sent with Enter, answered as it streams, and can be stopped", async () => {
+  const { server } = await shown();
+  server.answers["runs.start"] = ({ text }) =>
+    startedRun(
+      question(11, String(text), { conversation_id: 7, parent_id: null }),
+      reply(12, "", { conversation_id: 7, parent_id: 11, status: "streaming" }),
+    );
+  server.answers["runs.stop"] = () => null;
+
+  type("What is WAL?");
+  enter();
+  await screen.findByTestId("chat-stop");
+  server.publish(textAppended(12, 0, "A write-ahead ", { conversation_id: 7 }));
+  server.publish(textAppended(12, 14, "log.", { conversation_id: 7 }));
+  await waitFor(() =>
+    expect(screen.getByTestId("chat-response").textContent).toContain("A write-ahead log."),
+  );
+  const draft = input().value;
+  fireEvent.keyDown(window, { key: "Escape" });
+  await waitFor(() => expect(server.params("runs.stop")).toEqual([{ message_id: 12 }]));
+  const row = reply(12, "A write-ahead log.", { conversation_id: 7, parent_id: 11, status: "stopped" });
+  server.publish({ type: "message_changed", message: row });
+
+  await screen.findByTestId("chat-send");
+  const messages = screen.getAllByTestId("message");
+  expect(draft).toBe("");
+  expect(messages.map(({ dataset }) => [dataset.role, dataset.status])).toEqual([
+    ["user", "complete"],
+    ["assistant", "stopped"],
+  ]);
+  expect(screen.getByRole("button", { name: "Continue" })).toBeTruthy();
+});
+
+test("what was typed stays when it could not be sent", async () => {
+  await shown({
+    "runs.start": () => {
+      throw new Refusal("no_model", "There is no model to answer with.", "Choose one.");
+    },
+  });
+
+  type("Do not lose this");
+  enter();
+
+  await screen.findByText("There is no model to answer with.");
+  expect(input().value).toBe("Do not lose this");
+});
+
+test("Enter that ends a composition, and Shift+Enter, do not send", async () => {
+  const { server } = await shown();
+
+  type("にほん");
+  enter({ isComposing: true });
+  enter({ keyCode: 229 });
+  enter({ shiftKey: true });
+
+  expect(server.params("runs.start")).toEqual([]);
+});
+
+test("a draft is saved, and is there again in the conversation it was typed in", async () => {
+  const { server } = await shown({
+    "conversations.page": () => ({
+      conversations: [conversationRow({ id: 1, draft: "from last time" })],
+      next_cursor: null,
+    }),
+  });
+
+  type("a new idea");
+  fireEvent.blur(input());
+  await waitFor(() =>
+    expect(server.params("conversations.save_draft")).toContainEqual({ id: null, text: "a new idea" }),
+  );
+  fireEvent.click(screen.getByText("Plans"));
+  await waitFor(() => expect(input().value).toBe("from last time"));
+  fireEvent.click(screen.getByTestId("new-chat"));
+
+  await waitFor(() => expect(input().value).toBe("a new idea"));
+});
+
+test("a conversation opens with its messages, and is marked in the list", async () => {
+  await shown();
+
+  fireEvent.click(screen.getByText("Letters"));
+
+  await waitFor(() => expect(screen.getByTestId("chat-response").textContent).toContain("Hello Ada"));
+  const marked = screen
+    .getAllByTestId("conversation-item")
+    .filter((item) => item.querySelector("[aria-current]"));
+  expect(marked.map((item) => item.textContent)).toEqual(["Letters"]);
+});
+
+test("the place is found again after a reload", async () => {
+  const { app } = await shown({}, "#/chat/2");
+
+  await screen.findByTestId("chat-response");
+  expect(app.conversation.value.row.value?.id).toBe(2);
+});
+
+test("a deleted conversation can be brought back", async () => {
+  const { server } = await shown();
+  server.answers["conversations.delete"] = ({ id }) => {
+    server.publish({ type: "conversation_deleted", conversation_id: Number(id) });
+    return null;
+  };
+  server.answers["conversations.restore"] = () => conversationRow({ id: 1 });
+  const link = screen.getByText("Plans").closest("button");
+
+  fireEvent.keyDown(link as HTMLElement, { key: "Delete" });
+  await waitFor(() => expect(screen.queryByText("Plans")).toBeNull());
+  fireEvent.click(await screen.findByText("Undo"));
+
+  await waitFor(() => expect(server.params("conversations.restore")).toEqual([{ id: 1 }]));
+});
+
+test("a conversation is renamed in place with F2", async () => {
+  const { server } = await shown();
+  server.answers["conversations.rename"] = ({ id, title }) => {
+    const conversation = conversationRow({ id: Number(id), title: String(title) });
+    server.publish({ type: "conversation_changed", conversation });
+    return conversation;
+  };
+  const link = screen.getByText("Plans").closest("button");
+
+  fireEvent.keyDown(link as HTMLElement, { key: "F2" });
+  const field = await screen.findByLabelText<HTMLInputElement>("Title");
+  field.value = "Summer plans";
+  fireEvent.keyDown(field, { key: "Enter" });
+
+  await screen.findByText("Summer plans");
+  expect(server.params("conversations.rename")).toEqual([{ id: 1, title: "Summer plans" }]);
+});
+
+test("a message that cannot be shown does not hide the others", async () => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  const broken = reply(4, "Broken", { versions: null as unknown as number[] });
+  await shown(
+    {
+      "messages.page": () => ({
+        messages: [question(1, "Hi"), reply(2, "Fine"), question(3, "And?"), broken],
+        has_more: false,
+        last_event: 0,
+      }),
+    },
+    "#/chat/1",
+  );
+
+  await screen.findByTestId("error-fallback");
+  expect(screen.getByTestId("chat-response").textContent).toContain("Fine");
+  expect(input()).toBeTruthy();
+});
+
+test("a failed answer says why, what to do, and can be asked again", async () => {
+  const error = { code: "bad_key", message: "The key was refused.", hint: "Check it.", retryable: false };
+  const { server } = await shown(
+    {
+      "messages.page": () => ({
+        messages: [question(1, "Hi"), reply(2, "", { status: "failed", error })],
+        has_more: false,
+        last_event: 0,
+      }),
+      "runs.retry": () =>
+        startedRun(null, reply(3, "", { parent_id: 1, status: "streaming", versions: [2, 3] })),
+    },
+    "#/chat/1",
+  );
+
+  const message = within((await screen.findAllByTestId("message"))[1] as HTMLElement);
+  const hint = message.getByText("Check it.");
+  const keys = message.getByText("Open keys");
+  fireEvent.click(message.getByTestId("error-retry"));
+
+  await screen.findByTestId("chat-stop");
+  expect([hint, keys].every(Boolean)).toBe(true);
+  expect(server.params("runs.retry")).toEqual([{ message_id: 2, model: null }]);
+});
+
+test("a key is stored, tried at once, and does not stay in the page", async () => {
+  const { server, view } = await shown({
+    "keys.save": () => keyList,
+    "keys.test": () => ({ works: true, message: "The key works.", hint: "" }),
+  });
+
+  fireEvent.click(screen.getByTestId("settings-button"));
+  const field = await screen.findByTestId<HTMLInputElement>("key-input-openai");
+  fireEvent.input(field, { target: { value: "  sk-secret-x7Qp\n" } });
+  fireEvent.click(screen.getByTestId("key-save-openai"));
+
+  await screen.findByText("The key works.");
+  expect(server.params("keys.save")).toEqual([{ provider: "openai", secret: "sk-secret-x7Qp" }]);
+  expect(field.type).toBe("password");
+  expect(field.value).toBe("");
+  expect(view.container.innerHTML).not.toContain("sk-secret");
+});
+
+test("the first run ends in a ready chat, whichever way is taken", async () => {
+  let needsStart = true;
+  const { server } = await shown({
+    "app.state": () =>
+      appState({ needs_start: needsStart, default_model: needsStart ? null : "local/qwen3" }),
+    "models.find_servers": () => [
+      { kind: "ollama", label: "Ollama", base_url: "http://127.0.0.1:11434/v1", model_names: ["qwen3"] },
+    ],
+    "settings.change": (changes) => {
+      needsStart = false;
+      return { ...settings, ...changes };
+    },
+  });
+
+  fireEvent.click(await screen.findByText("Use a server on this machine"));
+  fireEvent.click(await screen.findByText("Use"));
+  fireEvent.click(await screen.findByText("Start chatting"));
+
+  await screen.findByTestId("chat-input");
+  expect(server.params("settings.change")).toEqual([
+    {
+      servers: [{ id: "local", label: "Ollama", base_url: "http://127.0.0.1:11434/v1" }],
+      default_model: "local/qwen3",
+      has_chosen_start: true,
+    },
+  ]);
+});
+
+test("a first key is saved and tried, and its test can be read before the chat opens", async () => {
+  let hasKey = false;
+  const { server } = await shown({
+    "app.state": () => appState({ needs_start: !hasKey, default_model: hasKey ? "openai/gpt-5" : null }),
+    "keys.overview": () => (hasKey ? keyList : { ...keyList, keys: [] }),
+    "keys.save": () => {
+      hasKey = true;
+      server.publish({ type: "keys_changed" });
+      return keyList;
+    },
+    "keys.test": () => ({ works: true, message: "The key works.", hint: "" }),
+  });
+
+  fireEvent.input(await screen.findByTestId("key-input-openai"), { target: { value: "sk-x7Qp" } });
+  fireEvent.click(screen.getByTestId("key-save-openai"));
+  await screen.findByText("The key works.");
+  fireEvent.click(screen.getByText("Start chatting"));
+
+  await screen.findByTestId("chat-input");
+  expect(server.params("settings.change")).toEqual([{ has_chosen_start: true }]);
+});
+
+test("a model is found by typing, also one that is in no list", async () => {
+  const { server } = await shown({ "conversations.set_model": () => conversationRow() }, "#/chat/1");
+  await screen.findByTestId("chat-response");
+  const choose = async (search: string) => {
+    fireEvent.click(screen.getByTestId("model-picker"));
+    const field = await screen.findByRole("combobox");
+    fireEvent.input(field, { target: { value: search } });
+    await waitFor(() => expect(screen.getAllByRole("option").length).toBe(1));
+    fireEvent.keyDown(field, { key: "Enter" });
+    await waitFor(() => expect(screen.queryByRole("combobox")).toBeNull());
+  };
+
+  await choose("mini");
+  await choose("openai/gpt-9");
+
+  expect(server.params("conversations.set_model").map(({ model }) => model)).toEqual([
+    "openai/gpt-5-mini",
+    "openai/gpt-9",
+  ]);
+});
+
+test("after events were missed, everything that is shown is loaded again", async () => {
+  const { server, app } = await shown({}, "#/chat/1");
+  await screen.findByTestId("chat-response");
+  server.answers["messages.page"] = () => ({
+    messages: [question(1, "Hi"), reply(2, "Changed meanwhile")],
+    has_more: false,
+    last_event: 0,
+  });
+
+  await app.reset();
+
+  await waitFor(() => expect(screen.getByTestId("chat-response").textContent).toContain("Changed meanwhile"));
+});
+
+test("when Deskside does not answer, the page says so and tries again", async () => {
+  let isDown = true;
+  const { app } = await shown({
+    "app.state": () => {
+      if (isDown) throw new Refusal("store_busy", "Another program uses the data.", "Close it.", true);
+      return appState();
+    },
+  });
+
+  await screen.findByText("Another program uses the data.");
+  isDown = false;
+  fireEvent.click(screen.getByText("Try again"));
+
+  await screen.findByTestId("chat-input");
+  expect(app.startProblem.value).toBeNull();
+});
+
+test("notices of the program are shown", async () => {
+  const { server } = await shown();
+  const notice: AppEvent = {
+    type: "notice",
+    level: "warning",
+    code: "store_full",
+    message: "The disk is full.",
+    hint: "Free some space.",
+  };
+
+  server.publish(notice);
+
+  await screen.findByText("Free some space.");
+});
+
+const SCREENS: [string, string, () => Promise<unknown>][] = [
+  ["an empty chat", "", async () => screen.findByTestId("chat-input")],
+  ["a conversation", "#/chat/1", () => screen.findByTestId("chat-response")],
+  ["keys", "#/settings/keys", () => screen.findByTestId("key-input-anthropic")],
+  ["servers", "#/settings/servers", () => screen.findByText("Add a server")],
+  ["the on-device model", "#/settings/device", () => screen.findByText(/^Download/)],
+  ["appearance", "#/settings/appearance", () => screen.findByText("Theme")],
+  ["data", "#/settings/data", () => screen.findByText("Data folder")],
+  ["diagnostics", "#/settings/diagnostics", () => screen.findByText("app.state")],
+  [
+    "the model picker",
+    "",
+    async () => {
+      fireEvent.click(screen.getByTestId("model-picker"));
+      await screen.findAllByRole("option");
+    },
+  ],
+  [
+    "the shortcuts",
+    "",
+    async () => {
+      fireEvent.keyDown(window, { key: "/", ctrlKey: true });
+      await screen.findByText("Start a new line");
+    },
+  ],
+];
+
+test.each(SCREENS)("%s has no accessibility violations", async (_name, hash, open) => {
+  await shown({}, hash);
+  await open();
+
+  expect(await violations()).toEqual([]);
+});
+
+test("the first run has no accessibility violations", async () => {
+  await shown({ "app.state": () => appState({ needs_start: true, default_model: null }) });
+  await screen.findByTestId("key-input-openai");
+
+  expect(await violations()).toEqual([]);
+});

@@ -1,0 +1,168 @@
+import { signal } from "@preact/signals";
+import { cleanup, fireEvent, render, waitFor } from "@testing-library/preact";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Markdown } from "./Markdown";
+
+const TEXT = `# Title
+
+A paragraph with **bold** and [a link](https://example.org/a).
+
+\`\`\`
+code
+\`\`\`
+
+- one
+- two
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+The end **is near`;
+
+const ignore = () => {};
+
+afterEach(() => {
+  cleanup();
+  vi.restoreAllMocks();
+});
+
+describe("a growing text", () => {
+  it("appears as it comes and reads like the finished text in the end", async () => {
+    const text = signal("");
+    const streamed = render(<Markdown text={text} streaming={true} onOpenLink={ignore} />);
+    for (let at = 0; at < TEXT.length; at += 9) text.value += TEXT.slice(at, at + 9);
+    await waitFor(() => expect(streamed.container.querySelector("strong:last-of-type")).not.toBeNull());
+    await waitFor(() => expect(streamed.container.textContent).toContain("is near"));
+
+    expect(streamed.container.textContent).not.toContain("**");
+    streamed.rerender(<Markdown text={text} streaming={false} onOpenLink={ignore} />);
+    const stored = render(<Markdown text={TEXT} onOpenLink={ignore} />);
+
+    expect(streamed.container.innerHTML).toBe(stored.container.innerHTML);
+    expect(stored.container.textContent).toContain("The end **is near");
+  });
+
+  it("sealed blocks keep their html while streaming, and their very elements", async () => {
+    const text = signal("# Title\n\nFirst paragraph.\n\nSecond");
+    const { container } = render(<Markdown text={text} streaming={true} onOpenLink={ignore} />);
+    const heading = container.querySelector("h1");
+    const paragraph = container.querySelector("p");
+    const html = paragraph?.outerHTML;
+    text.value += " goes on\n\n- and";
+    await waitFor(() => expect(container.textContent).toContain("goes on"));
+
+    expect(container.querySelector("h1")).toBe(heading);
+    expect(container.querySelector("p")).toBe(paragraph);
+    expect(paragraph?.outerHTML).toBe(html);
+  });
+
+  it("keeps the nodes of the open block, so that a selection survives", async () => {
+    const text = signal("- one\n- tw");
+    const { container } = render(<Markdown text={text} streaming={true} onOpenLink={ignore} />);
+    const first = container.querySelector("li");
+    text.value += "o\n- three";
+    await waitFor(() => expect(container.querySelectorAll("li")).toHaveLength(3));
+
+    expect(container.querySelector("li")).toBe(first);
+  });
+
+  it("draws at most once a frame", async () => {
+    const frames = vi.spyOn(globalThis, "requestAnimationFrame");
+    const text = signal("a");
+    const { container } = render(<Markdown text={text} streaming={true} onOpenLink={ignore} />);
+    for (let left = 100; left > 0; left -= 1) text.value += "b";
+
+    expect(frames).toHaveBeenCalledTimes(1);
+    await waitFor(() => expect(container.textContent?.trim()).toBe(`a${"b".repeat(100)}`));
+  });
+
+  it("that is replaced by another is rendered anew", async () => {
+    const text = signal("# One\n\ntext that stays at the end");
+    const { container } = render(<Markdown text={text} streaming={true} onOpenLink={ignore} />);
+    text.value = "# Two\n\ntext that stays at the end";
+    await waitFor(() => expect(container.querySelector("h1")?.textContent).toBe("Two"));
+  });
+
+  it("may go on after it was finished", async () => {
+    const view = render(<Markdown text="One **two" streaming={false} onOpenLink={ignore} />);
+    view.rerender(<Markdown text="One **two** three" streaming={true} onOpenLink={ignore} />);
+
+    expect(view.container.textContent?.trim()).toBe("One two three");
+  });
+});
+
+describe("a link", () => {
+  it("is handed over when clicked, and never followed", () => {
+    const opened: string[] = [];
+    const { getByText } = render(
+      <Markdown text={"[**go**](https://example.org/a)"} onOpenLink={(url) => opened.push(url)} />,
+    );
+    const followed = fireEvent.click(getByText("go"));
+
+    expect(opened).toEqual(["https://example.org/a"]);
+    expect(followed).toBe(false);
+  });
+
+  it("clicked with the middle button is handed over too", () => {
+    const opened: string[] = [];
+    const { getByText } = render(
+      <Markdown text="[go](mailto:a@example.org)" onOpenLink={(url) => opened.push(url)} />,
+    );
+    const followed = fireEvent(
+      getByText("go"),
+      new MouseEvent("auxclick", { button: 1, bubbles: true, cancelable: true }),
+    );
+
+    expect(opened).toEqual(["mailto:a@example.org"]);
+    expect(followed).toBe(false);
+  });
+});
+
+describe("the copy button", () => {
+  function copyCode(writeText: (text: string) => Promise<void>, execCommand: () => boolean) {
+    vi.stubGlobal("navigator", { clipboard: { writeText } });
+    document.execCommand = execCommand;
+    const { getByRole } = render(<Markdown text={"```sh\necho <hi>\n\nls\n```"} onOpenLink={ignore} />);
+    const button = getByRole("button", { name: "Copy sh code" });
+    fireEvent.click(button);
+    return button;
+  }
+
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("copies the code as it was written and says so", async () => {
+    const copied: string[] = [];
+    const button = copyCode(
+      async (text) => void copied.push(text),
+      () => false,
+    );
+    await waitFor(() => expect(button.textContent).toBe("Copied"));
+
+    expect(copied).toEqual(["echo <hi>\n\nls"]);
+    expect(button.getAttribute("aria-label")).toBe("Copied");
+  });
+
+  it("falls back to the old way where the clipboard is denied", async () => {
+    let copied = "";
+    const button = copyCode(
+      () => Promise.reject(new DOMException("denied", "NotAllowedError")),
+      () => {
+        copied = document.querySelector("textarea")?.value ?? "";
+        return true;
+      },
+    );
+    await waitFor(() => expect(button.textContent).toBe("Copied"));
+
+    expect(copied).toBe("echo <hi>\n\nls");
+    expect(document.querySelector("textarea")).toBeNull();
+  });
+
+  it("says what to do where neither way works", async () => {
+    const button = copyCode(
+      () => Promise.reject(new DOMException("denied", "NotAllowedError")),
+      () => false,
+    );
+    await waitFor(() => expect(button.textContent).toContain("Ctrl+C"));
+  });
+});

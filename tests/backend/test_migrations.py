@@ -1,0 +1,429 @@
+"""Migrations: the runner's promises, each file's effect, and that Pony sees what the files say."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deskside.backend.errors import StoreDamaged, StoreRefused
+from deskside.backend.store import migrate as runner
+from deskside.backend.store.connection import Db
+from deskside.backend.store.migrate import APPLICATION_ID, Migration, migrate, read_migrations
+from stores import files_of, rows, run_child, run_to_its_death
+
+NEWEST = len(read_migrations())
+MESSAGES = """
+insert into user values (1, '', 'system', 'en', 0);
+insert into conversation (id, user, title, draft, created_ms, updated_ms) values (1, 1, 'Plums', '', 0, 0);
+insert into message (id, conversation, role, status, created_ms) values
+  (1, 1, 'user', 'complete', 0), (2, 1, 'assistant', 'complete', 0), (3, 1, 'assistant', 'streaming', 0);
+insert into message_part (id, message, position, step, kind, text) values
+  (10, 1, 0, 0, 'text', 'Where are the plums?'), (20, 2, 0, 0, 'reasoning', 'the icebox'),
+  (21, 2, 1, 0, 'text', 'I have eaten the plums'), (30, 3, 0, 0, 'text', 'plums and');
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data" / "deskside.db"
+
+
+@pytest.fixture
+def backups(tmp_path: Path) -> Path:
+    return tmp_path / "backups"
+
+
+@pytest.fixture
+def database_at(database: Path, backups: Path) -> Callable[[int], sqlite3.Connection]:
+    """A database as it was after migration N, open for filling it."""
+
+    def at(number: int) -> sqlite3.Connection:
+        migrate(database, backups, read_migrations()[:number])
+        return sqlite3.connect(database)
+
+    return at
+
+
+# -- each file ----------------------------------------------------------------------------------
+
+
+def test_0002_makes_finished_texts_findable(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(1)) as connection:
+        connection.executescript(MESSAGES)
+
+    migrate(database, backups, read_migrations()[:2])
+
+    assert [(10,), (21,)] == rows(
+        database, "select rowid from message_search where message_search match 'plums' order by rowid"
+    )
+    assert [] == rows(database, "select rowid from message_search where message_search match 'icebox'")
+
+
+def test_entities_and_files_name_the_same_tables_and_columns(database: Path, backups: Path) -> None:
+    migrate(database, backups)
+    db = Db(database, busy_timeout_s=1)
+    mapped = {entity._table_: sorted(entity._columns_) for entity in db.entities.values()}
+    db.disconnect()
+
+    tables = rows(
+        database,
+        "select name from pragma_table_list where schema = 'main' and type = 'table' "
+        "and name not like 'sqlite_%' and name <> 'migration'",
+    )
+    assert mapped == {
+        name: sorted(column for (column,) in rows(database, "select name from pragma_table_info(?)", name))
+        for (name,) in tables
+    }
+
+
+def test_every_table_is_strict(database: Path, backups: Path) -> None:
+    migrate(database, backups)
+
+    assert [] == rows(
+        database,
+        "select name from pragma_table_list where schema = 'main' and type = 'table' "
+        "and not strict and name not like 'sqlite_%'",
+    )
+
+
+def test_every_reference_has_an_index(database: Path, backups: Path) -> None:
+    migrate(database, backups)
+    references = rows(
+        database,
+        'select m.name, f."from" from sqlite_master m join pragma_foreign_key_list(m.name) f '
+        "where m.type = 'table'",
+    )
+    indexed = rows(
+        database,
+        "select m.name, c.name from sqlite_master m join pragma_index_list(m.name) i "
+        "join pragma_index_info(i.name) c where m.type = 'table' and c.seqno = 0",
+    )
+
+    assert set(references) <= set(indexed)
+
+
+def test_no_table_has_a_place_for_a_secret(database: Path, backups: Path) -> None:
+    migrate(database, backups)
+
+    assert [
+        ("provider",),
+        ("label",),
+        ("last_four",),
+        ("source",),
+        ("created_ms",),
+        ("last_used_ms",),
+    ] == rows(database, "select name from pragma_table_info('api_key')")
+
+
+# -- the runner ---------------------------------------------------------------------------------
+
+
+def test_a_new_file_gets_every_migration_and_its_record(database: Path, backups: Path) -> None:
+    migrate(database, backups)
+
+    recorded = rows(database, "select number, name, sha256 from migration")
+    assert [(m.number, m.name, m.sha256) for m in read_migrations()] == recorded
+    assert [(NEWEST,)] == rows(database, "pragma user_version")
+    assert [(APPLICATION_ID,)] == rows(database, "pragma application_id")
+    assert not backups.exists()
+
+
+def test_only_the_user_may_read_the_file(database: Path, backups: Path) -> None:
+    migrate(database, backups)
+
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600
+
+
+def test_a_file_that_is_up_to_date_is_not_written(database: Path, backups: Path) -> None:
+    migrate(database, backups)
+    before = files_of(database.parent)
+
+    migrate(database, backups)
+
+    assert before == files_of(database.parent)
+
+
+def test_an_empty_file_that_a_crash_left_is_a_new_one(database: Path, backups: Path) -> None:
+    database.touch()
+
+    migrate(database, backups)
+
+    assert [(NEWEST,)] == rows(database, "pragma user_version")
+
+
+def _edited(database: Path) -> None:
+    _execute(database, "update migration set sha256 = 'what it was' where number = 1")
+
+
+def _newer(database: Path) -> None:
+    _execute(database, f"pragma user_version = {NEWEST + 1}")
+
+
+def _foreign(database: Path) -> None:
+    _execute(database, "pragma application_id = 42")
+
+
+def _foreign_without_id(database: Path) -> None:
+    database.unlink()
+    _execute(database, "create table notes (text)")
+
+
+def _execute(database: Path, sql: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(sql)
+
+
+REFUSED = {
+    _edited: "edited after it ran",
+    _newer: "written by a newer Deskside",
+    _foreign: "belongs to another program",
+    _foreign_without_id: "belongs to another program",
+}
+
+
+@pytest.mark.parametrize("spoil", REFUSED, ids=lambda spoil: spoil.__name__)
+def test_a_file_that_is_not_for_this_program_is_refused_and_left_as_it_is(
+    spoil: Callable[[Path], None], database: Path, backups: Path
+) -> None:
+    migrate(database, backups)
+    spoil(database)
+    before = files_of(database.parent)
+
+    with pytest.raises(StoreRefused, match=REFUSED[spoil]) as raised:
+        migrate(database, backups)
+
+    assert before == files_of(database.parent)
+    assert str(database) in raised.value.message
+    assert raised.value.hint
+    assert not backups.exists()
+
+
+def test_a_refused_file_keeps_what_a_crash_left_in_its_wal(database: Path, backups: Path) -> None:
+    migrate(database, backups)
+    writer = sqlite3.connect(database)
+    writer.execute("pragma journal_mode = wal")
+    writer.execute("pragma user_version = 99")
+    crashed = database.parent.with_name("crashed")
+    shutil.copytree(database.parent, crashed, ignore=shutil.ignore_patterns("*-shm"))
+    writer.close()
+    before = files_of(crashed)
+    assert any(name.endswith("-wal") for name in before)
+
+    with pytest.raises(StoreRefused, match="newer"):
+        migrate(crashed / database.name, backups)
+
+    assert before == files_of(crashed)
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(database: Path, backups: Path) -> None:
+    database.write_bytes(b"Dear diary, today I ate the plums.\n" * 100)
+    before = files_of(database.parent)
+
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        migrate(database, backups)
+
+    assert before == files_of(database.parent)
+
+
+@pytest.mark.parametrize(
+    ("sql", "problem"),
+    [
+        ("create table x (y) strict;", "missing datatype"),
+        ("create table x (y text) strict;\ncommit;", "not authorized"),
+        ("attach 'other.db' as other;", "not authorized"),
+        ("create table x (y text) strict; create table z (", "no end"),
+    ],
+)
+def test_a_migration_that_fails_leaves_the_old_schema_and_rows(
+    sql: str, problem: str, database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(NEWEST)) as connection:
+        connection.executescript(MESSAGES)
+    before = _dump(database)
+
+    with pytest.raises((sqlite3.Error, ValueError), match=problem):
+        migrate(database, backups, [*read_migrations(), _migration(sql)])
+
+    assert before == _dump(database)
+
+
+def test_a_migration_that_breaks_a_reference_is_undone(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(NEWEST)) as connection:
+        connection.executescript(MESSAGES)
+    before = _dump(database)
+
+    with pytest.raises(StoreRefused, match="'conversation' refers to a row of 'user'"):
+        migrate(database, backups, [*read_migrations(), _migration("delete from user;")])
+
+    assert before == _dump(database)
+
+
+def test_a_checked_copy_is_kept_before_a_database_is_migrated(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(1)) as connection:
+        connection.executescript(MESSAGES)
+    before = _dump(database)
+
+    migrate(database, backups)
+
+    (copy,) = backups.glob("*.db")
+    (checksum,) = backups.glob("*.sha256")
+    assert before == _dump(copy)
+    assert f"{hashlib.sha256(copy.read_bytes()).hexdigest()}  {copy.name}\n" == checksum.read_text()
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert {copy, checksum} == set(backups.iterdir())
+
+
+def test_the_copy_has_what_is_still_in_the_wal(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(1)) as writer:
+        writer.execute("pragma journal_mode = wal")
+        writer.executescript(MESSAGES)
+
+        migrate(database, backups)
+
+    (copy,) = backups.glob("*.db")
+    assert [("Plums",)] == rows(copy, "select title from conversation")
+
+
+def test_a_database_that_cannot_be_copied_is_not_migrated(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(1)) as connection:
+        connection.executescript(MESSAGES)
+    backups.write_text("not a folder")
+    before = files_of(database.parent)
+
+    with pytest.raises(FileExistsError):
+        migrate(database, backups)
+
+    assert before == files_of(database.parent)
+
+
+def test_a_damaged_database_is_not_migrated_and_its_copy_is_not_kept(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(1)) as connection:
+        connection.executescript(MESSAGES)
+    ((page,),) = rows(database, "select rootpage from sqlite_master where name = 'message_part'")
+    with database.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(bytes(4096))
+    before = files_of(database.parent)
+
+    with pytest.raises(StoreDamaged, match="was not updated"):
+        migrate(database, backups)
+
+    assert before == files_of(database.parent)
+    assert [] == list(backups.iterdir())
+
+
+def test_only_the_newest_copies_are_kept(database: Path, backups: Path) -> None:
+    migrate(database, backups)
+
+    for number in range(runner.BACKUPS_KEPT + 2):
+        copy = runner.back_up(database, backups, f"before-{number:04d}")
+        os.utime(copy, (number, number))
+
+    assert [f"before-{number:04d}" for number in range(2, runner.BACKUPS_KEPT + 2)] == sorted(
+        path.name[:11] for path in backups.glob("*.db")
+    )
+    assert len(list(backups.iterdir())) == 2 * runner.BACKUPS_KEPT
+
+
+@pytest.mark.parametrize("names", [["0002_late.sql"], ["0001_a.sql", "0003_c.sql"], ["first.sql"]])
+def test_files_must_be_numbered_without_gaps(names: list[str], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_text("select 1;")
+
+    with pytest.raises(ValueError, match="without gaps"):
+        read_migrations(tmp_path)
+
+
+def test_line_ends_that_git_changed_are_not_an_edit(tmp_path: Path) -> None:
+    (tmp_path / "0001_a.sql").write_bytes(b"-- why\ncreate table a (b text) strict;\n")
+    (unix,) = read_migrations(tmp_path)
+    (tmp_path / "0001_a.sql").write_bytes(b"-- why\r\ncreate table a (b text) strict;\r\n")
+
+    assert [unix] == read_migrations(tmp_path)
+
+
+# -- kill -9 ------------------------------------------------------------------------------------
+
+# Dies before its Nth statement on any connection; without a N it says how many there are.
+DYING = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+
+connect, done, last = sqlite3.connect, 0, int(sys.argv[3])
+
+class Dying(sqlite3.Connection):
+    def execute(self, *arguments):
+        global done
+        done += 1
+        if done == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().execute(*arguments)
+
+sqlite3.connect = lambda *arguments, **named: connect(*arguments, factory=Dying, **named)
+from deskside.backend.store.migrate import migrate
+migrate(Path(sys.argv[1]), Path(sys.argv[2]))
+print(done)
+"""
+
+
+@pytest.mark.parametrize("from_number", [0, 1])
+def test_a_migration_that_is_killed_anywhere_can_be_done_again(
+    from_number: int, database: Path, backups: Path, tmp_path: Path
+) -> None:
+    before = None
+    if from_number:
+        migrate(database, backups, read_migrations()[:from_number])
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("pragma journal_mode = wal")
+            connection.executescript(MESSAGES)
+        before = _dump(database)
+    start = tmp_path / "start"
+    shutil.copytree(database.parent, start)
+    whole = run_child(DYING, database, backups, 0)
+    after = _dump(database)
+    points = int(whole.stdout)
+
+    # Evenly spread, and the last three: the versions, COMMIT.
+    for point in sorted({*range(2, points + 1, max(1, points // 5)), points - 2, points - 1, points}):
+        shutil.rmtree(database.parent)
+        shutil.copytree(start, database.parent)
+        run_to_its_death(DYING, database, backups, point)
+        if before is not None:
+            assert before == _dump(database), point
+        migrate(database, backups)
+        assert after == _dump(database), point
+        assert [("ok",)] == rows(database, "pragma integrity_check")
+
+
+def _migration(sql: str) -> Migration:
+    return Migration(NEWEST + 1, f"{NEWEST + 1:04d}_made_for_a_test", sql, "0" * 64)
+
+
+def _dump(database: Path) -> list[str]:
+    """Schema and rows; without the times of migrations, which differ from run to run."""
+    with closing(sqlite3.connect(database)) as connection:
+        lines = [line for line in connection.iterdump() if not line.startswith('INSERT INTO "migration"')]
+        version = connection.execute("pragma user_version").fetchone()[0]
+        numbers = connection.execute("select number from migration").fetchall()
+    return [*lines, f"version {version}", f"migrations {numbers}"]
