@@ -108,6 +108,7 @@ def _is_window(node: ast.expr) -> bool:
 # them a bug becomes a sentence for the user (or data for the model) and a traceback in the log, instead
 # of the end of the program. Everywhere else exceptions pass through. `file::definition`.
 EDGES = {
+    "shell/deskside/shell/cli.py::main",
     "bridge/deskside/bridge/registry.py::Registry.dispatch",
     "backend/deskside/backend/agent/runs.py::Runs._store_end",
     "backend/deskside/backend/agent/loop.py::_prepared.call",

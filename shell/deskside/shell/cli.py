@@ -32,7 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("stopped.", "")
     except Exception as error:
-        logger.exception("deskside ended with a fault")
         kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         _complain(
             f"Deskside ended because of a fault of its own ({kind}).",
@@ -49,7 +48,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     common.add_argument("--data-dir", metavar="DIR", help="keep everything below DIR")
     common.add_argument("--log-level", choices=LEVELS, help="how much to write into the log")
 
-    parser = argparse.ArgumentParser("deskside", description=__doc__.splitlines()[0], parents=[common])
+    parser = argparse.ArgumentParser("deskside", parents=[common])
     parser.description = "A desktop assistant that keeps everything on your own machine."
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
     parser.add_argument("--serve", action="store_true", help="run without a window; prints one line of JSON")

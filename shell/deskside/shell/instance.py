@@ -19,7 +19,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -186,26 +186,20 @@ class Instance:
 
 @contextmanager
 def claim(paths: Paths) -> Iterator[Instance]:
-    """Hold the data folder. AlreadyRunning if another process does, StoreReadOnly if it cannot be made."""
-    try:
-        paths.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FileLock(paths.data / "instance.lock", mode=0o600)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise AlreadyRunning from error
-    except OSError as error:
-        raise StoreReadOnly(
-            f"The data folder {paths.data} cannot be used: {error.strerror}.",
-            hint="Give your user the right to write there, or choose another with --data-dir.",
-        ) from error
-    try:
-        instance = Instance(paths.data)
+    """Hold the data folder. AlreadyRunning if another process does, StoreReadOnly if it cannot be used."""
+    with ExitStack() as stack:
         try:
-            yield instance
-        finally:
-            instance.close()
-    finally:
-        lock.release()
+            paths.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(FileLock(paths.data / "instance.lock", mode=0o600, timeout=0))
+            instance = stack.enter_context(closing(Instance(paths.data)))
+        except Timeout as error:
+            raise AlreadyRunning from error
+        except OSError as error:
+            raise StoreReadOnly(
+                f"The data folder {paths.data} cannot be used: {error.strerror or error}.",
+                hint="Let your user write there, free some space, or choose another with --data-dir.",
+            ) from error
+        yield instance
 
 
 @contextmanager

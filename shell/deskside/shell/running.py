@@ -15,6 +15,8 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, cast
 
+from loguru import logger
+
 from deskside.backend.app import Paths
 from deskside.backend.errors import AppError, Conflict, NeedsWindow
 from deskside.backend.log import Level, open_log
@@ -34,14 +36,17 @@ def open_window(paths: Paths, level: str) -> int:
     try:
         with claim_or_send(paths, "show") as found:
             if isinstance(found, Instance):
-                with open_log(paths.logs, cast(Level, level), to_stderr=True):
+                with _log(paths, level, to_stderr=True):
                     _show(found, paths)
             elif not found.answer.ok:
                 raise NeedsWindow(found.answer.message, hint=found.answer.hint)
-    except AppError as error:
+    except Exception as error:
         from deskside.shell.message_box import show_error
 
-        show_error(error.message, error.hint)
+        if isinstance(error, AppError):
+            show_error(error.message, error.hint)
+        else:
+            show_error(f"Deskside has a fault ({type(error).__name__}).", f"Details are in {paths.logs}.")
         raise
     return 0
 
@@ -86,7 +91,7 @@ def serve(paths: Paths, level: str, port: int) -> int:
             found.when_gone(stop.set)
             _wait(stop)
             return 0
-        with open_log(paths.logs, cast(Level, level), to_stderr=True), _backend(paths, port) as running:
+        with _log(paths, level, to_stderr=True), _backend(paths, port) as running:
             found.boot_url = running.boot_url
             _announce(running.boot_url(), os.getpid())
             _wait(stop)
@@ -103,13 +108,26 @@ def session(paths: Paths, level: str) -> Iterator[Client]:
             with Client(found.answer.url) as client:
                 yield client
             return
-        with open_log(paths.logs, cast(Level, level)), _backend(paths) as running:
+        with _log(paths, level), _backend(paths) as running:
             found.boot_url = running.boot_url
             try:
                 with Client(running.boot_url()) as client:
                     yield client
             finally:
                 found.wait_for_leases()
+
+
+@contextmanager
+def _log(paths: Paths, level: str, *, to_stderr: bool = False) -> Iterator[None]:
+    """The log, open; what ends the block unexpectedly is its last line."""
+    with open_log(paths.logs, cast(Level, level), to_stderr=to_stderr):
+        try:
+            yield
+        except AppError:
+            raise
+        except Exception:
+            logger.exception("ended with a fault")
+            raise
 
 
 @contextmanager

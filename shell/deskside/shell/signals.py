@@ -34,13 +34,13 @@ def closing_on_signals(close: Callable[[], None]) -> Iterator[Callable[[], None]
         signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
 
     def listen() -> None:
-        if read.recv(1):
-            close()
-        if read.recv(1):
-            os._exit(1)
+        with read:
+            if read.recv(1):
+                close()
+            if read.recv(1):
+                os._exit(1)
 
-    thread = threading.Thread(target=listen, name="signals", daemon=True)
-    thread.start()
+    threading.Thread(target=listen, name="signals", daemon=True).start()
     take()
     try:
         yield take
@@ -48,6 +48,4 @@ def closing_on_signals(close: Callable[[], None]) -> Iterator[Callable[[], None]
         signal.set_wakeup_fd(-1)
         for number, handler in before.items():
             signal.signal(number, handler)
-        write.close()
-        thread.join()
-        read.close()
+        write.close()  # ends `listen`, unless it is closing a window that does not answer

@@ -96,16 +96,10 @@ class AppWindow:
         """
         self._engine = engine
         self._take_signals = take_signals
-        # Before pywebview's first import, which reads them: its own choices of engine are not ours.
-        os.environ["PYWEBVIEW_GUI"] = self._engine.GUI
-        os.environ.setdefault("PYWEBVIEW_LOG", "WARNING")
-        self._engine.prepare(os.environ)
-        import webview
-
-        window = self._create(running)
-        loading = threading.Thread(target=self._load, args=(window, running), name="page", daemon=True)
-        loading.start()
-        webview.start(gui=self._engine.GUI, private_mode=True)
+        try:
+            self._run(running)
+        finally:
+            self._hardened.set()  # whoever waits to close the window need not wait any longer
         if self._failure is not None:
             raise self._failure
 
@@ -118,7 +112,20 @@ class AppWindow:
     def close(self) -> None:
         """Close the window, as its close button does, once it is there. Any thread."""
         self._hardened.wait()
-        self._desktop.window.destroy()
+        if self._desktop.window is not None:
+            self._desktop.window.destroy()
+
+    def _run(self, running: Future[Running]) -> None:
+        # Before pywebview's first import, which reads them: its own choices of engine are not ours.
+        os.environ["PYWEBVIEW_GUI"] = self._engine.GUI
+        os.environ.setdefault("PYWEBVIEW_LOG", "WARNING")
+        self._engine.prepare(os.environ)
+        import webview
+
+        window = self._create(running)
+        loading = threading.Thread(target=self._load, args=(window, running), name="page", daemon=True)
+        loading.start()
+        webview.start(gui=self._engine.GUI, private_mode=True)
 
     def _create(self, running: Future[Running]) -> Any:
         import webview
