@@ -9,6 +9,7 @@ import msgspec
 import psutil
 from loguru import logger
 
+from deskside.backend.events import Notice
 from deskside.backend.store import errors
 from deskside.bridge.registry import Bridge, command
 from deskside.bridge.timings import CommandTiming
@@ -53,6 +54,9 @@ async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None
 async def page_ready(bridge: Bridge) -> None:
     """The page can be used: note in the log how long that took since the program was started."""
     logger.info("the page is ready {:.0f} ms after the start", 1000 * (time.time() - started_s()))
+    damage = bridge.app.store.damage
+    if damage is not None:
+        bridge.app.events.publish(Notice("error", damage.code, damage.message, damage.hint))
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
 
