@@ -265,9 +265,14 @@ class ProviderServer:
             writer.write(b"0\r\n\r\n")
             await writer.drain()
             return not request.gone.is_set()
+        except ConnectionError:
+            request.gone.set()
+            raise
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
+            if reader.gone.is_set():  # before the watch had its turn
+                request.gone.set()
 
 
 def _pieces(reply: Reply) -> Iterator[bytes]:

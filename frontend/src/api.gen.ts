@@ -75,16 +75,19 @@ export interface ConversationRow {
 }
 
 export interface ConversationId {
+  /** ≥ 1, ≤ 9007199254740991 */
   id: number;
 }
 
 export interface RenameConversation {
+  /** ≥ 1, ≤ 9007199254740991 */
   id: number;
   /** length ≥ 1, length ≤ 200 */
   title: string;
 }
 
 export interface SetConversationModel {
+  /** ≥ 1, ≤ 9007199254740991 */
   id: number;
   /** length ≤ 300 */
   model: string;
@@ -231,6 +234,7 @@ export interface Passphrase {
 
 /** `before_id` is a message of the shown path; None starts at its end. */
 export interface PageMessagesInput {
+  /** ≥ 1, ≤ 9007199254740991 */
   conversation_id: number;
   before_id?: number | null;
   /** ≥ 1, ≤ 200 */
@@ -308,6 +312,7 @@ export interface MessageUsage {
 }
 
 export interface ShowVersion {
+  /** ≥ 1, ≤ 9007199254740991 */
   message_id: number;
 }
 
@@ -367,10 +372,12 @@ export interface StartedRun {
 }
 
 export interface ReplyId {
+  /** ≥ 1, ≤ 9007199254740991 */
   message_id: number;
 }
 
 export interface RetryReplyInput {
+  /** ≥ 1, ≤ 9007199254740991 */
   message_id: number;
   model?: string | null;
 }

@@ -414,6 +414,7 @@ def test_a_migration_that_is_killed_anywhere_can_be_done_again(
         migrate(database, backups)
         assert after == _dump(database), point
         assert [("ok",)] == rows(database, "pragma integrity_check")
+    assert [] == list(backups.glob("*.unfinished"))
 
 
 def _migration(sql: str) -> Migration:

@@ -22,6 +22,7 @@ from deskside.backend.agent.events import (
     StepRetried,
     StepStarted,
     TextDelta,
+    ToolArgumentsDelta,
     ToolCallStarted,
     ToolFinished,
     ToolRequested,
@@ -289,6 +290,23 @@ async def test_stop_keeps_what_was_said_and_answers_the_open_tool_call(data: Pat
         assert "stopped" in (reply.parts[1].output or "")
         assert hang.was_cancelled
         assert not app.runs.is_running(started.conversation.id)
+
+
+async def test_stop_while_a_call_is_being_written_leaves_no_call_open(data: Path) -> None:
+    hang = Hang()
+    half = [ToolCallStarted("call-1", "calculate"), ToolArgumentsDelta("call-1", '{"expr'), hang]
+    async with opened(data, half, "fine") as (app, model):
+        started = await app.runs.start(None, "go", MODEL)
+        await hang.reached.wait()
+        await app.runs.stop(started.reply.id)
+        reply = await app.store.read(messages.get, started.reply.id)
+        await answer(app, "And now?", started.conversation.id)
+
+        (call,) = reply.parts
+        assert isinstance(call, ToolCallPart)
+        assert (call.status, call.arguments) == ("failed", '{"expr')
+        asked = model.requests[1].history
+        assert [type(item) for item in asked] == [UserText, ToolRequested, ToolFinished, UserText]
 
 
 async def test_stop_right_after_start_leaves_a_stopped_reply(data: Path) -> None:

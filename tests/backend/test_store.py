@@ -69,6 +69,21 @@ async def test_two_stores_of_one_process_do_not_see_each_other(tmp_path: Path) -
         assert [] == (await other.read(conversations.page, None, 10)).conversations
 
 
+async def test_programs_that_start_at_once_share_one_new_file(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+
+    async def use(n: int) -> None:
+        async with open_store(paths) as store:
+            await store.write(_note, str(n))
+
+    await asyncio.gather(*(use(n) for n in range(4)))
+
+    assert ["0", "1", "2", "3"] == sorted(row[0] for row in rows(paths.database, NOTES))
+    assert [(1, 1)] == rows(
+        paths.database, "select (select count(*) from user), (select count(*) from agent)"
+    )
+
+
 async def test_an_opening_that_is_cancelled_lets_go_of_the_file(tmp_path: Path) -> None:
     paths = paths_in(tmp_path)
 

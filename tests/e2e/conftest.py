@@ -12,8 +12,9 @@ from playwright.sync_api import Playwright, sync_playwright
 from provider_server import ProviderServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """Of the module, not the session: its event loop would be in the way of other modules' own."""
     with sync_playwright() as playwright:
         yield playwright
 

@@ -109,8 +109,14 @@ class Desk:
 
     def renderers(self) -> list[psutil.Process]:
         assert self.process is not None
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if "--type=renderer" in child.cmdline()]
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if "--type=renderer" in child.cmdline():
+                    found.append(child)
+            except psutil.Error:
+                continue  # it ended while we looked
+        return found
 
     def kill(self) -> None:
         """As a power cut would: SIGKILL for the program and everything it started."""

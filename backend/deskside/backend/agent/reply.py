@@ -52,31 +52,24 @@ UNFINISHED_CALL = "The reply ended before this call was written."
 UNANSWERED_CALL = "The reply ended before this tool finished."
 
 
+@dataclass(slots=True, eq=False)
 class LivePart:
-    """One part as it grows. `texts` holds its text, or a tool call's arguments, in pieces."""
+    """One part as it grows. `texts` holds its text, or a tool call's arguments, in pieces; `saved` says how
+    many of them are on the disk."""
 
-    __slots__ = (
-        "call",
-        "kind",
-        "length_utf16",
-        "next_chunk",
-        "position",
-        "provider_data",
-        "saved",
-        "step",
-        "texts",
-    )
+    position: int
+    step: int
+    kind: Kind
+    texts: list[str] = field(default_factory=list)
+    length_utf16: int = 0
+    saved: int = 0
+    next_chunk: int = 0
+    provider_data: str | None = None
+    call: ToolCallPart | None = None
 
-    def __init__(self, position: int, step: int, kind: Kind, text: str = "") -> None:
-        self.position = position
-        self.step = step
-        self.kind: Kind = kind
-        self.texts = [text] if text else []
-        self.length_utf16 = _length_utf16(text)
-        self.saved = 0  # how many of `texts` are on the disk
-        self.next_chunk = 0
-        self.provider_data: str | None = None
-        self.call: ToolCallPart | None = None
+    @property
+    def is_open_call(self) -> bool:
+        return self.call is not None and self.call.status not in ("finished", "failed")
 
     def text(self) -> str:
         return "".join(self.texts)
@@ -138,10 +131,10 @@ class Reply:
             self._take_up(row.parts[-1].text)
 
     def _take_up(self, text: str) -> None:
-        part = LivePart(self._position - 1, self._step - 1, "text", text)
-        part.saved = len(part.texts)
-        self._open = part
-        self._live.append(part)
+        self._open = LivePart(
+            self._position - 1, self._step - 1, "text", [text], _length_utf16(text), saved=1
+        )
+        self._live.append(self._open)
 
     # -- what is said ------------------------------------------------------------------------------
 
@@ -178,8 +171,7 @@ class Reply:
 
     def take(self, event: RunEvent) -> PartChanged | None:
         """Take anything but a delta: note it for the recorder, and return the part it changed."""
-        self._events.append((self._next_event, now_ms(), event))
-        self._next_event += 1
+        self._record(event)
         match event:
             case StepStarted(step=step, call_id=call_id):
                 self._step = step
@@ -204,6 +196,10 @@ class Reply:
             case _:
                 pass
         return None
+
+    def _record(self, event: RunEvent) -> None:
+        self._events.append((self._next_event, now_ms(), event))
+        self._next_event += 1
 
     def _use(self, usage: Usage) -> None:
         known = self._calls.get(self._call_id)
@@ -255,10 +251,13 @@ class Reply:
         self.status = status
         self.error = None if error is None else message_error(error)
         left = {item.call_id: item for item in history if isinstance(item, ToolFinished)}
-        for call_id, part in self._by_call.items():
-            if part.call is not None and part.call.status not in ("finished", "failed"):
+        for part in self._live:
+            if part.call is not None and part.is_open_call:
                 reason = UNFINISHED_CALL if part.call.status == "writing" else UNANSWERED_CALL
-                self.take(left.get(call_id) or ToolFinished(call_id, reason, failed=True))
+                call_id = part.call.call_id
+                result = left.get(call_id) or ToolFinished(call_id, reason, failed=True)
+                self._record(result)
+                self._change(part, "failed" if result.failed else "finished", result)
 
     # -- what the store and the page get -----------------------------------------------------------
 

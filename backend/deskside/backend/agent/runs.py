@@ -6,8 +6,9 @@ program, so a stop can come at any moment and what was said is kept.
 
 Invariants
   - A conversation has at most one run.
-  - What a run does (a step, a tool) is stored before it is shown and before it has an effect. Text is
-    shown at once and stored by the flusher (flusher.py says how much a crash can cost).
+  - What a run does is stored before it is shown and before it has an effect on this machine. Text is shown
+    at once and stored by the flusher (flusher.py says how much a crash can cost), and so is stored that a
+    model call began or ended.
   - A reply that cannot be stored stays in memory, visible, with the store's error, and is tried again
     until it is stored or the program ends.
 """
@@ -36,6 +37,7 @@ from deskside.backend.agent.events import (
     RunEvent,
     StepFinished,
     StepRetried,
+    StepStarted,
     TextDelta,
     ToolArgumentsDelta,
     UsageReported,
@@ -79,8 +81,8 @@ CUT_SHORT: Mapping[str, AppError] = {
     "refused": ContentRefused("The model declined to go on."),
 }
 
-# Nothing is shown and nothing happens because of these: they go to the disk with what comes next.
-QUIET = (UsageReported, ReasoningFinished, StepFinished, Finished)
+# Nothing is shown because of these, and nothing on this machine happens: they go to the disk with the text.
+QUIET = (StepStarted, UsageReported, ReasoningFinished, StepFinished, Finished)
 
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
 
@@ -309,7 +311,9 @@ class Runs:
         changed = run.reply.take(event)
         if isinstance(event, Finished):
             run.finished = event
-        if not isinstance(event, QUIET):
+        if isinstance(event, QUIET):
+            self._flusher.note(run.reply)
+        else:
             await self._flusher.flush()
         if changed is not None:
             self._events.publish(changed)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Db(Database):
     def __init__(self, path: Path, *, busy_timeout_s: float) -> None:
         super().__init__()
         self.path = path
+        self.busy_timeout_s = busy_timeout_s
         self.writer_thread = threading.get_ident()
         define_entities(self)
         self.on_connect(_prepare)
@@ -96,6 +98,20 @@ def _prepare(db: Db, connection: sqlite3.Connection) -> None:
     """Settings of a new connection. Pony has switched foreign keys on; sqlite3 has the busy timeout."""
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     if db.is_writing_thread:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection, db.busy_timeout_s)
     else:
         connection.execute("PRAGMA query_only = ON")
+
+
+def _use_wal(connection: sqlite3.Connection, busy_timeout_s: float) -> None:
+    """The first connection to a new file switches it to WAL, for good. SQLite does not wait by itself when
+    another program that starts at the same moment is looking at the file."""
+    give_up = time.monotonic() + busy_timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+        time.sleep(0.01)

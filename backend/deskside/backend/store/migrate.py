@@ -19,7 +19,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +124,8 @@ def back_up(database: Path, folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = folder / f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.db"
     unfinished = target.with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
+    for left_by_a_crash in folder.glob("*.unfinished"):
+        left_by_a_crash.unlink()
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
         _copy(database, unfinished)
@@ -159,11 +160,18 @@ def _has_content(database: Path) -> bool:
 
 def _is_up_to_date(database: Path, migrations: Sequence[Migration], busy_timeout_s: float) -> bool:
     """Look without writing: even closing a connection that may write can change the file."""
-    # Where nobody has the file open, SQLite need not make a -wal and a -shm beside it either.
-    in_use = any(database.with_name(database.name + end).exists() for end in ("-wal", "-journal"))
-    try:
-        with closing(_connect(database, "ro" if in_use else "ro&immutable=1", busy_timeout_s)) as connection:
+
+    def look(mode: str) -> bool:
+        with closing(_connect(database, mode, busy_timeout_s)) as connection:
             return checked_version(connection, database, migrations) == len(migrations)
+
+    if not any(database.with_name(database.name + end).exists() for end in ("-wal", "-journal")):
+        # Nobody has the file open, so SQLite need not even make a -wal and a -shm beside it. Should someone
+        # open it this very moment, what looks damaged is looked at again, with locks.
+        with suppress(sqlite3.DatabaseError):
+            return look("ro&immutable=1")
+    try:
+        return look("ro")
     except sqlite3.OperationalError as error:
         # What a crash in the middle of the first migration left can only be undone by who may write.
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):

@@ -287,13 +287,14 @@ def _settle_chunks(db: Db, message_id: int) -> None:
     ).fetchall()
     if not chunks:
         return
+    grown = {chunk[0] for chunk in chunks}
     saved = _stored_parts(db, message_id)
     parts = messages.with_chunks({position: stored.part for position, stored in saved.items()}, chunks)
     step = 0
     for position, part in parts.items():
         known = saved.get(position)
         step = step if known is None else known.step
-        if position in {chunk[0] for chunk in chunks}:
+        if position in grown:
             provider_data = None if known is None else known.provider_data
             _put_part(db, message_id, StoredPart(position, step, part, provider_data))
         # What comes behind a tool's result was said in the next call of the model.

@@ -12,13 +12,15 @@ from deskside.backend.store import conversations
 from deskside.backend.store.conversations import ConversationPage, ConversationRow
 from deskside.bridge.registry import command
 
+# SQLite's row ids are 64 bits wide, JavaScript's whole numbers 53.
+RowId = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 ModelName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]*/.+$", max_length=300)]
 Draft = Annotated[str, msgspec.Meta(max_length=2_000_000)]
 
 
 class ConversationId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    id: int
+    id: RowId
 
 
 class PageConversations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,19 +29,19 @@ class PageConversations(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class RenameConversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    id: int
+    id: RowId
     title: Title
 
 
 class SetConversationModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    id: int
+    id: RowId
     model: ModelName
 
 
 class SaveDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`id` None is the draft of the conversation that does not exist yet."""
 
-    id: int | None
+    id: RowId | None
     text: Draft
 
 

@@ -9,19 +9,20 @@ import msgspec
 from deskside.backend.app import App
 from deskside.backend.store import messages
 from deskside.backend.store.messages import MessagePage
+from deskside.bridge.commands.conversations import RowId
 from deskside.bridge.registry import command
 
 
 class PageMessages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`before_id` is a message of the shown path; None starts at its end."""
 
-    conversation_id: int
-    before_id: int | None = None
+    conversation_id: RowId
+    before_id: RowId | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
 
 
 class ShowVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    message_id: int
+    message_id: RowId
 
 
 @command

@@ -8,7 +8,7 @@ import msgspec
 
 from deskside.backend.agent.runs import StartedRun
 from deskside.backend.app import App
-from deskside.bridge.commands.conversations import ModelName
+from deskside.bridge.commands.conversations import ModelName, RowId
 from deskside.bridge.registry import command
 
 # Two million characters: more than any model reads, and small enough for one frame.
@@ -19,16 +19,16 @@ class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`conversation_id` None starts a new conversation. `model` None takes the conversation's."""
 
     text: MessageText
-    conversation_id: int | None = None
+    conversation_id: RowId | None = None
     model: ModelName | None = None
 
 
 class ReplyId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    message_id: int
+    message_id: RowId
 
 
 class RetryReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    message_id: int
+    message_id: RowId
     model: ModelName | None = None
 
 
