@@ -14,11 +14,11 @@ import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
 import { createKeys } from "../settings/keys";
 import { createToasts } from "../ui/toasts";
-import { hashOf, type Place, placeOf, type Section } from "./place";
+import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
 
 export type App = ReturnType<typeof createApp>;
 
-export function createApp(api: Commands, address: Pick<Location, "hash"> = location) {
+export function createApp(api: Commands, address: { hash: string } = windowAddress) {
   const state = signal<AppState | null>(null);
   const startProblem = signal<BridgeError | null>(null);
   const place = signal<Place>(placeOf(address.hash));

@@ -3,7 +3,7 @@ import { useId } from "preact/hooks";
 import type { KeychainStatus } from "../api.gen";
 import type { App } from "../app/app";
 import { Problem } from "../ui/Problem";
-import { useAction } from "./useAction";
+import { useAction } from "../ui/useAction";
 
 /** As the bridge demands; shorter ones are guessed too easily. */
 const SHORTEST = 8;
