@@ -294,6 +294,28 @@ test("a key is stored, tried at once, and does not stay in the page", async () =
   expect(view.container.innerHTML).not.toContain("sk-secret");
 });
 
+test("without a keychain, keys can be kept in a file with a passphrase of eight characters or more", async () => {
+  const missing = { state: "missing", backend: "", hint: "No system keychain was found." } as const;
+  const { server } = await shown(
+    {
+      "keys.overview": () => ({ keys: [], keychain: missing }),
+      "keys.use_file": () => ({ keys: [], keychain: { state: "file_ready", backend: "", hint: "" } }),
+    },
+    "#/settings/keys",
+  );
+
+  const field = await screen.findByLabelText("New passphrase");
+  const button = screen.getByText<HTMLButtonElement>("Use an encrypted file");
+  fireEvent.input(field, { target: { value: "short" } });
+  await waitFor(() => expect(button.disabled).toBe(true));
+  fireEvent.input(field, { target: { value: "long enough" } });
+  await waitFor(() => expect(button.disabled).toBe(false));
+  fireEvent.click(button);
+
+  await screen.findByText("Keys are kept in a file encrypted with your passphrase.");
+  expect(server.params("keys.use_file")).toEqual([{ passphrase: "long enough" }]);
+});
+
 test("the first run ends in a ready chat, whichever way is taken", async () => {
   let needsStart = true;
   const { server } = await shown({
