@@ -159,6 +159,26 @@ test("Enter that ends a composition, and Shift+Enter, do not send", async () => 
   expect(server.params("runs.start")).toEqual([]);
 });
 
+test("a question that is stored late does not move the user from where they went meanwhile", async () => {
+  let answer: (started: unknown) => void = () => {};
+  const { app } = await shown({ "runs.start": () => new Promise((resolve) => (answer = resolve)) });
+  type("slow");
+  enter();
+  fireEvent.click(screen.getByText("Letters"));
+  await screen.findByTestId("chat-response");
+
+  answer(
+    startedRun(
+      question(11, "slow", { conversation_id: 7, parent_id: null }),
+      reply(12, "", { conversation_id: 7, parent_id: 11, status: "streaming" }),
+    ),
+  );
+
+  await waitFor(() => expect(screen.getAllByTestId("conversation-item")).toHaveLength(3));
+  expect(app.place.value).toEqual({ view: "chat", conversationId: 2 });
+  expect(app.conversation.value.row.value?.id).toBe(2);
+});
+
 test("a draft is saved, and is there again in the conversation it was typed in", async () => {
   const { server } = await shown({
     "conversations.page": () => ({

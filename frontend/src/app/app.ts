@@ -140,13 +140,15 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   }
 
   function newConversation(row: ConversationRow | null): Conversation {
-    return createConversation(api, {
+    const made = createConversation(api, {
       row,
       onCreated: (created) => {
         list.apply({ type: "conversation_changed", conversation: created });
-        if (place.value.view === "chat") go({ view: "chat", conversationId: created.id });
+        const isShown = conversation.value === made && place.value.view === "chat";
+        if (isShown) go({ view: "chat", conversationId: created.id });
       },
     });
+    return made;
   }
 
   function show(next: Conversation, id: number | null): void {

@@ -31,9 +31,7 @@ export function KeyPlace({ app }: { app: App }) {
     <section class="card" aria-label="Where keys are kept">
       <p>{hint || EXPLANATIONS[state]}</p>
       {state !== "file_locked" && (
-        <p class="muted">
-          Deskside asks for the passphrase of such a file each time it starts. Nobody can recover it.
-        </p>
+        <p class="muted">Deskside needs its passphrase again after each start. Nobody can recover it.</p>
       )}
       <PassphraseForm app={app} isNew={state !== "file_locked"} />
       {state === "locked" && (
