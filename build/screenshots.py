@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "tests/e2e")]
 
 from desk import Desk  # noqa: E402
+
 from provider_server import ProviderServer, Reply, error_reply, responses_stream  # noqa: E402
 
 SIZES = {"1280x800": (1280, 800), "800x600": (800, 600)}
@@ -66,7 +67,11 @@ UNKNOWN_KEY = {"error": {"message": "Incorrect API key provided.", "code": "inva
 def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright, ProviderServer() as provider:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        sync_playwright() as playwright,
+        ProviderServer() as provider,
+    ):
         desk = Desk(playwright, Path(scratch) / "data")
         desk.environ["DESKSIDE_BUNDLED_MODELS"] = os.environ.get(
             "DESKSIDE_BUNDLED_MODELS", str(ROOT / ".build" / "models")
