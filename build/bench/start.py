@@ -5,8 +5,8 @@
 The least is a pywebview window on a Litestar server with one small page. Both are started in turn as
 processes of their own with the same Qt. Usable: the page has loaded what it shows, drawn a frame, and
 told Python so; the time is since the process was asked for, read off every 10 ms. Memory: 5 s later, of
-the process and all its children, as PSS (shared pages divided among those who share them) and RSS (counted each time).
-Runs without a screen. The on-device model is not started.
+the process and all its children, as PSS (shared pages divided among those who share them) and RSS (they
+are counted each time). Runs without a screen. The on-device model is not started.
 """
 
 from __future__ import annotations
