@@ -94,7 +94,7 @@ def _built_page() -> None:
     try:
         web_folder()
     except NotFound as error:
-        pytest.skip(f"{error.message} {error.hint}")
+        pytest.fail(f"{error.message} {error.hint}")
 
 
 @pytest.fixture(scope="module")
