@@ -109,11 +109,12 @@ class Desk:
 
     def renderers(self) -> list[psutil.Process]:
         assert self.process is not None
-        found = []
+        found: list[psutil.Process] = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
             try:
-                if "--type=renderer" in child.cmdline():
-                    found.append(child)
+                # Qt's renderers keep the command line of the zygote that they were forked from.
+                if "--type=zygote" in child.cmdline() and child.pid != self.process.pid:
+                    found += child.children()
             except psutil.Error:
                 continue  # it ended while we looked
         return found
