@@ -447,7 +447,7 @@ import asyncio, os, sys
 from pathlib import Path
 from deskside.backend.app import Paths
 from deskside.backend.errors import AppError
-from deskside.backend.store import errors
+from deskside.backend.store import errors, migrate
 from deskside.backend.store.database import open_store
 
 async def main():
@@ -459,7 +459,10 @@ async def main():
         print(type(error).__name__, error.message)
 
 if len(sys.argv) > 2:
-    os.setuid(int(sys.argv[2]))  # root may write anywhere
+    # Root may write anywhere. Who comes after it may not be able to read this checkout: /root is root's.
+    ready = migrate.read_migrations()
+    migrate.read_migrations = lambda: ready
+    os.setuid(int(sys.argv[2]))
 asyncio.run(main())
 """
 

@@ -14,6 +14,7 @@ from page_client import Page
 
 from deskside.backend.app import App
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.settings import Settings
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.server import Server
 
@@ -22,7 +23,7 @@ from deskside.bridge.server import Server
 def web(tmp_path: Path) -> Path:
     folder = tmp_path / "web"
     (folder / "assets").mkdir(parents=True)
-    (folder / "index.html").write_text("<!doctype html><title>Deskside</title>")
+    (folder / "index.html").write_text('<!doctype html><html lang="en"><title>Deskside</title></html>')
     (folder / "assets" / "index-abc.js").write_text("export {};")
     return folder
 
@@ -30,11 +31,12 @@ def web(tmp_path: Path) -> Path:
 @pytest.fixture
 async def page(web: Path) -> AsyncIterator[Page]:
     events = EventBuffer()
-    app = cast(App, SimpleNamespace(events=events))
+    settings = SimpleNamespace(current=Settings())
+    app = cast(App, SimpleNamespace(events=events, settings=settings))
     server = Server(app, NoDesktop(), web, commands=[sample_commands])
     await server.start()
     async with httpx2.AsyncClient(base_url=server.origin, trust_env=False) as http:
         opened = await http.get(server.boot_url())
         assert opened.status_code == 303
-        yield Page(server, http, events)
+        yield Page(server, http, events, app)
     await server.stop()

@@ -21,6 +21,7 @@ class Page:
     server: Server
     http: httpx2.AsyncClient
     events: EventBuffer
+    app: Any
 
     async def rpc(self, command: str, body: bytes | str = b"", **headers: str) -> dict[str, Any]:
         content = body.encode() if isinstance(body, str) else body

@@ -12,6 +12,8 @@ import pytest
 import websockets
 from page_client import Page, reply
 
+from deskside.backend.settings import Settings
+
 
 async def stranger(page: Page, method: str = "GET", path: str = "/", **headers: str) -> httpx2.Response:
     async with httpx2.AsyncClient(trust_env=False) as http:
@@ -30,6 +32,15 @@ async def test_the_page_is_served_with_every_protecting_header(page: Page) -> No
     assert "nosniff" == answer.headers["x-content-type-options"]
     assert "camera=()" in answer.headers["permissions-policy"]
     assert "server" not in answer.headers
+
+
+async def test_a_chosen_theme_is_in_the_first_bytes(page: Page) -> None:
+    before = (await page.http.get("/")).text
+    page.app.settings.current = Settings(theme="dark")
+    after = (await page.http.get("/")).text
+
+    assert "data-theme" not in before
+    assert '<html data-theme="dark" lang="en">' in after
 
 
 async def test_hashed_files_are_cached_for_ever_and_the_page_never(page: Page) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import os
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ from websockets.frames import Frame
 from deskside.backend.app import App
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.log import request_id
+from deskside.backend.settings import Theme
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.guard import Guard
@@ -87,6 +89,14 @@ def load_assets(folder: Path) -> dict[str, Asset]:
     return assets
 
 
+def _with_theme(page: Asset, theme: Theme) -> Asset:
+    """The page with the chosen theme in its first bytes: a script would set it after a white flash."""
+    if theme == "system":
+        return page  # the style sheet asks the system by itself
+    marked = page.content.replace(b"<html ", f'<html data-theme="{theme}" '.encode(), 1)
+    return replace(page, content=marked)
+
+
 class Server:
     """Serves one application on 127.0.0.1, on `port` or one the system chooses."""
 
@@ -143,6 +153,9 @@ class Server:
 def _listen(port: int) -> socket.socket:
     # With proto=0 asyncio leaves Nagle's algorithm on and every POST takes 40 ms longer.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":
+        # So that a fixed port can be used again at once. (On Windows it would let others take the port.)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", port))
         listening.listen(128)
@@ -182,6 +195,8 @@ def _routes(bridge: Bridge, assets: Mapping[str, Asset]) -> Litestar:
     async def asset(request: Request[Any, Any, Any]) -> Response[bytes]:
         path = request.scope["path"]
         found = assets.get("/index.html" if path == "/" else path)
+        if path == "/" and found is not None:
+            found = _with_theme(found, bridge.app.settings.current.theme)
         if found is None:
             return Response(b"not found", status_code=404, media_type="text/plain")
         headers = {"cache-control": found.cache_control}

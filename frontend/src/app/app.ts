@@ -14,11 +14,11 @@ import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
 import { createKeys } from "../settings/keys";
 import { createToasts } from "../ui/toasts";
-import { hashOf, type Place, placeOf, type Section } from "./place";
+import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
 
 export type App = ReturnType<typeof createApp>;
 
-export function createApp(api: Commands, address: Pick<Location, "hash"> = location) {
+export function createApp(api: Commands, address: { hash: string } = windowAddress) {
   const state = signal<AppState | null>(null);
   const startProblem = signal<BridgeError | null>(null);
   const place = signal<Place>(placeOf(address.hash));
@@ -140,13 +140,15 @@ export function createApp(api: Commands, address: Pick<Location, "hash"> = locat
   }
 
   function newConversation(row: ConversationRow | null): Conversation {
-    return createConversation(api, {
+    const made = createConversation(api, {
       row,
       onCreated: (created) => {
         list.apply({ type: "conversation_changed", conversation: created });
-        if (place.value.view === "chat") go({ view: "chat", conversationId: created.id });
+        const isShown = conversation.value === made && place.value.view === "chat";
+        if (isShown) go({ view: "chat", conversationId: created.id });
       },
     });
+    return made;
   }
 
   function show(next: Conversation, id: number | null): void {

@@ -53,7 +53,7 @@ def open_window(paths: Paths, level: str) -> int:
 
 def _show(instance: Instance, paths: Paths) -> None:
     from deskside.shell.desktop import WindowDesktop
-    from deskside.shell.engine import choose_engine
+    from deskside.shell.engine import load_engine
     from deskside.shell.signals import closing_on_signals
     from deskside.shell.window import AppWindow, Opening
 
@@ -68,11 +68,12 @@ def _show(instance: Instance, paths: Paths) -> None:
         if running.exception() is None:
             instance.boot_url = running.result().boot_url
 
-    window = AppWindow(paths.data / "window.json", desktop)
+    # The engine first: it must not be loaded while the backend's thread imports.
+    window = AppWindow(load_engine(os.environ), paths.data / "window.json", desktop)
     with closing_on_signals(window.close) as take_signals, Opening(open_backend) as opening:
         instance.on_show = window.bring_forward
         opening.running.add_done_callback(offer)
-        window.show(choose_engine(os.environ), opening.running, take_signals)
+        window.show(opening.running, take_signals)
         instance.on_show = instance.boot_url = None
 
 
