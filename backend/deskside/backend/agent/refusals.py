@@ -208,7 +208,7 @@ def _by_status(status: int, refusal: Refusal, label: str, detail: str, key: str 
 
 def _said(status: int, detail: str) -> str:
     if detail:
-        return f": {detail}"
+        return f": {detail}" if detail.endswith((".", "!", "?", "…")) else f": {detail}."
     return f" (HTTP {status})." if status else "."
 
 
