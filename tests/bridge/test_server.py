@@ -165,6 +165,16 @@ async def test_a_frame_that_makes_no_sense_is_answered_and_the_socket_lives_on(
         assert (await reply(socket, 7))["data"]["value"] == 8
 
 
+async def test_a_text_frame_that_is_not_utf8_is_answered_and_the_socket_lives_on(page: Page) -> None:
+    async with page.socket() as socket:
+        await socket.send(b'{"t":"call","id":1,"cmd":"\xff"}', text=True)
+        answer = await reply(socket, 1)
+        await socket.send('{"t":"call","id":7,"cmd":"sample_commands.double","params":{"value":4}}')
+
+        assert "invalid_request" == answer["error"]["code"]
+        assert 8 == (await reply(socket, 7))["data"]["value"]
+
+
 async def test_a_20_mb_message_gets_a_clear_error_and_the_socket_lives_on(page: Page) -> None:
     note = "x" * 20_000_000
     async with page.socket() as socket:
