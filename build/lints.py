@@ -112,7 +112,6 @@ EDGES = {
     "bridge/deskside/bridge/registry.py::Registry.dispatch",
     "backend/deskside/backend/agent/runs.py::Runs._store_end",
     "backend/deskside/backend/agent/loop.py::_prepared.call",
-    "shell/deskside/shell/cli.py::main",
 }
 # A thread cannot raise into another: these hand the exception itself to who waits for the result.
 HANDED_OVER = {

@@ -12,8 +12,9 @@ import pytest
 import sample_commands
 from page_client import Page
 
-from deskside.backend.app import App
+from deskside.backend.app import App, Paths
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.store.database import open_store
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.server import Server
 
@@ -28,13 +29,15 @@ def web(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def page(web: Path) -> AsyncIterator[Page]:
+async def page(web: Path, tmp_path: Path) -> AsyncIterator[Page]:
     events = EventBuffer()
-    app = cast(App, SimpleNamespace(events=events))
-    server = Server(app, NoDesktop(), web, commands=[sample_commands])
-    await server.start()
-    async with httpx2.AsyncClient(base_url=server.origin, trust_env=False) as http:
-        opened = await http.get(server.boot_url())
-        assert opened.status_code == 303
-        yield Page(server, http, events)
-    await server.stop()
+    data = tmp_path / "data"
+    async with open_store(Paths(data, data / "logs", data / "cache")) as store:
+        app = cast(App, SimpleNamespace(events=events, store=store))
+        server = Server(app, NoDesktop(), web, commands=[sample_commands])
+        await server.start()
+        async with httpx2.AsyncClient(base_url=server.origin, trust_env=False) as http:
+            opened = await http.get(server.boot_url())
+            assert opened.status_code == 303
+            yield Page(server, http, events, store)
+        await server.stop()
