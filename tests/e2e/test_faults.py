@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from desk import Desk
 from playwright.sync_api import Locator, Page, expect
 
-from provider_server import ProviderServer, Reply, error_reply, recording
+from provider_server import ProviderServer
 
 pytestmark = pytest.mark.window
 
