@@ -77,7 +77,9 @@ def main() -> int:
             "DESKSIDE_BUNDLED_MODELS", str(ROOT / ".build" / "models")
         )
         try:
-            take(desk.start(), folder, "first-run", "light")
+            page = desk.start()
+            page.get_by_role("button", name="Use the on-device model").click()
+            take(page, folder, "first-run", "light")
             desk.close()
             desk.environ |= {
                 "OPENAI_API_KEY": "sk-example-00000000000000009f2c",

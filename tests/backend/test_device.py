@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from device_parts import Published, SettingsInMemory, bundled_model, gguf
@@ -172,6 +174,39 @@ async def test_a_missing_file_and_a_folder_are_refused(make: Make, tmp_path: Pat
         await make().use_file(str(tmp_path / "missing.gguf"))
     with pytest.raises(DeviceModelError, match="not a GGUF"):
         await make().use_file(str(tmp_path))
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-that-name/a.gguf", "a\0b.gguf", "/dev/null"])
+async def test_a_path_that_can_be_no_file_is_refused_with_a_sentence(make: Make, path: str) -> None:
+    with pytest.raises(DeviceModelError):
+        await make().use_file(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+async def test_a_pipe_is_refused_without_waiting_for_its_other_end(make: Make, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+
+    with pytest.raises(DeviceModelError, match="not a GGUF model"):
+        await make().use_file(str(tmp_path / "pipe.gguf"))
+
+
+async def test_an_array_of_impossible_length_is_a_damaged_file(make: Make, tmp_path: Path) -> None:
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 2)
+    array = struct.pack("<Q", 1) + b"a" + struct.pack("<IIQ", 9, 12, 2**64 - 1)
+
+    with pytest.raises(DeviceModelError, match="not a GGUF model"):
+        await make().use_file(str(write(tmp_path / "a.gguf", head + array)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep names as text")
+async def test_a_file_whose_name_is_no_text_does_not_break_the_list(make: Make, paths: Paths) -> None:
+    write(paths.models / "good.gguf", gguf())
+    os.close(os.open(os.fsencode(paths.models) + b"/\xff.gguf", os.O_CREAT))
+
+    status = await make().status()
+
+    assert ["good"] == [file.name for file in status.files]
+    assert msgspec.json.encode(status)
 
 
 def test_the_length_a_model_was_trained_for_is_read_from_its_head(tmp_path: Path) -> None:

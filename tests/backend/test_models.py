@@ -15,7 +15,7 @@ from deskside.backend.agent.events import ModelRequest, TextDelta, UserText
 from deskside.backend.agent.models import ProviderModels
 from deskside.backend.agent.scripted_model import ScriptedModel
 from deskside.backend.app import App, Paths, open_app
-from deskside.backend.errors import DeviceModelError, InvalidRequest, NoKey, NoModel
+from deskside.backend.errors import DeviceModelError, InvalidRequest, NoKey, NoModel, RequestRefused
 from deskside.backend.events import ModelsChanged, SettingsChanged
 from deskside.backend.settings import Server, Settings
 from deskside.backend.store import settings as rows
@@ -204,6 +204,17 @@ async def test_a_server_without_a_key_gets_none_of_the_environments(
     assert KEY not in str(server.requests[-1].headers)
 
 
+async def test_a_local_model_without_settings_is_asked_at_the_variables_address(
+    app: App, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.openai_url)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    assert "pineapple" in await say(app, "local/m")
+    assert "/v1/chat/completions" == server.requests[-1].path
+    assert KEY not in str(server.requests[-1].headers)
+
+
 async def test_what_cannot_answer_says_what_to_do(app: App) -> None:
     with pytest.raises(NoKey):
         await app.models.make("openai/m")
@@ -213,6 +224,16 @@ async def test_what_cannot_answer_says_what_to_do(app: App) -> None:
         await app.models.make("scripted/m")
     with pytest.raises(DeviceModelError):
         await app.models.make("device/not-there")
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://a:99999999", "ftp://a", "nonsense"])
+async def test_what_is_no_address_is_said_so(app: App, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+
+    with pytest.raises(RequestRefused, match="is not an address"):
+        await app.models.make("openai/gpt-x")
+    assert "is not an address" in (await of_provider(app, "openai")).problem
+    assert "is not an address" in (await app.models.test_key("openai")).message
 
 
 async def test_a_model_that_was_passed_in_comes_first(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import Error, Page, Playwright
+from playwright.sync_api import Browser, Error, Page, Playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60  # a loaded two-core machine needs a few seconds; a hang needs an end
@@ -35,7 +35,7 @@ class Desk:
         self._playwright = playwright
         self.data = data
         self.environ: dict[str, str] = {}
-        self._browser: Any = None
+        self._browser: Browser | None = None
         self._port = 0
         self.process: subprocess.Popen[bytes] | None = None
 

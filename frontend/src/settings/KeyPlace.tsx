@@ -29,7 +29,8 @@ export function KeyPlace({ app }: { app: App }) {
   if (state === "file_ready") return <p class="muted">{EXPLANATIONS.file_ready}</p>;
   return (
     <section class="card" aria-label="Where keys are kept">
-      <p>{hint || EXPLANATIONS[state]}</p>
+      {/* The hint for a locked file leads here; here it would lead in a circle. */}
+      <p>{(state !== "file_locked" && hint) || EXPLANATIONS[state]}</p>
       {state !== "file_locked" && (
         <p class="muted">Deskside needs its passphrase again after each start. Nobody can recover it.</p>
       )}

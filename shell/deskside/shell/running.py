@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 from loguru import logger
 
 from deskside.backend.app import Paths
-from deskside.backend.errors import AppError, Conflict, NeedsWindow
+from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.shell.client import Client
 from deskside.shell.instance import Instance, Remote, claim_or_send
@@ -120,8 +120,15 @@ def session(paths: Paths, level: str) -> Iterator[Client]:
 
 @contextmanager
 def _log(paths: Paths, level: str, *, to_stderr: bool = False) -> Iterator[None]:
-    """The log, open; what ends the block unexpectedly is its last line."""
-    with open_log(paths.logs, cast(Level, level), to_stderr=to_stderr):
+    """The log, open; what ends the block unexpectedly is its last line. StoreReadOnly if it cannot be."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(open_log(paths.logs, cast(Level, level), to_stderr=to_stderr))
+        except OSError as error:
+            raise StoreReadOnly(
+                f"The log cannot be written to {paths.logs}: {error.strerror or error}.",
+                hint="Let your user write there, free some space, or choose another folder with --data-dir.",
+            ) from error
         try:
             yield
         except AppError:

@@ -90,7 +90,7 @@ class Device:
         is no such file."""
         if path is not None:
             # Not resolved: a cache of models keeps its files under hashes, with links for their names.
-            path = str(Path(path).expanduser().absolute())
+            path = os.path.abspath(os.path.expanduser(path))
             await asyncio.to_thread(read_head, Path(path))
         await self._settings.change({"device_model": path})
         self._events.publish(ModelsChanged())
@@ -115,10 +115,12 @@ class Device:
         return list(found.values())
 
     def _file(self, path: Path) -> DeviceFile | None:
-        """None when it is not there any more, which is not an error until somebody wants to run it."""
+        """None when it is not there any more, which is not an error until somebody wants to run it, and
+        for a name that is not text (bytes that are no UTF-8): it could not be shown, nor chosen."""
         try:
+            str(path).encode()
             size = path.stat().st_size
-        except OSError:
+        except (OSError, UnicodeEncodeError):
             return None
         if path.name == self._model.file_name and size == self._model.size_bytes:
             return DeviceFile(self._model.name, self._model.label, str(path), size, is_bundled=True)

@@ -7,6 +7,7 @@ and the values. Source: docs/gguf.md of the ggml project, versions 2 and 3.
 
 from __future__ import annotations
 
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ VERSIONS = (2, 3)
 # What we look for comes before the vocabulary, which is megabytes of strings.
 MOST_PAIRS = 200
 LONGEST_STRING = 1 << 16
+LONGEST_ARRAY = 1 << 40  # past the end of any file, and small enough to seek to
 _STRING, _ARRAY = 8, 9
 _NUMBERS = {
     0: "<B",
@@ -47,11 +49,15 @@ def read_head(path: Path) -> GgufHead:
     """Read up to the vocabulary; under a millisecond. Raises DeviceModelError with a sentence for a file
     that is not there, cannot be read, or is not a GGUF model."""
     try:
+        # Looked at first: opening a pipe waits for somebody who writes into it.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _not_a_model(path)
         with path.open("rb") as file:
             return _read(file, path)
     except FileNotFoundError:
         raise DeviceModelError(f"There is no file at {path}.", hint="Choose the file again.") from None
-    except (IsADirectoryError, struct.error, UnicodeDecodeError, KeyError) as error:
+    except (struct.error, ValueError, OverflowError, KeyError) as error:
+        # ValueError: a path with a NUL in it, or text that is not UTF-8.
         raise _not_a_model(path) from error
     except OSError as error:
         raise DeviceModelError(
@@ -104,7 +110,7 @@ def _skip_array(file: BinaryIO) -> None:
         for _ in range(min(count, LONGEST_STRING)):
             _string(file)
     else:
-        file.seek(struct.calcsize(_NUMBERS[kind]) * count, 1)
+        file.seek(struct.calcsize(_NUMBERS[kind]) * min(count, LONGEST_ARRAY), 1)
 
 
 def _string(file: BinaryIO) -> str:

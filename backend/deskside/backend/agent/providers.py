@@ -13,7 +13,7 @@ from deskside.backend.agent.catalog import fetch_models
 from deskside.backend.agent.events import Model
 from deskside.backend.agent.openai_model import Api, OpenAIModel
 from deskside.backend.agent.transport import Endpoint, Http, Patience, Provider, load_sdk
-from deskside.backend.errors import BadKey, NoModel
+from deskside.backend.errors import BadKey, NoModel, RequestRefused
 
 # Explicit, because the SDKs would otherwise read the environment for themselves.
 OPENAI_URL = "https://api.openai.com/v1"
@@ -26,7 +26,8 @@ def find_provider(
 ) -> Provider:
     """Where to ask. `base_url` None is the provider's own; a server has none, so it must be given.
 
-    OpenAI's base URL and a server's include the `/v1`; Anthropic's may or may not.
+    OpenAI's base URL and a server's include the `/v1`; Anthropic's may or may not. Raises NoModel for a
+    server without an address, RequestRefused for what is no address.
     """
     label = label or LABELS.get(provider_id, provider_id)
     if provider_id == "anthropic":
@@ -39,7 +40,18 @@ def find_provider(
         raise NoModel(
             f"There is no server called {provider_id!r}.", hint="Add it in Settings, under Servers."
         )
+    if not _is_address(url):
+        raise RequestRefused(f"{url!r} is not an address.", hint="Check the server's address in Settings.")
     return Provider(provider_id, label, url, key)
+
+
+def _is_address(url: str) -> bool:
+    """Settings and the environment can hold anything; `http://[` breaks whoever looks closer."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def make_model(
@@ -52,7 +64,7 @@ def make_model(
     patience: Patience | None = None,
 ) -> Model:
     """The model called `name` (`provider/model`). Asks nobody: a name that does not exist shows at the
-    first call. Raises NoModel for a name without a provider, or of a server without an address."""
+    first call. Raises NoModel for a name without a provider, else as `find_provider`."""
     provider_id, slash, model = name.partition("/")
     if not slash or not model:
         raise NoModel(f"{name!r} is not the name of a model: it should read provider/model.")

@@ -91,8 +91,13 @@ def restore(db: Db, conversation_id: int) -> ConversationRow:
 
 
 def touch(db: Db, conversation_id: int) -> None:
-    """It was used now, which puts it first in the list."""
-    db.sql.execute("update conversation set updated_ms = ? where id = ?", (now_ms(), conversation_id))
+    """It was used now, which puts it first in the list: also when two are used in one millisecond, or
+    when the clock was set back."""
+    db.sql.execute(
+        "update conversation set updated_ms = max(?, "
+        "(select ifnull(max(updated_ms), 0) + 1 from conversation where deleted_ms is null)) where id = ?",
+        (now_ms(), conversation_id),
+    )
 
 
 def not_found(conversation_id: int) -> NotFound:
