@@ -127,7 +127,7 @@ async def test_a_list_is_asked_for_once_an_hour_and_when_the_user_says_so(
     server.models.append({"id": "newer", "object": "model"})
     refreshed = await of_provider(app, "local", refresh=True)
     an_hour_later_ns = time.time_ns() + 3_600_000_000_000
-    monkeypatch.setattr("deskside.backend.agent.models.time.time_ns", lambda: an_hour_later_ns)
+    monkeypatch.setattr("time.time_ns", lambda: an_hour_later_ns)
     later = await of_provider(app, "local")
 
     assert sources == ["live", "cached"]
@@ -201,6 +201,17 @@ async def test_a_server_without_a_key_gets_none_of_the_environments(
     await app.settings.change({"servers": [local(server)]})
 
     assert "pineapple" in await say(app, "local/m")
+    assert KEY not in str(server.requests[-1].headers)
+
+
+async def test_a_local_model_without_settings_is_asked_at_the_variables_address(
+    app: App, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.openai_url)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    assert "pineapple" in await say(app, "local/m")
+    assert "/v1/chat/completions" == server.requests[-1].path
     assert KEY not in str(server.requests[-1].headers)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +18,7 @@ from deskside.backend.errors import AppError, NoKey
 from deskside.backend.keys import ENVIRONMENT, KeyTest
 from deskside.backend.store import api_keys
 from deskside.backend.store import settings as rows
+from deskside.backend.store.text import now_ms
 
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
@@ -34,6 +34,8 @@ LIST_KEPT_MS = 3_600_000
 LIST_LIMIT_S = 10.0
 QUICK_LOOK_S = 3.0  # the first look also imports the SDK, about a second
 LIST_PATIENCE = Patience(connect_s=5, first_byte_s=LIST_LIMIT_S, gap_s=LIST_LIMIT_S)
+
+FIRST_SERVER = "local"  # what settings call the first server
 
 Source = Literal["live", "cached", "built_in"]
 
@@ -59,7 +61,7 @@ class KeptList(msgspec.Struct, frozen=True):
     models: list[ModelInfo]
 
     def is_fresh(self) -> bool:
-        return 0 <= _now_ms() - self.at_ms < LIST_KEPT_MS
+        return 0 <= now_ms() - self.at_ms < LIST_KEPT_MS
 
 
 class Models:
@@ -112,11 +114,16 @@ class Models:
             label=self._label(provider_id),
         )
 
+    def chosen(self) -> str | None:
+        """The model that somebody asked for: the setting, else DESKSIDE_MODEL."""
+        named = self._settings.current.default_model or self._environ.get("DESKSIDE_MODEL", "").strip()
+        return named or None
+
     async def default(self) -> str | None:
-        """The model that a new conversation starts with: the setting, else DESKSIDE_MODEL, else the first
-        that could answer. Asks no keychain. None when nothing is configured."""
-        chosen = self._settings.current.default_model or self._environ.get("DESKSIDE_MODEL", "").strip()
-        if chosen:
+        """The model that a new conversation starts with: the chosen one, else the first that could
+        answer. Asks no keychain. None when nothing is configured."""
+        chosen = self.chosen()
+        if chosen is not None:
             return chosen
         if self._overrides:
             return next(iter(self._overrides))
@@ -222,7 +229,7 @@ class Models:
         return kept if kept is not None and kept.base_url == self._base_url(provider_id) else None
 
     async def _keep_list(self, provider_id: str, models: list[ModelInfo]) -> None:
-        kept = KeptList(_now_ms(), self._base_url(provider_id), models)
+        kept = KeptList(now_ms(), self._base_url(provider_id), models)
         try:
             await self._store.write_soon(rows.save, {_list_name(provider_id): msgspec.to_builtins(kept)})
         except AppError as error:
@@ -232,6 +239,10 @@ class Models:
 
     async def _provider(self, provider_id: str) -> Provider:
         base_url = self._base_url(provider_id)
+        if base_url is None and provider_id == FIRST_SERVER:
+            # `DESKSIDE_MODEL=local/llama3` needs no settings where a server runs on its usual port.
+            found = await self.find_servers()
+            base_url = found[0].base_url if found else None
         key = await self._key(provider_id)
         return providers.find_provider(
             provider_id, key=key, base_url=base_url, label=self._label(provider_id)
@@ -243,7 +254,10 @@ class Models:
         chosen = {"openai": settings.openai_base_url, "anthropic": settings.anthropic_base_url}
         if provider_id in chosen:
             return chosen[provider_id] or self._environ.get(BASE_URLS[provider_id], "").strip() or None
-        return next((server.base_url for server in settings.servers if server.id == provider_id), None)
+        configured = {server.id: server.base_url for server in settings.servers}
+        if provider_id == FIRST_SERVER and provider_id not in configured:
+            return self._environ.get(BASE_URLS["openai"], "").strip() or None
+        return configured.get(provider_id)
 
     async def _key(self, provider_id: str) -> str | None:
         """None for a server that may do without. Raises NoKey, KeychainUnavailable."""
@@ -270,7 +284,3 @@ class Models:
 
 def _list_name(provider_id: str) -> str:
     return f"models.{provider_id}"
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

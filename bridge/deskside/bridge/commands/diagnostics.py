@@ -9,6 +9,7 @@ from loguru import logger
 
 from deskside.backend.events import Notice
 from deskside.backend.store import errors
+from deskside.backend.store.errors import ErrorRow
 from deskside.bridge.registry import Bridge, command
 from deskside.bridge.timings import CommandTiming
 
@@ -16,13 +17,18 @@ Short = Annotated[str, msgspec.Meta(max_length=500)]
 
 
 class ReportWindowError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fault in the page: `where` names the part of the window, `build` the page's build id."""
+    """A fault in the page: `where` names the part of the window, `component` the components around it,
+    `build` the page's build id."""
 
     where: Short
     message: Short
     stack: Annotated[str, msgspec.Meta(max_length=8000)] = ""
     component: Short = ""
     build: Short = ""
+
+
+class PageErrors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
 
 
 class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,10 +42,17 @@ async def timings(bridge: Bridge) -> list[CommandTiming]:
 
 
 @command
+async def recent_errors(bridge: Bridge, params: PageErrors) -> list[ErrorRow]:
+    """The last failures of answers, commands and the page, newest first."""
+    return await bridge.app.store.read(errors.recent, params.limit)
+
+
+@command
 async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None:
     """Keep a fault of the page with our own errors."""
+    detail = f"{params.stack}\n\nComponents: {params.component}\nBuild: {params.build}"
     await bridge.app.store.write(
-        errors.record, "window", "window_error", params.message, params.where, params.stack
+        errors.record, "window", "window_error", params.message, params.where, detail
     )
 
 
