@@ -7,10 +7,12 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from loguru import logger
 
 from deskside.backend.agent.events import Model
 from deskside.backend.app import App, Paths, open_app
@@ -67,10 +69,12 @@ def run_backend(
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(serve())
         except BaseException as error:
-            # Before the start was reported the caller raises it; afterwards the thread's own report does.
-            if opened.done():
-                raise
-            opened.set_exception(error)
+            if not opened.done():
+                opened.set_exception(error)
+                return
+            # Nobody waits for this thread's outcome, and a program without a terminal has no stderr.
+            logger.opt(exception=error).critical("the backend ended with a fault")
+            raise
 
     thread = threading.Thread(target=run, name="backend")
     thread.start()
@@ -82,7 +86,8 @@ def run_backend(
     try:
         yield running
     finally:
-        running.loop.call_soon_threadsafe(closing.set)
+        with suppress(RuntimeError):  # its loop is closed: it ended by itself, with a fault
+            running.loop.call_soon_threadsafe(closing.set)
         thread.join()
 
 

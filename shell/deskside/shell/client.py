@@ -23,7 +23,7 @@ FRAME_LIMIT_BYTES = 64 * 2**20
 
 
 class Refused(AppError):
-    """The backend answered a call with an error; its own code, message and hint."""
+    """The backend answered a call with an error: its message and hint."""
 
 
 class Client:

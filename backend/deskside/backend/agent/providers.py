@@ -14,11 +14,11 @@ from deskside.backend.agent.events import Model
 from deskside.backend.agent.openai_model import Api, OpenAIModel
 from deskside.backend.agent.transport import Endpoint, Http, Patience, Provider, load_sdk
 from deskside.backend.errors import BadKey, NoModel, RequestRefused
+from deskside.backend.keys import LABELS
 
 # Explicit, because the SDKs would otherwise read the environment for themselves.
 OPENAI_URL = "https://api.openai.com/v1"
 ANTHROPIC_URL = "https://api.anthropic.com"
-LABELS = {"openai": "OpenAI", "anthropic": "Anthropic"}
 
 
 def find_provider(

@@ -118,11 +118,23 @@ class Http:
         import httpx2
 
         try:
-            async with asyncio.timeout(patience_s):
-                response = await self.client().get(url, timeout=None)
+            async with (
+                asyncio.timeout(patience_s),
+                self.client().stream("GET", url, timeout=None) as response,
+            ):
+                return await _limited_body(response) if response.status_code == 200 else None
         except (TimeoutError, httpx2.RequestError):
             return None
-        return response.content if response.status_code == 200 else None
+
+
+async def _limited_body(response: httpx2.Response) -> bytes | None:
+    """None past the limit: loopback is fast enough to fill the memory within a second."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > BODY_LIMIT_BYTES:
+            return None
+    return bytes(body)
 
 
 class Endpoint:
