@@ -11,9 +11,10 @@ import msgspec
 from loguru import logger
 
 from deskside.backend.agent import catalog, providers
+from deskside.backend.agent.answer import Patience
 from deskside.backend.agent.catalog import OFFLINE_MODELS, FoundServer, ModelInfo
 from deskside.backend.agent.events import Model
-from deskside.backend.agent.transport import Http, Patience, Provider
+from deskside.backend.agent.transport import Http, Provider
 from deskside.backend.errors import AppError, NoKey
 from deskside.backend.keys import ENVIRONMENT, LABELS, KeyTest
 from deskside.backend.store import api_keys
