@@ -76,18 +76,24 @@ def run_backend(
             logger.opt(exception=error).critical("the backend ended with a fault")
             raise
 
+    def end(opened: Future[Running]) -> None:
+        if opened.exception() is None:
+            with suppress(RuntimeError):  # its loop is closed: it ended by itself, with a fault
+                opened.result().loop.call_soon_threadsafe(closing.set)
+
     thread = threading.Thread(target=run, name="backend")
     thread.start()
     try:
         running = opened.result()
     except BaseException:
+        # Also Ctrl-C while it opens: what it opens all the same must be closed, or it would run for ever.
+        opened.add_done_callback(end)
         thread.join()
         raise
     try:
         yield running
     finally:
-        with suppress(RuntimeError):  # its loop is closed: it ended by itself, with a fault
-            running.loop.call_soon_threadsafe(closing.set)
+        end(opened)
         thread.join()
 
 

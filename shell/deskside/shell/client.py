@@ -88,6 +88,10 @@ class Client:
             return _Reply(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException) as error:
             raise StoreBusy("The running Deskside was closed.", hint="Start it again.") from error
+        finally:
+            # The server closes a connection that is silent for 5 s, and an answer can take minutes. The
+            # next request opens a new one.
+            self._http.close()
 
 
 class _Reply:
