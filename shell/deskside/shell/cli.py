@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from deskside.backend.errors import AppError
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal, or a pipe on Windows, that lacks a character shows a question mark instead.
+        sys.stdout.reconfigure(errors="replace")
     logger.remove()  # until the log file is open there is nothing to say on stderr but our own sentence
     try:
         return _run(arguments)
@@ -149,11 +153,12 @@ def _ask(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
 
 
 def _call(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
+    from deskside.shell.ask import json_for
     from deskside.shell.running import session
 
     with session(paths, level) as client:
         envelope = client.envelope(arguments.name, arguments.params)
-    print(json.dumps(envelope, ensure_ascii=False, indent=2), flush=True)
+    print(json_for(envelope, sys.stdout, indent=2), flush=True)
     return 0 if envelope["ok"] else 1
 
 
