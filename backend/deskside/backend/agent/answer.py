@@ -175,7 +175,7 @@ async def read_events(answer: Answer, reader: Reader) -> AsyncGenerator[ModelEve
                 try:
                     for event in reader.read(data):
                         yield event
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise StreamGarbled(
                         f"{answer.label} sent something that cannot be read ({error})."
                     ) from None
