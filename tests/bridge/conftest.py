@@ -14,6 +14,7 @@ from page_client import Page
 
 from deskside.backend.app import App, Paths
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.settings import Settings
 from deskside.backend.store.database import open_store
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.server import Server
@@ -23,7 +24,7 @@ from deskside.bridge.server import Server
 def web(tmp_path: Path) -> Path:
     folder = tmp_path / "web"
     (folder / "assets").mkdir(parents=True)
-    (folder / "index.html").write_text("<!doctype html><title>Deskside</title>")
+    (folder / "index.html").write_text('<!doctype html><html lang="en"><title>Deskside</title></html>')
     (folder / "assets" / "index-abc.js").write_text("export {};")
     return folder
 
@@ -33,11 +34,12 @@ async def page(web: Path, tmp_path: Path) -> AsyncIterator[Page]:
     events = EventBuffer()
     data = tmp_path / "data"
     async with open_store(Paths(data, data / "logs", data / "cache")) as store:
-        app = cast(App, SimpleNamespace(events=events, store=store))
+        settings = SimpleNamespace(current=Settings())
+        app = cast(App, SimpleNamespace(events=events, settings=settings, store=store))
         server = Server(app, NoDesktop(), web, commands=[sample_commands])
         await server.start()
         async with httpx2.AsyncClient(base_url=server.origin, trust_env=False) as http:
             opened = await http.get(server.boot_url())
             assert opened.status_code == 303
-            yield Page(server, http, events, store)
+            yield Page(server, http, events, store, app)
         await server.stop()

@@ -23,6 +23,7 @@ class Page:
     http: httpx2.AsyncClient
     events: EventBuffer
     store: Store
+    app: Any
 
     async def rpc(self, command: str, body: bytes | str = b"", **headers: str) -> dict[str, Any]:
         content = body.encode() if isinstance(body, str) else body

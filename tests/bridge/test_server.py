@@ -12,6 +12,7 @@ import pytest
 import websockets
 from page_client import Page, reply
 
+from deskside.backend.settings import Settings
 from deskside.bridge import guard
 
 
@@ -32,6 +33,15 @@ async def test_the_page_is_served_with_every_protecting_header(page: Page) -> No
     assert "nosniff" == answer.headers["x-content-type-options"]
     assert "camera=()" in answer.headers["permissions-policy"]
     assert "server" not in answer.headers
+
+
+async def test_a_chosen_theme_is_in_the_first_bytes(page: Page) -> None:
+    before = (await page.http.get("/")).text
+    page.app.settings.current = Settings(theme="dark")
+    after = (await page.http.get("/")).text
+
+    assert "data-theme" not in before
+    assert '<html data-theme="dark" lang="en">' in after
 
 
 async def test_hashed_files_are_cached_for_ever_and_the_page_never(page: Page) -> None:
@@ -206,6 +216,16 @@ async def test_a_frame_that_makes_no_sense_is_answered_and_the_socket_lives_on(
         await socket.send('{"t":"call","id":7,"cmd":"sample_commands.double","params":{"value":4}}')
 
         assert (await reply(socket, 7))["data"]["value"] == 8
+
+
+async def test_a_text_frame_that_is_not_utf8_is_answered_and_the_socket_lives_on(page: Page) -> None:
+    async with page.socket() as socket:
+        await socket.send(b'{"t":"call","id":1,"cmd":"\xff"}', text=True)
+        answer = await reply(socket, 1)
+        await socket.send('{"t":"call","id":7,"cmd":"sample_commands.double","params":{"value":4}}')
+
+        assert "invalid_request" == answer["error"]["code"]
+        assert 8 == (await reply(socket, 7))["data"]["value"]
 
 
 async def test_a_20_mb_message_gets_a_clear_error_and_the_socket_lives_on(page: Page) -> None:

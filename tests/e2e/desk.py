@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import Error, Page, Playwright
+from playwright.sync_api import Browser, Error, Page, Playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60  # a loaded two-core machine needs a few seconds; a hang needs an end
@@ -35,7 +35,7 @@ class Desk:
         self._playwright = playwright
         self.data = data
         self.environ: dict[str, str] = {}
-        self._browser: Any = None
+        self._browser: Browser | None = None
         self._port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -109,11 +109,12 @@ class Desk:
 
     def renderers(self) -> list[psutil.Process]:
         assert self.process is not None
-        found = []
+        found: list[psutil.Process] = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
             try:
-                if "--type=renderer" in child.cmdline():
-                    found.append(child)
+                # Qt's renderers keep the command line of the zygote that they were forked from.
+                if "--type=zygote" in child.cmdline() and child.pid != self.process.pid:
+                    found += child.children()
             except psutil.Error:
                 continue  # it ended while we looked
         return found

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from deskside.backend.settings import Settings
 from deskside.shell.desktop import WindowDesktop
-from deskside.shell.engine import choose_engine
+from deskside.shell.engine import load_engine
 from deskside.shell.signals import closing_on_signals
 from deskside.shell.window import AppWindow, Opening
 
@@ -121,6 +121,6 @@ if __name__ == "__main__":
     import os
 
     Site.start = f"/{sys.argv[2]}" if len(sys.argv) > 2 else "/"
-    window = AppWindow(Path(sys.argv[1]) / "window.json", WindowDesktop())
+    window = AppWindow(load_engine(os.environ), Path(sys.argv[1]) / "window.json", WindowDesktop())
     with closing_on_signals(window.close) as take_signals, Opening(serve) as opening:
-        window.show(choose_engine(os.environ), opening.running, take_signals)
+        window.show(opening.running, take_signals)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +19,9 @@ SCREEN = {"DISPLAY": ":0"}
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The toolkits that are installed; the engine's module stands for itself."""
+    """The toolkits that are installed."""
     names = {"PySide6", "gi"}
     monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: name if name in names else None)
-    monkeypatch.setattr(engine, "_load", lambda module: module)
     return names
 
 
@@ -142,3 +144,30 @@ def test_only_web_and_mail_links_are_opened(url: str, monkeypatch: pytest.Monkey
 async def test_a_file_dialog_needs_a_window() -> None:
     with pytest.raises(NeedsWindow):
         await WindowDesktop().choose_file("Choose", ["gguf"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="xdg-open is Linux's")
+def test_a_link_is_one_argument_of_the_systems_opener(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = tmp_path / "opened"
+    opener = tmp_path / "xdg-open"
+    opener.write_text(f'#!/bin/sh\nprintf "%s\\n" "$#" "$1" > {opened}.new && mv {opened}.new {opened}\n')
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    url = "https://example.com/?a=$(touch%20x)&b=`id`;'\""
+
+    open_link.open_outside(url)
+
+    limit = time.monotonic() + 10
+    while not opened.exists() and time.monotonic() < limit:
+        time.sleep(0.01)  # another process writes it; nothing tells when
+    assert f"1\n{url}\n" == opened.read_text()
+
+
+def test_a_system_without_an_opener_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(NotFound, match="opens links"):
+        open_link.open_outside("https://example.com/")

@@ -54,7 +54,9 @@ class AppError(Exception):
 
 class InvalidRequest(AppError):
     code = "invalid_request"
-    default_hint = "This is a fault of the window. Reload it; if it comes back, report it."
+    default_hint = (
+        "Correct the request. If the window made it, reload the window; if it comes back, report it."
+    )
 
 
 class NotFound(AppError):

@@ -133,7 +133,10 @@ class Registry:
         found = self.commands.get(name)
         try:
             if found is None:
-                raise NotFound(f"no command named {name!r}", hint="Update Deskside; its window is older.")
+                raise NotFound(
+                    f"no command named {name!r}",
+                    hint="Check the name. If the window asked for it, reload the window.",
+                )
             return await self._run(found, bridge, params, on_item)
         except AppError as error:
             logger.bind(command=name).info("{} failed: {}", name, error.code)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import os
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,10 +16,13 @@ import msgspec
 import uvicorn
 from litestar import Litestar, Request, Response, asgi, get, post
 from litestar.exceptions import ClientException
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from deskside.backend.app import App
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.log import request_id
+from deskside.backend.settings import Theme
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.guard import Guard
@@ -52,6 +56,14 @@ class FailedReply(msgspec.Struct, frozen=True):
     ok: bool = False
 
 
+class _AnyText(WebSocketsSansIOProtocol):
+    """Hands text on as the bytes it came in: uvicorn would close the socket where they are not UTF-8, and
+    our decoder says so and goes on (and reads bytes faster)."""
+
+    def handle_text(self, event: Frame) -> None:
+        self.handle_bytes(event)
+
+
 @dataclass(frozen=True)
 class Asset:
     content: bytes
@@ -75,6 +87,14 @@ def load_assets(folder: Path) -> dict[str, Asset]:
     if "/index.html" not in assets:
         raise FileNotFoundError(f"the page is not built: there is no {folder / 'index.html'}")
     return assets
+
+
+def _with_theme(page: Asset, theme: Theme) -> Asset:
+    """The page with the chosen theme in its first bytes: a script would set it after a white flash."""
+    if theme == "system":
+        return page  # the style sheet asks the system by itself
+    marked = page.content.replace(b"<html ", f'<html data-theme="{theme}" '.encode(), 1)
+    return replace(page, content=marked)
 
 
 class Server:
@@ -118,7 +138,7 @@ class Server:
         return uvicorn.Config(
             self._guard.wrap(_routes(self._bridge, assets)),
             http="httptools",
-            ws="websockets-sansio",
+            ws=_AnyText,
             ws_max_size=WIRE_LIMIT_BYTES,
             ws_per_message_deflate=False,
             lifespan="off",
@@ -133,6 +153,9 @@ class Server:
 def _listen(port: int) -> socket.socket:
     # With proto=0 asyncio leaves Nagle's algorithm on and every POST takes 40 ms longer.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":
+        # So that a fixed port can be used again at once. (On Windows it would let others take the port.)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", port))
         listening.listen(128)
@@ -174,6 +197,8 @@ def _routes(bridge: Bridge, assets: Mapping[str, Asset]) -> Litestar:
     async def asset(request: Request[Any, Any, Any]) -> Response[bytes]:
         path = request.scope["path"]
         found = assets.get("/index.html" if path == "/" else path)
+        if path == "/" and found is not None:
+            found = _with_theme(found, bridge.app.settings.current.theme)
         if found is None:
             return Response(b"not found", status_code=404, media_type="text/plain")
         headers = {"cache-control": found.cache_control}

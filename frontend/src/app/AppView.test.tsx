@@ -159,6 +159,26 @@ test("Enter that ends a composition, and Shift+Enter, do not send", async () => 
   expect(server.params("runs.start")).toEqual([]);
 });
 
+test("a question that is stored late does not move the user from where they went meanwhile", async () => {
+  let answer: (started: unknown) => void = () => {};
+  const { app } = await shown({ "runs.start": () => new Promise((resolve) => (answer = resolve)) });
+  type("slow");
+  enter();
+  fireEvent.click(screen.getByText("Letters"));
+  await screen.findByTestId("chat-response");
+
+  answer(
+    startedRun(
+      question(11, "slow", { conversation_id: 7, parent_id: null }),
+      reply(12, "", { conversation_id: 7, parent_id: 11, status: "streaming" }),
+    ),
+  );
+
+  await waitFor(() => expect(screen.getAllByTestId("conversation-item")).toHaveLength(3));
+  expect(app.place.value).toEqual({ view: "chat", conversationId: 2 });
+  expect(app.conversation.value.row.value?.id).toBe(2);
+});
+
 test("a draft is saved, and is there again in the conversation it was typed in", async () => {
   const { server } = await shown({
     "conversations.page": () => ({
@@ -292,6 +312,28 @@ test("a key is stored, tried at once, and does not stay in the page", async () =
   expect(field.type).toBe("password");
   expect(field.value).toBe("");
   expect(view.container.innerHTML).not.toContain("sk-secret");
+});
+
+test("without a keychain, keys can be kept in a file with a passphrase of eight characters or more", async () => {
+  const missing = { state: "missing", backend: "", hint: "No system keychain was found." } as const;
+  const { server } = await shown(
+    {
+      "keys.overview": () => ({ keys: [], keychain: missing }),
+      "keys.use_file": () => ({ keys: [], keychain: { state: "file_ready", backend: "", hint: "" } }),
+    },
+    "#/settings/keys",
+  );
+
+  const field = await screen.findByLabelText("New passphrase");
+  const button = screen.getByText<HTMLButtonElement>("Use an encrypted file");
+  fireEvent.input(field, { target: { value: "short" } });
+  await waitFor(() => expect(button.disabled).toBe(true));
+  fireEvent.input(field, { target: { value: "long enough" } });
+  await waitFor(() => expect(button.disabled).toBe(false));
+  fireEvent.click(button);
+
+  await screen.findByText("Keys are kept in a file encrypted with your passphrase.");
+  expect(server.params("keys.use_file")).toEqual([{ passphrase: "long enough" }]);
 });
 
 test("the first run ends in a ready chat, whichever way is taken", async () => {

@@ -6,6 +6,16 @@ export type Section = (typeof SECTIONS)[number];
 
 export type Place = { view: "chat"; conversationId: number | null } | { view: "settings"; section: Section };
 
+/** Written in place: no history to go back in, and nothing that a navigation lock has to judge. */
+export const windowAddress = {
+  get hash(): string {
+    return location.hash;
+  },
+  set hash(hash: string) {
+    history.replaceState(null, "", hash);
+  },
+};
+
 export function placeOf(hash: string): Place {
   const [, view, detail = ""] = hash.split("/");
   if (view === "settings") {

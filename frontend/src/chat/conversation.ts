@@ -261,8 +261,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     }
     if (pagesUnderWay > 0) void load();
     if (!isNew) return;
-    const missed = kept;
-    for (const { event, n } of missed) apply(event, n);
+    for (const { event, n } of kept.slice()) apply(event, n);
     options.onCreated?.(started.conversation);
   }
 

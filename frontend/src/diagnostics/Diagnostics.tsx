@@ -3,9 +3,9 @@ import { RefreshCw } from "lucide-preact";
 import { useEffect } from "preact/hooks";
 import type { CommandTiming } from "../api.gen";
 import type { App } from "../app/app";
-import { useAction } from "../settings/useAction";
 import { formatCount, formatDuration } from "../ui/format";
 import { Problem } from "../ui/Problem";
+import { useAction } from "../ui/useAction";
 
 export function Diagnostics({ app }: { app: App }) {
   const state = app.state.value;

@@ -219,7 +219,13 @@ function ProviderNotes({ providers, problem, onOpenKeys }: ProviderNotesProps) {
       {notes.map(({ provider, label, needs_key, problem }) => (
         <li key={provider}>
           <span>
-            <strong>{label}</strong> {needs_key ? "needs a key." : problem}
+            {needs_key ? (
+              <>
+                <strong>{label}</strong> needs a key.
+              </>
+            ) : (
+              problem
+            )}
           </span>
           {needs_key && (
             <button type="button" class="link" onClick={onOpenKeys}>

@@ -6,8 +6,8 @@ import type { App } from "../app/app";
 import { DeviceDownload } from "../models/DeviceDownload";
 import { formatBytes } from "../ui/format";
 import { Problem } from "../ui/Problem";
+import { useAction } from "../ui/useAction";
 import { Row } from "./Row";
-import { useAction } from "./useAction";
 
 const PROCESS: Record<DeviceStatus["process"], string> = {
   stopped: "Not running; it starts with the first question",

@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import type { FoundServer } from "../api.gen";
 import type { App } from "../app/app";
 import { Problem } from "../ui/Problem";
-import { useAction } from "./useAction";
+import { useAction } from "../ui/useAction";
 
 interface Props {
   app: App;

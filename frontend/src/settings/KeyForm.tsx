@@ -5,8 +5,8 @@ import type { KeyRow, KeyTest } from "../api.gen";
 import type { App } from "../app/app";
 import { formatAgo } from "../ui/format";
 import { Problem } from "../ui/Problem";
+import { useAction } from "../ui/useAction";
 import type { KeyProvider } from "./keys";
-import { useAction } from "./useAction";
 
 const SOURCES: Record<KeyRow["source"], string> = {
   keychain: "system keychain",

@@ -3,7 +3,7 @@ import { useId } from "preact/hooks";
 import type { KeychainStatus } from "../api.gen";
 import type { App } from "../app/app";
 import { Problem } from "../ui/Problem";
-import { useAction } from "./useAction";
+import { useAction } from "../ui/useAction";
 
 /** As the bridge demands; shorter ones are guessed too easily. */
 const SHORTEST = 8;
@@ -11,8 +11,8 @@ const SHORTEST = 8;
 const EXPLANATIONS: Record<KeychainStatus["state"], string> = {
   ready: "",
   file_ready: "Keys are kept in a file encrypted with your passphrase.",
-  missing: "This system has no keychain that Deskside can use.",
-  locked: "The system keychain is locked.",
+  missing: "No system keychain was found. You can keep keys in a file encrypted with a passphrase.",
+  locked: "The system keychain is locked. Unlock it, or keep keys in a file encrypted with a passphrase.",
   file_locked: "Keys are kept in an encrypted file. Give its passphrase to use them.",
 };
 
@@ -29,13 +29,10 @@ export function KeyPlace({ app }: { app: App }) {
   if (state === "file_ready") return <p class="muted">{EXPLANATIONS.file_ready}</p>;
   return (
     <section class="card" aria-label="Where keys are kept">
-      <p>{EXPLANATIONS[state]}</p>
-      {hint && <p class="muted">{hint}</p>}
+      {/* The hint for a locked file leads here; here it would lead in a circle. */}
+      <p>{(state !== "file_locked" && hint) || EXPLANATIONS[state]}</p>
       {state !== "file_locked" && (
-        <p class="muted">
-          Or keep keys in a file that is encrypted with a passphrase. You will be asked for it when Deskside
-          starts; nobody can recover it.
-        </p>
+        <p class="muted">Deskside needs its passphrase again after each start. Nobody can recover it.</p>
       )}
       <PassphraseForm app={app} isNew={state !== "file_locked"} />
       {state === "locked" && (

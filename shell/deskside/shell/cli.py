@@ -159,8 +159,12 @@ def _call(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
     with session(paths, level) as client:
         envelope = client.envelope(arguments.name, arguments.params)
     print(json_for(envelope, sys.stdout, indent=2), flush=True)
-    return 0 if envelope["ok"] else 1
+    if envelope["ok"]:
+        return 0
+    _complain(envelope["error"]["message"], envelope["error"]["hint"])
+    return 1
 
 
 def _complain(message: str, hint: str) -> None:
-    print(f"deskside: {message} {hint}".rstrip(), file=sys.stderr, flush=True)
+    sentence = message if message.endswith((".", "!", "?")) else f"{message}."
+    print(f"deskside: {sentence} {hint}".rstrip(), file=sys.stderr, flush=True)

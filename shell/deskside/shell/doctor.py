@@ -26,7 +26,8 @@ ENGINE_LIMIT_S = 60
 
 @dataclass(frozen=True)
 class Check:
-    """`message` says what is, or what is wrong; `advice` what to do about it."""
+    """`message` says what is, or what is wrong; `advice` what to do about it. What is well but has
+    advice is a note: Deskside works, and could do better."""
 
     name: str
     ok: bool
@@ -48,8 +49,8 @@ def examine(paths: Paths, level: str, *, as_json: bool) -> int:
 
 
 def _line(check: Check) -> str:
-    line = f"{'ok     ' if check.ok else 'problem'}  {check.name:<12}  {check.message}"
-    return line if check.ok else f"{line} {check.advice}".rstrip()
+    verdict = "problem" if not check.ok else "note" if check.advice else "ok"
+    return f"{verdict:<7}  {check.name:<12}  {' '.join(filter(None, (check.message, check.advice)))}"
 
 
 def _all(paths: Paths, level: str) -> Iterator[Check]:
@@ -92,7 +93,9 @@ def _log_folder(folder: Path) -> Check:
 def _disk(folder: Path) -> Check:
     free = shutil.disk_usage(_existing(folder)).free
     said = f"{free / 2**30:.1f} GB are free."
-    return Check("disk", free >= LEAST_FREE_BYTES, said, "Free some: Deskside needs 0.5 GB to work safely.")
+    if free >= LEAST_FREE_BYTES:
+        return Check("disk", True, said)
+    return Check("disk", False, said, "Free some: Deskside needs 0.5 GB to work safely.")
 
 
 def _existing(path: Path) -> Path:
@@ -163,8 +166,11 @@ def _keychain(client: Client) -> Check:
     status = client.call("keys.overview")["keychain"]
     if status["state"] in ("ready", "file_ready"):
         return Check("keychain", True, f"Keys are kept in {status['backend']}.")
+    if status["state"] == "missing":
+        # Common on servers, and no reason to call a machine ill: keys can come from the environment or
+        # a file with a passphrase, and the small model needs none.
+        return Check("keychain", True, "", status["hint"])
     said = {
-        "missing": "There is no keychain.",
         "locked": "The keychain is locked.",
         "file_locked": "The file with your keys wants its passphrase.",
     }

@@ -42,15 +42,31 @@ class Engine(Protocol):
         """The page died too often: offer to load it again, or to close."""
 
 
-def choose_engine(environ: Mapping[str, str], platform: str = sys.platform) -> Engine:
-    """The platform's own engine; on Linux Qt where it is installed, else the system's WebKitGTK.
+def load_engine(environ: MutableMapping[str, str]) -> Engine:
+    """The platform's own engine, loaded; on Linux Qt where it is installed, else the system's WebKitGTK.
 
-    DESKSIDE_WINDOW=qt|gtk chooses on Linux. Raises NotFound where there is none.
+    DESKSIDE_WINDOW=qt|gtk chooses on Linux. Raises NotFound where there is none that can be loaded.
+
+    No other thread may be importing anything meanwhile: PySide6 walks over `sys.modules` while it is
+    imported, and a module that appears then aborts the process (seen with 6.11, in two of some fifty starts).
     """
-    return _load(_choose_module(environ, platform))
+    module = choose_engine(environ)
+    # Before pywebview's first import, which reads them: its own choices of engine are not ours.
+    environ.setdefault("PYWEBVIEW_LOG", "WARNING")
+    try:
+        engine: Engine = importlib.import_module(f"deskside.shell.{module}")
+        environ["PYWEBVIEW_GUI"] = engine.GUI
+        engine.prepare(environ)
+    except ImportError as error:
+        raise NotFound(
+            f"The web engine cannot be loaded: {error}.",
+            hint="Run 'deskside doctor' to see what is missing. Without a window, run: deskside --serve",
+        ) from error
+    return engine
 
 
-def _choose_module(environ: Mapping[str, str], platform: str) -> str:
+def choose_engine(environ: Mapping[str, str], platform: str = sys.platform) -> str:
+    """The name of the module that fits this machine. Raises NotFound or NeedsWindow where there is none."""
     if platform == "darwin":
         return "hardening_cocoa"
     if platform == "win32":
@@ -69,14 +85,3 @@ def _choose_module(environ: Mapping[str, str], platform: str) -> str:
         hint="Install one: pip install 'deskside[qt]', or apt install gir1.2-webkit2-4.1 python3-gi. "
         "Without a window, run: deskside --serve",
     )
-
-
-def _load(module: str) -> Engine:
-    try:
-        engine: Engine = importlib.import_module(f"deskside.shell.{module}")
-    except ImportError as error:
-        raise NotFound(
-            f"The web engine cannot be loaded: {error}.",
-            hint="Run 'deskside doctor' to see what is missing. Without a window, run: deskside --serve",
-        ) from error
-    return engine

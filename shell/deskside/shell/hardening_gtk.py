@@ -138,7 +138,7 @@ def _recover(window: Any, view: Any, lock: PageLock) -> None:
     recovery = Recovery()
 
     def load() -> bool:
-        view.load_uri(lock.fresh_url())
+        view.load_uri(lock.fresh_url(view.get_uri() or ""))
         return False  # once
 
     def reload_anew() -> None:

@@ -203,7 +203,7 @@ def _recover(window: Any, lock: PageLock) -> None:
     recovery = Recovery()
 
     def load() -> None:
-        view.setUrl(QUrl(lock.fresh_url()))
+        view.setUrl(QUrl(lock.fresh_url(view.url().toString())))
 
     def reload_anew() -> None:
         recovery.forget()

@@ -30,11 +30,15 @@ class PageLock:
         self._host = urlsplit(origin).netloc
         self._boot_url = boot_url
 
-    def fresh_url(self) -> str:
-        """A new one-time address of the page. RuntimeError before `unlock`."""
+    def fresh_url(self, shown: str = "") -> str:
+        """A new one-time address of the page. RuntimeError before `unlock`.
+
+        `shown` is the address that was shown before: its fragment says which conversation was open.
+        """
         if self._boot_url is None:
             raise RuntimeError("the page has no address yet")
-        return self._boot_url()
+        place = _split(shown).fragment
+        return f"{self._boot_url()}#{place}" if place else self._boot_url()
 
     def may_show(self, url: str) -> bool:
         """True if a frame may navigate to `url`."""

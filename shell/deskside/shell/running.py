@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 from loguru import logger
 
 from deskside.backend.app import Paths
-from deskside.backend.errors import AppError, Conflict, NeedsWindow
+from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.shell.client import Client
 from deskside.shell.instance import Instance, Remote, claim_or_send
@@ -53,7 +53,7 @@ def open_window(paths: Paths, level: str) -> int:
 
 def _show(instance: Instance, paths: Paths) -> None:
     from deskside.shell.desktop import WindowDesktop
-    from deskside.shell.engine import choose_engine
+    from deskside.shell.engine import load_engine
     from deskside.shell.signals import closing_on_signals
     from deskside.shell.window import AppWindow, Opening
 
@@ -68,11 +68,12 @@ def _show(instance: Instance, paths: Paths) -> None:
         if running.exception() is None:
             instance.boot_url = running.result().boot_url
 
-    window = AppWindow(paths.data / "window.json", desktop)
+    # The engine first: it must not be loaded while the backend's thread imports.
+    window = AppWindow(load_engine(os.environ), paths.data / "window.json", desktop)
     with closing_on_signals(window.close) as take_signals, Opening(open_backend) as opening:
         instance.on_show = window.bring_forward
         opening.running.add_done_callback(offer)
-        window.show(choose_engine(os.environ), opening.running, take_signals)
+        window.show(opening.running, take_signals)
         instance.on_show = instance.boot_url = None
 
 
@@ -119,8 +120,15 @@ def session(paths: Paths, level: str) -> Iterator[Client]:
 
 @contextmanager
 def _log(paths: Paths, level: str, *, to_stderr: bool = False) -> Iterator[None]:
-    """The log, open; what ends the block unexpectedly is its last line."""
-    with open_log(paths.logs, cast(Level, level), to_stderr=to_stderr):
+    """The log, open; what ends the block unexpectedly is its last line. StoreReadOnly if it cannot be."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(open_log(paths.logs, cast(Level, level), to_stderr=to_stderr))
+        except OSError as error:
+            raise StoreReadOnly(
+                f"The log cannot be written to {paths.logs}: {error.strerror or error}.",
+                hint="Let your user write there, free some space, or choose another folder with --data-dir.",
+            ) from error
         try:
             yield
         except AppError:

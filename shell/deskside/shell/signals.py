@@ -11,15 +11,18 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+# A terminal, a shell and a wrapper such as timeout(1) may each pass the same Ctrl-C on.
+REPEATED_S = 2.0
 
 
 @contextmanager
 def closing_on_signals(close: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """The first signal calls `close`, on another thread; the second ends the process there and then.
+    """The first signal calls `close`, on another thread; a later one ends the process there and then.
 
     Yields a function that takes the signals again from a toolkit that took them for itself. Must be
     used, and that function called, on the main thread.
@@ -35,10 +38,13 @@ def closing_on_signals(close: Callable[[], None]) -> Iterator[Callable[[], None]
 
     def listen() -> None:
         with read:
-            if read.recv(1):
-                close()
-            if read.recv(1):
-                os._exit(1)
+            if not read.recv(1):
+                return
+            first_s = time.monotonic()
+            close()
+            while read.recv(1):
+                if time.monotonic() - first_s > REPEATED_S:
+                    os._exit(1)
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
     take()

@@ -1,7 +1,7 @@
 """The window: a web engine, hardened, that shows the page the backend serves.
 
-The window and the backend start side by side: the window is on the screen, in the page's colour,
-while the backend is still being imported; the page is loaded once both are ready.
+Once the engine is loaded, the window and the backend start side by side: the window is on the screen,
+in the page's colour, while the backend is still being imported. The page is loaded when both are ready.
 
 Invariants
   - Nothing is loaded before the engine is locked down. If that fails, the window closes and the
@@ -11,7 +11,6 @@ Invariants
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -80,21 +79,20 @@ class Opening:
 class AppWindow:
     """The one window of this process. `show` must be called on the main thread."""
 
-    def __init__(self, state_file: Path, desktop: WindowDesktop) -> None:
+    def __init__(self, engine: Engine, state_file: Path, desktop: WindowDesktop) -> None:
+        self._engine = engine
         self._state_file = state_file
         self._desktop = desktop
         self._lock = PageLock()
         self._hardened = threading.Event()
         self._failure: BaseException | None = None
-        self._engine: Engine
         self._take_signals: Callable[[], None]
 
-    def show(self, engine: Engine, running: Future[Running], take_signals: Callable[[], None]) -> None:
+    def show(self, running: Future[Running], take_signals: Callable[[], None]) -> None:
         """Show the window until it is closed. Raises what kept it, or the backend, from starting.
 
         `take_signals` is called once the toolkit has installed its own handlers.
         """
-        self._engine = engine
         self._take_signals = take_signals
         try:
             self._run(running)
@@ -116,10 +114,6 @@ class AppWindow:
             self._desktop.window.destroy()
 
     def _run(self, running: Future[Running]) -> None:
-        # Before pywebview's first import, which reads them: its own choices of engine are not ours.
-        os.environ["PYWEBVIEW_GUI"] = self._engine.GUI
-        os.environ.setdefault("PYWEBVIEW_LOG", "WARNING")
-        self._engine.prepare(os.environ)
         import webview
 
         window = self._create(running)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from loguru import logger
 
 from deskside.backend.agent.events import ModelEvent
 from deskside.backend.agent.refusals import Refusal, read_refusal
@@ -137,9 +138,8 @@ class Answer:
         except httpx2.DecodingError:
             raise StreamGarbled(f"{self.label} sent bytes that cannot be unpacked.") from None
         except httpx2.RequestError as error:
-            raise StreamDropped(
-                f"The connection to {self.label} broke off ({type(error).__name__})."
-            ) from error
+            logger.info("the connection to a provider broke off: {}", type(error).__name__)
+            raise StreamDropped(f"The connection to {self.label} broke off.") from error
         self._limit_s = self._gap_s
         self._deadline = self._now() + self._gap_s
         return chunk

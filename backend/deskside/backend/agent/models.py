@@ -36,6 +36,8 @@ LIST_LIMIT_S = 10.0
 QUICK_LOOK_S = 3.0  # the first look also imports the SDK, about a second
 LIST_PATIENCE = Patience(connect_s=5, first_byte_s=LIST_LIMIT_S, gap_s=LIST_LIMIT_S)
 
+FIRST_SERVER = "local"  # what settings call the first server
+
 Source = Literal["live", "cached", "built_in"]
 
 
@@ -113,11 +115,16 @@ class Models:
             label=self._label(provider_id),
         )
 
+    def chosen(self) -> str | None:
+        """The model that somebody asked for: the setting, else DESKSIDE_MODEL."""
+        named = self._settings.current.default_model or self._environ.get("DESKSIDE_MODEL", "").strip()
+        return named or None
+
     async def default(self) -> str | None:
-        """The model that a new conversation starts with: the setting, else DESKSIDE_MODEL, else the first
-        that could answer. Asks no keychain. None when nothing is configured."""
-        chosen = self._settings.current.default_model or self._environ.get("DESKSIDE_MODEL", "").strip()
-        if chosen:
+        """The model that a new conversation starts with: the chosen one, else the first that could
+        answer. Asks no keychain. None when nothing is configured."""
+        chosen = self.chosen()
+        if chosen is not None:
             return chosen
         if self._overrides:
             return next(iter(self._overrides))
@@ -233,6 +240,10 @@ class Models:
 
     async def _provider(self, provider_id: str) -> Provider:
         base_url = self._base_url(provider_id)
+        if base_url is None and provider_id == FIRST_SERVER:
+            # `DESKSIDE_MODEL=local/llama3` needs no settings where a server runs on its usual port.
+            found = await self.find_servers()
+            base_url = found[0].base_url if found else None
         key = await self._key(provider_id)
         return providers.find_provider(
             provider_id, key=key, base_url=base_url, label=self._label(provider_id)
@@ -244,7 +255,10 @@ class Models:
         chosen = {"openai": settings.openai_base_url, "anthropic": settings.anthropic_base_url}
         if provider_id in chosen:
             return chosen[provider_id] or self._environ.get(BASE_URLS[provider_id], "").strip() or None
-        return next((server.base_url for server in settings.servers if server.id == provider_id), None)
+        configured = {server.id: server.base_url for server in settings.servers}
+        if provider_id == FIRST_SERVER and provider_id not in configured:
+            return self._environ.get(BASE_URLS["openai"], "").strip() or None
+        return configured.get(provider_id)
 
     async def _key(self, provider_id: str) -> str | None:
         """None for a server that may do without. Raises NoKey, KeychainUnavailable."""

@@ -162,7 +162,11 @@ def error_of(refusal: Refusal, *, label: str, key: str | None, model: str = "") 
 def _rate_limited(refusal: Refusal, label: str, detail: str) -> RateLimited:
     wait_s = refusal.retry_after_s
     wait = "" if wait_s is None else f" It asks to wait {_duration(wait_s)}."
-    return RateLimited(f"{label} is limiting requests.{wait} {detail}".rstrip(), retry_after_s=wait_s)
+    return RateLimited(
+        f"{label} is limiting requests.{wait} {detail}".rstrip(),
+        hint=None if wait_s is None or wait_s < 90 else "Press Retry after that, or choose another model.",
+        retry_after_s=wait_s,
+    )
 
 
 def _duration(seconds: float) -> str:

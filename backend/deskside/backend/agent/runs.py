@@ -45,7 +45,17 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.flusher import Flusher, write_unsaved
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
-from deskside.backend.errors import AnswerCut, AppError, Conflict, ContentRefused, Internal, NoModel, NotFound
+from deskside.backend.errors import (
+    AnswerCut,
+    AppError,
+    Conflict,
+    ContentRefused,
+    Internal,
+    NoModel,
+    NotFound,
+    StreamDropped,
+    StreamTimedOut,
+)
 from deskside.backend.events import (
     ConversationChanged,
     MessageChanged,
@@ -81,6 +91,9 @@ CUT_SHORT: Mapping[str, AppError] = {
     "turn_limit": AnswerCut("The run reached its limit of steps while it still wanted to go on."),
     "refused": ContentRefused("The model declined to go on."),
 }
+
+# The usual hint of a stream that broke off speaks of what was said and of Continue; here is neither.
+NOTHING_SAID = "Press Retry."
 
 # Nothing is shown because of these, and nothing on this machine happens: they go to the disk with the text.
 QUIET = (StepStarted, UsageReported, ReasoningFinished, StepFinished, Finished)
@@ -368,6 +381,8 @@ class Runs:
             return ("complete", None) if cut is None else ("failed", cut)
         if isinstance(error, AppError):
             logger.info("run {} failed: {}", run.asked.run_id, error.code)
+            if isinstance(error, StreamDropped | StreamTimedOut) and not run.reply.stored_parts():
+                error.hint = NOTHING_SAID
             return "failed", error
         logger.opt(exception=error).error("run {} failed", run.asked.run_id)
         return "failed", Internal("The answer failed because of a fault in Deskside.")

@@ -47,8 +47,12 @@ class Db(Database):
     def sql(self) -> sqlite3.Connection:
         """The session's connection. Entities that were changed before are written first, so that the
         two ways see the same rows."""
-        self.flush()
-        connection: sqlite3.Connection = self.get_connection()
+        session = self._get_cache()
+        if session.modified or not session.in_transaction:
+            # Only then: asked for 30 times in a run, these two would be a tenth of what storing it costs.
+            self.flush()
+            self.get_connection()
+        connection: sqlite3.Connection = session.connection
         return connection
 
     def own_connection(self) -> sqlite3.Connection:

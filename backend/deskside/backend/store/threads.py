@@ -227,6 +227,7 @@ class Writer:
         try:
             connection = db.own_connection()
             if not self._health.is_damaged:
+                connection.execute(f"PRAGMA busy_timeout = {EMPTY_WAL_WITHIN_MS}")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             # Nothing is lost: what was committed is in the -wal file and is read from there.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import msgspec
-import psutil
 from loguru import logger
 
+from deskside.backend.events import Notice
 from deskside.backend.store import errors
 from deskside.backend.store.errors import ErrorRow
 from deskside.bridge.registry import Bridge, command
@@ -36,11 +35,6 @@ class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, msgspec.Meta(max_length=1_000_000)] = ""
 
 
-def started_s() -> float:
-    """When this process was created, in Unix seconds, as the system knows it."""
-    return float(psutil.Process().create_time())
-
-
 @command
 async def timings(bridge: Bridge) -> list[CommandTiming]:
     """How long each command took, the most expensive first."""
@@ -64,8 +58,12 @@ async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None
 
 @command
 async def page_ready(bridge: Bridge) -> None:
-    """The page can be used: note in the log how long that took since the program was started."""
-    logger.info("the page is ready {:.0f} ms after the start", 1000 * (time.time() - started_s()))
+    """The page can be used: note it in the log, say what the user must know, and prepare what the first
+    question will need."""
+    logger.info("the page is ready")
+    damage = bridge.app.store.damage
+    if damage is not None:
+        bridge.app.events.publish(Notice("error", damage.code, damage.message, damage.hint))
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
 
