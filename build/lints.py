@@ -109,7 +109,7 @@ def _is_window(node: ast.expr) -> bool:
 # of the end of the program. Everywhere else exceptions pass through. `file::definition`.
 EDGES = {
     "shell/deskside/shell/cli.py::main",
-    "bridge/deskside/bridge/registry.py::Registry.dispatch",
+    "bridge/deskside/bridge/registry.py::Registry._outcome",
     "backend/deskside/backend/agent/runs.py::Runs._store_end",
     "backend/deskside/backend/agent/loop.py::_prepared.call",
 }

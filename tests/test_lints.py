@@ -102,9 +102,9 @@ def test_tidying_up_and_perhaps_raising_again_is_found() -> None:
 
 
 def test_an_edge_may_catch_everything_and_its_neighbour_may_not() -> None:
-    method = "    async def dispatch(self):\n        try: ...\n        except Exception: ...\n"
+    method = "    async def _outcome(self):\n        try: ...\n        except Exception: ...\n"
     edge = "class Registry:\n" + method
-    neighbour = edge + method.replace("dispatch", "read")
+    neighbour = edge + method.replace("_outcome", "read")
 
     assert [] == lint_python(edge, REGISTRY)
     assert [7] == [finding.line for finding in lint_python(neighbour, REGISTRY)]

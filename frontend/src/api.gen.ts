@@ -157,7 +157,27 @@ export interface CommandTiming {
   max_ms: number;
 }
 
-/** A fault in the page: `where` names the part of the window, `build` the page's build id. */
+export interface PageErrorsInput {
+  /** ≥ 1, ≤ 1000 */
+  limit?: number;
+}
+
+/** One failure. `source` is the part that saw it (`window`, `command`, `run`), `place` where in it. */
+export interface ErrorRow {
+  id: number;
+  at_ms: number;
+  source: string;
+  code: string;
+  message: string;
+  place: string;
+  detail: string;
+  request_id: string;
+}
+
+/**
+ * A fault in the page: `where` names the part of the window, `component` the components around it,
+ * `build` the page's build id.
+ */
 export interface ReportWindowErrorInput {
   /** length ≤ 500 */
   where: string;
@@ -541,10 +561,16 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** How long each command took, the most expensive first. */
       timings: (options?: CallOptions): Promise<CommandTiming[]> =>
         call("diagnostics.timings", null, options),
+      /** The last failures of answers, commands and the page, newest first. */
+      recent_errors: (params: PageErrorsInput, options?: CallOptions): Promise<ErrorRow[]> =>
+        call("diagnostics.recent_errors", params, options),
       /** Keep a fault of the page with our own errors. */
       report_window_error: (params: ReportWindowErrorInput, options?: CallOptions): Promise<void> =>
         call("diagnostics.report_window_error", params, options),
-      /** The page can be used: note it in the log, and prepare what the first question will need. */
+      /**
+       * The page can be used: note it in the log, say what the user must know, and prepare what the first
+       * question will need.
+       */
       page_ready: (options?: CallOptions): Promise<void> =>
         call("diagnostics.page_ready", null, options),
       /** Send back what was sent: for measuring the bridge alone. */

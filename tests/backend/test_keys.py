@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
@@ -10,16 +11,17 @@ from pathlib import Path
 import msgspec
 import pytest
 from loguru import logger
-from secret_service import secret_service
 
 from deskside.backend.app import Paths
 from deskside.backend.errors import InvalidRequest, KeychainUnavailable, NoKey, NotFound
 from deskside.backend.events import AppEvent, KeysChanged, ModelsChanged
 from deskside.backend.keychain import LONGEST_SECRET
 from deskside.backend.keys import KeyList, Keys, clean_secret, last_four
+from deskside.backend.secret_file import SecretFile
 from deskside.backend.settings import Server
 from deskside.backend.store import settings
 from deskside.backend.store.database import Store, open_store
+from secret_service import secret_service
 
 NO_KEYCHAIN = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
 PLANTED = "sk-planted-0123456789abcdefWXYZ"
@@ -377,3 +379,28 @@ async def test_a_planted_key_is_found_nowhere(
             assert PLANTED.encode() not in content, path
             assert PLANTED.encode("utf-16-le") not in content, path
             assert PASSPHRASE.encode() not in content, path
+
+
+async def test_a_key_saved_while_the_list_is_made_is_not_taken_for_a_deleted_one(
+    make: Callable[..., Keys], paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = make()
+    await keys.use_file(PASSPHRASE)
+    await keys.save("anthropic", PLANTED)
+    await keys.save("openai", PLANTED)
+    SecretFile(paths.data / "keys.json").remove("openai")
+    loop, has = asyncio.get_running_loop(), SecretFile.has
+    saved: list[KeyList] = []
+
+    def has_before_it_is_saved(file: SecretFile, name: str) -> bool:
+        found = has(file, name)
+        if not found and not saved:
+            saved.append(asyncio.run_coroutine_threadsafe(keys.save(name, PLANTED), loop).result(10))
+        return found
+
+    monkeypatch.setattr(SecretFile, "has", has_before_it_is_saved)
+    listed = await keys.overview()
+
+    assert saved
+    assert {"anthropic", "openai"} == {row.provider for row in listed.keys}
+    assert PLANTED == await keys.secret("openai")

@@ -271,6 +271,17 @@ async def test_a_very_long_result_is_cut_and_says_so() -> None:
     assert output.endswith("x\n… cut after 200,000 of 250,000 characters.")
 
 
+async def test_a_result_that_is_no_text_becomes_some() -> None:
+    @tool(approval="never")
+    def names() -> str:
+        """List a file whose name is no UTF-8."""
+        return "caf\udce9.txt"
+
+    events = await all_of(Script([asks("names"), TOOL_USE], [ANSWERED]), [names], [])
+
+    assert "caf?.txt" == next(event.output for event in events if isinstance(event, ToolFinished))
+
+
 async def test_an_error_while_streaming_answers_what_was_already_asked_for() -> None:
     history: list[HistoryItem] = []
     model = Script([TextDelta("let me"), asks("add"), StreamDropped("gone")])

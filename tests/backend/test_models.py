@@ -127,7 +127,7 @@ async def test_a_list_is_asked_for_once_an_hour_and_when_the_user_says_so(
     server.models.append({"id": "newer", "object": "model"})
     refreshed = await of_provider(app, "local", refresh=True)
     an_hour_later_ns = time.time_ns() + 3_600_000_000_000
-    monkeypatch.setattr("deskside.backend.agent.models.time.time_ns", lambda: an_hour_later_ns)
+    monkeypatch.setattr("time.time_ns", lambda: an_hour_later_ns)
     later = await of_provider(app, "local")
 
     assert sources == ["live", "cached"]

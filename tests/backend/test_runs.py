@@ -44,7 +44,7 @@ from deskside.backend.events import (
     TextAppended,
 )
 from deskside.backend.log import request_id
-from deskside.backend.store import conversations, messages, replies, runs
+from deskside.backend.store import conversations, errors, messages, replies, runs
 from deskside.backend.store.connection import Db
 from deskside.backend.store.messages import (
     MessageRow,
@@ -336,6 +336,26 @@ async def test_a_models_error_is_on_the_reply_with_what_was_said(data: Path) -> 
         assert reply.error is not None
         assert (reply.error.code, reply.error.retryable) == ("stream_dropped", True)
         assert "Continue or Retry" in reply.error.hint
+
+
+async def test_a_run_that_fails_is_in_the_error_log_with_the_request_that_started_it(data: Path) -> None:
+    async with opened(data, [TextDelta("As I "), StreamDropped("The line went dead.")]) as (app, _):
+        request_id.set("abc-123")
+        reply = await answer(app)
+        (row,) = await app.store.read(errors.recent, 10)
+
+    assert ("run", "stream_dropped", "The line went dead.") == (row.source, row.code, row.message)
+    assert f"run {reply.run_id}" == row.place
+    assert "StreamDropped at" in row.detail
+    assert "abc-123" == row.request_id
+
+
+async def test_a_stopped_run_is_no_error(data: Path) -> None:
+    async with opened(data, [TextDelta("As I "), Hang()]) as (app, _):
+        started = await app.runs.start(None, "hi", MODEL)
+        await app.runs.stop(started.reply.id)
+
+        assert [] == await app.store.read(errors.recent, 10)
 
 
 async def test_a_bug_fails_the_reply_without_telling_what_was_in_it(data: Path) -> None:

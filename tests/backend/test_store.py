@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from deskside.backend.app import open_app
 from deskside.backend.errors import (
     AppError,
     NotFound,
@@ -31,6 +32,7 @@ from deskside.backend.store import conversations, errors, settings, threads
 from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.store.migrate import APPLICATION_ID
+from deskside.backend.store.salvage import LOST_TEXT
 from deskside.backend.store.sqlite_errors import store_error
 from stores import PYTHONPATH, ask, files_of, paths_in, rows, run_child, say, shown, talk, texts
 
@@ -523,10 +525,9 @@ async def test_a_damaged_file_is_read_as_far_as_it_goes_and_never_written_again(
     before = files_of(paths.data)
 
     async with open_store(paths) as store:
-        with pytest.raises(StoreDamaged, match="damaged") as raised:
-            await shown(store, ids[20])
+        assert [LOST_TEXT] * 2 == texts(await shown(store, ids[20]))
         for _ in range(2):
-            with pytest.raises(StoreDamaged):
+            with pytest.raises(StoreDamaged, match="damaged") as raised:
                 await store.write(_note, "no more")
             with pytest.raises(StoreDamaged):
                 await store.write_soon(conversations.rename, ids[0], "no more")
@@ -546,10 +547,58 @@ async def test_a_crash_and_damage_together_still_let_the_rest_be_read(tmp_path: 
 
     async with open_store(paths) as store:
         listed = (await store.read(conversations.page, None, 50)).conversations
+        cut_off = await shown(store, listed[0].id)
         with pytest.raises(StoreDamaged):
             await store.write(conversations.rename, ids[0], "no more")
 
     assert 31 == len(listed)
+    assert ("interrupted", [LOST_TEXT, "half"]) == (cut_off[1].status, texts(cut_off))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "conversation_by_updated",
+        "message_by_parent",
+        "message_part_by_position",
+        "agent",
+        "setting",
+        "tool",
+        "user",
+    ],
+)
+async def test_damage_to_one_part_does_not_hide_the_conversations(damaged: str, tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    async with open_app(paths) as app:
+        ids = [await talk(app.store, (f"question {n}", f"answer {n}")) for n in range(5)]
+    _damage(paths.database, damaged, first=0)
+
+    async with open_app(paths) as app:
+        listed = (await app.store.read(conversations.page, None, 50)).conversations
+
+        assert ids[::-1] == [row.id for row in listed]
+        for n, id in enumerate(ids):
+            assert [f"question {n}", f"answer {n}"] == texts(await shown(app.store, id))
+        with pytest.raises(StoreDamaged):
+            await ask(app.store, "no more")
+    assert [] == list(paths.data.glob("*readable*"))
+
+
+async def test_lost_rows_leave_everything_else_within_reach(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    async with open_store(paths) as store:
+        ids = [await talk(store, *((f"question {n}", f"answer {n}") for n in range(40))) for _ in range(10)]
+    message_pages = rows(
+        paths.database, "select pageno from dbstat where name = 'message' and pagetype = 'leaf'"
+    )
+    _overwrite(paths.database, [message_pages[2][0]])
+
+    async with open_store(paths) as store:
+        seen = {id: len(await shown(store, id)) for id in ids}
+
+    assert 800 - 200 < sum(seen.values()) < 800
+    assert 3 >= sum(count < 80 for count in seen.values())
+    assert all(seen.values())
 
 
 async def test_damage_that_a_write_meets_stops_writing(tmp_path: Path) -> None:
@@ -571,12 +620,16 @@ async def test_damage_that_a_write_meets_stops_writing(tmp_path: Path) -> None:
             await store.write(_note, "no more")
 
 
-def _damage(database: Path, table: str) -> None:
+def _damage(database: Path, table: str, first: int = 1) -> None:
     """Overwrite a table's pages but its first."""
-    pages = rows(database, "select pageno from dbstat where name = ?", table)
+    pages = sorted(rows(database, "select pageno from dbstat where name = ?", table))
+    _overwrite(database, [number for (number,) in pages[first:]])
+
+
+def _overwrite(database: Path, pages: list[int]) -> None:
     size = rows(database, "pragma page_size")[0][0]
     with database.open("r+b") as file:
-        for (number,) in sorted(pages)[1:]:
+        for number in pages:
             file.seek((number - 1) * size)
             file.write(b"\xa5" * size)
 

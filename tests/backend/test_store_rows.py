@@ -80,7 +80,12 @@ async def test_a_conversation_keeps_its_title_model_and_draft(tmp_path: Path) ->
         row = await store.read(conversations.get, id)
         assert ("Two words", "local/llama", " kept as typed \n") == (row.title, row.model, row.draft)
         assert row == returned
-        assert NO_TITLE == (await store.write(conversations.rename, id, " \n ")).title
+        assert (
+            "evil title"
+            == (await store.write(conversations.rename, id, "\u202eevil\u200b title\u2066")).title
+        )
+        for unseen in (" \n ", "\u200b\u200b", "\u202e\ufeff", "\u200d"):
+            assert NO_TITLE == (await store.write(conversations.rename, id, unseen)).title
 
 
 async def test_a_deleted_conversation_is_not_found_and_comes_back_whole(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 import sample_commands
 from page_client import Page
 
-from deskside.backend.app import App
+from deskside.backend.app import App, Paths
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.settings import Settings
+from deskside.backend.store.database import open_store
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.server import Server
 
@@ -29,14 +30,16 @@ def web(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def page(web: Path) -> AsyncIterator[Page]:
+async def page(web: Path, tmp_path: Path) -> AsyncIterator[Page]:
     events = EventBuffer()
-    settings = SimpleNamespace(current=Settings())
-    app = cast(App, SimpleNamespace(events=events, settings=settings))
-    server = Server(app, NoDesktop(), web, commands=[sample_commands])
-    await server.start()
-    async with httpx2.AsyncClient(base_url=server.origin, trust_env=False) as http:
-        opened = await http.get(server.boot_url())
-        assert opened.status_code == 303
-        yield Page(server, http, events, app)
-    await server.stop()
+    data = tmp_path / "data"
+    async with open_store(Paths(data, data / "logs", data / "cache")) as store:
+        settings = SimpleNamespace(current=Settings())
+        app = cast(App, SimpleNamespace(events=events, settings=settings, store=store))
+        server = Server(app, NoDesktop(), web, commands=[sample_commands])
+        await server.start()
+        async with httpx2.AsyncClient(base_url=server.origin, trust_env=False) as http:
+            opened = await http.get(server.boot_url())
+            assert opened.status_code == 303
+            yield Page(server, http, events, store, app)
+        await server.stop()

@@ -11,6 +11,7 @@ import httpx2
 import websockets
 
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.store.database import Store
 from deskside.bridge.server import Server
 
 
@@ -21,6 +22,7 @@ class Page:
     server: Server
     http: httpx2.AsyncClient
     events: EventBuffer
+    store: Store
     app: Any
 
     async def rpc(self, command: str, body: bytes | str = b"", **headers: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 
@@ -49,6 +49,18 @@ async def missing(app: App) -> None:
 async def broken(app: App) -> None:
     """Fail as a fault does."""
     raise RuntimeError(f"could not use {PLANTED}")
+
+
+@command
+async def lie(app: App) -> Number:
+    """Answer with something else than promised."""
+    return cast(Number, "a number")
+
+
+@command
+async def unspeakable(app: App) -> str:
+    """Answer with half a character, as a file name can hold it."""
+    return "\udcff"
 
 
 @command

@@ -10,6 +10,7 @@ import pytest
 from page_client import Page, reply
 from sample_commands import PLANTED
 
+from deskside.backend.store import errors
 from deskside.bridge.registry import read_command
 
 
@@ -67,6 +68,47 @@ async def test_a_fault_in_a_command_says_nothing_but_its_name(page: Page) -> Non
     assert "sample_commands.broken" in error["message"]
     assert PLANTED not in str(error)
     assert "Traceback" not in str(error)
+
+
+async def test_a_fault_in_a_command_is_kept_with_its_request_and_without_its_text(page: Page) -> None:
+    answer = await page.rpc("sample_commands.broken", **{"x-request-id": "abc-123"})
+
+    (row,) = await page.store.read(errors.recent, 10)
+    assert ("command", "internal", "sample_commands.broken") == (row.source, row.code, row.place)
+    assert "abc-123" == row.request_id == answer["error"]["requestId"]
+    assert "RuntimeError at" in row.detail
+    assert PLANTED not in str(row)
+
+
+async def test_an_error_of_the_application_is_not_kept(page: Page) -> None:
+    await page.rpc("sample_commands.missing")
+
+    assert [] == await page.store.read(errors.recent, 10)
+
+
+async def test_a_fault_that_cannot_be_kept_is_answered_all_the_same(page: Page) -> None:
+    await page.store.close()
+
+    assert "internal" == (await page.rpc("sample_commands.broken"))["error"]["code"]
+
+
+async def test_a_result_that_is_not_what_was_promised_fails_in_tests(page: Page) -> None:
+    assert "internal" == (await page.rpc("sample_commands.lie"))["error"]["code"]
+
+
+async def test_a_result_that_cannot_be_written_down_is_answered_with_an_error(page: Page) -> None:
+    over_http = await page.rpc("sample_commands.unspeakable")
+    async with page.socket() as socket:
+        await socket.send('{"t":"call","id":1,"cmd":"sample_commands.unspeakable"}')
+        over_socket = await reply(socket, 1)
+
+    assert "internal" == over_http["error"]["code"] == over_socket["error"]["code"]
+
+
+async def test_no_parameters_are_all_defaults(page: Page) -> None:
+    answer = await page.rpc("sample_commands.double", "null")
+
+    assert "missing required field `value`" in answer["error"]["message"]
 
 
 async def test_a_request_id_goes_through_everything_and_comes_back(page: Page) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from page_client import Page
 
 from deskside.backend.event_buffer import EventBuffer
-from deskside.backend.events import AppEvent, ConversationDeleted, KeysChanged, TextAppended
+from deskside.backend.events import AppEvent, ConversationDeleted, KeysChanged, Notice, TextAppended
 from deskside.bridge.events import joined
 
 
@@ -42,6 +42,16 @@ async def test_events_reach_a_page_in_order(page: Page) -> None:
 
     assert {"t": "hello", "epoch": page.events.epoch, "n": 0, "reset": False} == hello
     assert [event["conversation_id"] for event in found] == [1, 2, 3, 4, 5]
+
+
+async def test_an_event_that_cannot_be_sent_does_not_hold_up_the_others(page: Page) -> None:
+    async with page.socket() as socket:
+        await socket.recv()
+        page.events.publish(Notice("info", "note", "half a character: \udcff", ""))
+        page.events.publish(ConversationDeleted(2))
+        found = await events_until(socket, 2)
+
+    assert [2] == [event["conversation_id"] for event in found]
 
 
 async def test_events_resume_after_a_break_without_a_gap_or_a_repeat(page: Page) -> None:

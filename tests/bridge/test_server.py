@@ -13,6 +13,7 @@ import websockets
 from page_client import Page, reply
 
 from deskside.backend.settings import Settings
+from deskside.bridge import guard
 
 
 async def stranger(page: Page, method: str = "GET", path: str = "/", **headers: str) -> httpx2.Response:
@@ -116,6 +117,58 @@ async def test_a_wrong_session_is_refused(page: Page, cookie: str) -> None:
     assert (await stranger(page, cookie=cookie.format(port=port))).status_code == 403
 
 
+@pytest.mark.parametrize("other", ['prefs={"theme": "dark"}', "ümlaut=1", "a b=1", "=", ";;"])
+async def test_cookies_of_other_programs_on_this_machine_do_not_lock_the_user_out(
+    page: Page, other: str
+) -> None:
+    cookies = f"{other}; {page.cookie()}; {other}".encode()
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        answer = await http.get(page.server.origin, headers=[(b"cookie", cookies)])
+
+    assert 200 == answer.status_code
+
+
+async def raw_status(page: Page, request: str) -> str:
+    """The status line that bytes of our own get."""
+    host, port = page.server.host.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request.encode())
+    async with asyncio.timeout(10):
+        line = (await reader.readline()).decode()
+    writer.close()
+    await writer.wait_closed()
+    return line.strip()
+
+
+async def test_a_header_that_decides_may_not_come_twice(page: Page) -> None:
+    ours = f"Host: {page.server.host}\r\nCookie: {page.cookie()}\r\n"
+
+    assert "200" in await raw_status(page, f"GET / HTTP/1.1\r\n{ours}\r\n")
+    for twice in (f"Host: {page.server.host}", "Host: evil.example", "Cookie: a=b"):
+        assert "403" in await raw_status(page, f"GET / HTTP/1.1\r\n{twice}\r\n{ours}\r\n")
+    for origin in ("https://evil.example", page.server.origin):
+        both = f"Origin: {origin}\r\nOrigin: {page.server.origin}\r\n"
+        assert "403" in await raw_status(page, f"GET / HTTP/1.1\r\n{ours}{both}\r\n")
+
+
+async def test_a_request_line_cannot_stand_in_for_the_host(page: Page) -> None:
+    cookie = f"Cookie: {page.cookie()}\r\n"
+    absolute = f"GET {page.server.origin}/ HTTP/1.1\r\nHost: evil.example\r\n{cookie}\r\n"
+    hostless = f"GET / HTTP/1.0\r\n{cookie}\r\n"
+
+    assert "403" in await raw_status(page, absolute)
+    assert "403" in await raw_status(page, hostless)
+
+
+async def test_a_boot_url_that_nobody_used_in_time_is_worth_nothing(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "BOOT_LIFETIME_S", -1.0)
+    late = page.server.boot_url()
+
+    assert 403 == (await stranger(page, path=late.removeprefix(page.server.origin))).status_code
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -163,6 +216,16 @@ async def test_a_frame_that_makes_no_sense_is_answered_and_the_socket_lives_on(
         await socket.send('{"t":"call","id":7,"cmd":"sample_commands.double","params":{"value":4}}')
 
         assert (await reply(socket, 7))["data"]["value"] == 8
+
+
+async def test_a_text_frame_that_is_not_utf8_is_answered_and_the_socket_lives_on(page: Page) -> None:
+    async with page.socket() as socket:
+        await socket.send(b'{"t":"call","id":1,"cmd":"\xff"}', text=True)
+        answer = await reply(socket, 1)
+        await socket.send('{"t":"call","id":7,"cmd":"sample_commands.double","params":{"value":4}}')
+
+        assert "invalid_request" == answer["error"]["code"]
+        assert 8 == (await reply(socket, 7))["data"]["value"]
 
 
 async def test_a_20_mb_message_gets_a_clear_error_and_the_socket_lives_on(page: Page) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from deskside.backend.agent.events import Model
 from deskside.backend.agent.models import Models
 from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
+from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.keys import Keys
 from deskside.backend.settings import SettingsStore, open_settings
@@ -71,7 +72,8 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         stack.push_async_callback(device.close)
         http = await stack.enter_async_context(Http())
         providers = Models(store, settings, keys, device, http, models or {})
-        await store.write(tools.sync_built_in, [tool.spec for tool in TOOLS])
+        with suppress(StoreDamaged):  # what is there can be looked at without it, and nothing else be done
+            await store.write(tools.sync_built_in, [tool.spec for tool in TOOLS])
         runs = Runs(store, events, providers, device, TOOLS)
         stack.push_async_callback(runs.close)
         yield App(paths, store, events, settings, keys, providers, device, runs)

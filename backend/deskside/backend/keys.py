@@ -31,6 +31,7 @@ from deskside.backend.secret_file import FileDamaged, FileLocked, SecretFile
 from deskside.backend.settings import Server
 from deskside.backend.store import api_keys
 from deskside.backend.store import settings as stored_settings
+from deskside.backend.store.text import now_ms
 
 if TYPE_CHECKING:
     from deskside.backend.app import Paths
@@ -118,7 +119,7 @@ class Keys:
             look = await self._keychain.look()
         gone = {row.provider for row in rows if not await self._is_there(row, look)}
         if gone:
-            await self._forget(gone)
+            gone = await self._forget_gone(gone, look)
         kept = [row for row in rows if row.provider not in gone]
         status = _keychain_status(look) if look and not has_file else await self._file_status()
         return KeyList([*kept, *self._environment_rows({row.provider for row in kept})], status)
@@ -133,7 +134,7 @@ class Keys:
             if before is not None and before.source != source:
                 await self._remove_leftover(before)
             await self._store.write(
-                api_keys.save, provider, await self._label(provider), last_four(secret), source, _now_ms()
+                api_keys.save, provider, await self._label(provider), last_four(secret), source, now_ms()
             )
             self._remembered[provider] = _Remembered(secret, time.monotonic())
         self._publish()
@@ -207,7 +208,7 @@ class Keys:
             raise NoKey(
                 f"{variable} cannot be used. {error.message}", hint=f"Set {variable} again."
             ) from None
-        self._touched_ms[provider] = _now_ms()
+        self._touched_ms[provider] = now_ms()
         return secret
 
     def _environment_rows(self, stored: set[str]) -> list[KeyRow]:
@@ -281,6 +282,16 @@ class Keys:
         rows = await self._store.read(api_keys.rows)
         return next((row for row in rows if row.provider == provider), None)
 
+    async def _forget_gone(self, providers: set[str], look: Look | None) -> set[str]:
+        """Drop the rows of secrets that were deleted outside. Looks again in turn: a key can have been
+        saved since. Returns which are gone."""
+        async with self._turn:
+            rows = [row for row in await self._store.read(api_keys.rows) if row.provider in providers]
+            gone = {row.provider for row in rows if not await self._is_there(row, look)}
+            if gone:
+                await self._forget(gone)
+            return gone
+
     async def _forget(self, providers: set[str]) -> None:
         for provider in providers:
             self._remembered.pop(provider, None)
@@ -288,7 +299,7 @@ class Keys:
         self._publish()
 
     async def _touch(self, provider: str) -> None:
-        now = _now_ms()
+        now = now_ms()
         if now - self._touched_ms.get(provider, 0) >= TOUCH_EVERY_MS:
             self._touched_ms[provider] = now
             await self._store.write_soon(api_keys.touch, provider, now)
@@ -347,7 +358,3 @@ def last_four(secret: str) -> str:
 
 def _keychain_status(look: Look) -> KeychainStatus:
     return KeychainStatus(look.state, look.backend, look.hint)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -4,8 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
 
-from deskside.backend.errors import NeedsWindow
+from deskside.backend.errors import InvalidRequest, NeedsWindow
+
+# What a mail link may fill in. Some mail programs also know `attach`, which would send a file of the
+# user's along.
+MAIL_FIELDS = frozenset({"to", "cc", "bcc", "subject", "body", "in-reply-to"})
+# In no address as it is. A quote ends the argument that Windows makes of an address.
+NOT_IN_AN_ADDRESS = frozenset(' "<>\\`')
+
+
+def check_link(url: str) -> None:
+    """Raises InvalidRequest for anything but a web or mail address that is safe to hand to the system."""
+    try:
+        parts = urlsplit(url)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_web, parts = False, urlsplit("")
+    if not (is_web or parts.scheme == "mailto") or not url.isprintable() or NOT_IN_AN_ADDRESS & set(url):
+        raise InvalidRequest(
+            "Only http, https and mailto links can be opened.", hint="Copy the link instead."
+        )
+    fields = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if parts.scheme == "mailto" and not fields <= MAIL_FIELDS:
+        raise InvalidRequest(
+            "This mail link asks for more than a recipient, a subject and a text.",
+            hint="Copy the address instead.",
+        )
 
 
 class Desktop(Protocol):

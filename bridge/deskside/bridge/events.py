@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
+from loguru import logger
 
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.events import AppEvent, TextAppended
@@ -50,7 +51,25 @@ async def feed(buffer: EventBuffer, epoch: str | None, after: int | None, send: 
             await send(msgspec.json.encode(Hello(buffer.epoch, number, reset=True)))
             continue
         number += len(events)
-        await send(msgspec.json.encode(EventFrame(number, joined(events))))
+        await send(_frame(number, joined(events)))
+
+
+def _frame(number: int, events: list[AppEvent]) -> bytes:
+    """One frame. Events that cannot be written down (half a character in a text) are left out: they must
+    not keep all others from the page."""
+    try:
+        return msgspec.json.encode(EventFrame(number, events))
+    except UnicodeEncodeError:
+        return msgspec.json.encode(EventFrame(number, [event for event in events if _can_be_sent(event)]))
+
+
+def _can_be_sent(event: AppEvent) -> bool:
+    try:
+        msgspec.json.encode(event)
+    except UnicodeEncodeError:
+        logger.error("an event could not be sent: {}", type(event).__name__)
+        return False
+    return True
 
 
 def joined(events: Iterable[AppEvent]) -> list[AppEvent]:

@@ -7,7 +7,9 @@ for a one-time URL that the window is opened with, and must look like it comes f
   - `Host` must be exactly ours: a page that rebinds its own DNS name to 127.0.0.1 sends its name.
   - `Origin`, where sent, must be ours; it must be sent with a WebSocket and with anything but GET.
   - `Sec-Fetch-Site`, where sent, must be `same-origin` or `none`.
-  - The cookie is HttpOnly and SameSite=Strict. Cookies ignore ports, so its name holds ours.
+  - The cookie is HttpOnly and SameSite=Strict. Cookies ignore ports, so its name holds ours, and those of
+    other programs on this machine, which may be written in any way, come along.
+  - None of these headers may come twice: two readers could each believe another one.
 
 Whoever fails gets a bare 403. The log gets one line for each kind of failure, without detail: the
 detail could be a token.
@@ -18,7 +20,6 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from loguru import logger
@@ -52,6 +53,9 @@ PERMISSIONS_POLICY = ", ".join(
     )
 )
 
+# ASGI gives the names of headers in lower case.
+CHECKED = (b"host", b"origin", b"sec-fetch-site", b"cookie")
+
 Scope = dict[str, Any]
 
 
@@ -77,6 +81,7 @@ class Guard:
 
     def boot_url(self) -> str:
         """A URL that works once, for 60 s, and gives whoever opens it the session. Any thread."""
+        self._drop_old_tokens()
         token = secrets.token_urlsafe(32)
         self._boot_tokens[token] = time.monotonic() + BOOT_LIFETIME_S
         return f"{self.origin}{BOOT_PATH}{token}"
@@ -88,11 +93,8 @@ class Guard:
             if scope["type"] not in ("http", "websocket"):
                 await app(scope, receive, send)
                 return
-            headers = {
-                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-            }
             token = self._boot_token(scope)
-            refusal = self._refusal(scope, headers, needs_cookie=token is None)
+            refusal = self._refusal(scope, needs_cookie=token is None)
             if refusal is None and token is not None and not self._redeem(token):
                 refusal = "a boot token that is wrong, old or used"
             if refusal is not None:
@@ -110,8 +112,12 @@ class Guard:
             return str(scope["path"][len(BOOT_PATH) :])
         return None
 
-    def _refusal(self, scope: Scope, headers: dict[str, str], *, needs_cookie: bool) -> str | None:
+    def _refusal(self, scope: Scope, *, needs_cookie: bool) -> str | None:
+        checked = [(name, value) for name, value in scope["headers"] if name in CHECKED]
+        headers = {name.decode(): value.decode("latin-1") for name, value in checked}
         origin = headers.get("origin")
+        if len(headers) < len(checked):
+            return "a header that came twice"
         if headers.get("host") != self.host:
             return "another Host"
         if origin is not None and origin != self.origin:
@@ -125,17 +131,22 @@ class Guard:
         return None
 
     def _has_session(self, header: str) -> bool:
-        try:
-            cookie = SimpleCookie(header).get(self._cookie)
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._session.encode())
+        # Not http.cookies: at the first cookie that it finds odd it forgets all others.
+        given = [pair.strip().partition("=") for pair in header.split(";")]
+        return any(
+            name == self._cookie and hmac.compare_digest(value.encode(), self._session.encode())
+            for name, _, value in given
+        )
 
     def _redeem(self, token: str) -> bool:
-        now = time.monotonic()
-        for old in [known for known, until in list(self._boot_tokens.items()) if until < now]:
-            self._boot_tokens.pop(old, None)
+        self._drop_old_tokens()
         return self._boot_tokens.pop(token, None) is not None
+
+    def _drop_old_tokens(self) -> None:
+        now = time.monotonic()
+        for token, until in list(self._boot_tokens.items()):
+            if until < now:
+                self._boot_tokens.pop(token, None)
 
     async def _open_session(self, send: Any) -> None:
         cookie = f"{self._cookie}={self._session}; Path=/; HttpOnly; SameSite=Strict"

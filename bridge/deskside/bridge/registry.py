@@ -5,9 +5,11 @@ annotation (`App` or `Bridge`), its second, if any, is a msgspec struct that say
 Everything else is derived: the name from module and function, the decoder, the TypeScript client.
 
 Invariants
-  - `dispatch` never raises (but for cancellation): every call gets exactly one reply.
-  - Bytes are checked once, here; a command may trust its params.
-  - A traceback never crosses the bridge; it is logged under the command's name and request id.
+  - `dispatch` never raises: every call gets exactly one reply, also when it is cancelled.
+  - Bytes are checked once, here; a command may trust its params. Results are made into bytes here too, so
+    that one that cannot be is a failed call and not a call without a reply.
+  - A traceback never crosses the bridge; where it came from is logged, and kept in the error log, under
+    the command's name and request id.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 import msgspec
 from loguru import logger
 
 from deskside.backend.app import App
 from deskside.backend.errors import AppError, Cancelled, Internal, InvalidRequest, NotFound
-from deskside.backend.log import request_id
+from deskside.backend.log import place, request_id
+from deskside.backend.store import errors
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.timings import Timings
 
@@ -55,6 +58,14 @@ class Command:
     doc: str
     decoder: msgspec.json.Decoder[Any] | None
 
+    def encoded(self, result: Any, *, is_checked: bool) -> msgspec.Raw:
+        """A result, or one item of a stream, as JSON. `is_checked` raises where it is not of the type that
+        the signature promises."""
+        encoded = _encode(result)
+        if is_checked:
+            msgspec.json.decode(encoded, type=self.returns)
+        return msgspec.Raw(encoded)
+
 
 @dataclass(frozen=True)
 class Bridge:
@@ -80,11 +91,15 @@ class Failure(msgspec.Struct, frozen=True):
         return cls(error.code, error.message, error.hint, error.retryable, request_id.get())
 
 
-Reply = Callable[[Any], Awaitable[None]]
+Reply = Callable[[msgspec.Raw], Awaitable[None]]
+_encode = msgspec.json.Encoder().encode
 
 
 class Registry:
     """All commands of the listed modules, by name."""
+
+    checks_results: ClassVar[bool] = False
+    """Whether results are held against the signatures. All tests switch it on; in use it would only cost."""
 
     def __init__(self, modules: Iterable[ModuleType]) -> None:
         commands: dict[str, Command] = {}
@@ -97,13 +112,24 @@ class Registry:
 
     async def dispatch(
         self, bridge: Bridge, name: str, params: bytes | msgspec.Raw, on_item: Reply | None = None
-    ) -> Any | Failure:
-        """Run one command and return its result, or the `Failure` to send instead.
+    ) -> msgspec.Raw | Failure:
+        """Run one command and return its result as JSON, or the `Failure` to send instead.
 
-        A stream's items go to `on_item` one by one and its result is None. The request id must have
+        A stream's items go to `on_item` one by one and its result is null. The request id must have
         been set by the caller (`log.request_id`).
         """
         started = time.perf_counter()
+        try:
+            return await self._outcome(bridge, name, params, on_item)
+        except asyncio.CancelledError:
+            return Failure.of(Cancelled(f"{name} was cancelled"))
+        finally:
+            timed = name if name in self.commands else "(unknown)"
+            bridge.timings.record(timed, time.perf_counter() - started)
+
+    async def _outcome(
+        self, bridge: Bridge, name: str, params: bytes | msgspec.Raw, on_item: Reply | None
+    ) -> msgspec.Raw | Failure:
         found = self.commands.get(name)
         try:
             if found is None:
@@ -112,38 +138,38 @@ class Registry:
                     hint="Check the name. If the window asked for it, reload the window.",
                 )
             return await self._run(found, bridge, params, on_item)
-        except asyncio.CancelledError:
-            return Failure.of(Cancelled(f"{name} was cancelled"))
         except AppError as error:
             logger.bind(command=name).info("{} failed: {}", name, error.code)
             return Failure.of(error)
-        except Exception:
+        except Exception as error:
             # The exception's text can hold a prompt or a path; only its type and place are logged.
             logger.bind(command=name).opt(exception=True).error("{} failed", name)
-            return Failure.of(Internal(f"{name} failed because of a fault in Deskside."))
-        finally:
-            bridge.timings.record(name if found else "(unknown)", time.perf_counter() - started)
+            fault = Internal(f"{name} failed because of a fault in Deskside.")
+            await errors.keep(bridge.app.store, "command", fault, name, place(error))
+            return Failure.of(fault)
 
     async def _run(
         self, found: Command, bridge: Bridge, params: bytes | msgspec.Raw, on_item: Reply | None
-    ) -> Any:
+    ) -> msgspec.Raw:
         arguments: list[Any] = [bridge.app if found.wants is App else bridge]
+        is_empty = bytes(params).strip() in (b"", b"null")
         if found.decoder is not None:
             try:
-                arguments.append(found.decoder.decode(params))
+                arguments.append(found.decoder.decode(b"{}" if is_empty else params))
             except msgspec.ValidationError as error:
                 raise InvalidRequest(f"{found.name}: {error}") from error
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise InvalidRequest(f"{found.name}: the parameters are not JSON") from error
-        elif bytes(params).strip() not in (b"", b"null", b"{}"):
+        elif not is_empty and bytes(params).strip() != b"{}":
             raise InvalidRequest(f"{found.name} takes no parameters")
         if not found.is_stream:
-            return await found.function(*arguments)
+            result = await found.function(*arguments)
+            return found.encoded(result, is_checked=self.checks_results)
         if on_item is None:
             raise InvalidRequest(f"{found.name} is a stream: call it over the WebSocket")
         async for item in found.function(*arguments):
-            await on_item(item)
-        return None
+            await on_item(found.encoded(item, is_checked=self.checks_results))
+        return msgspec.Raw(b"null")
 
 
 def read_command(function: Callable[..., Any]) -> Command:

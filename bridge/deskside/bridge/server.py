@@ -46,7 +46,7 @@ MEDIA_TYPES = {
 class Reply(msgspec.Struct, frozen=True):
     """What `POST /rpc/<command>` answers when it worked."""
 
-    data: Any
+    data: msgspec.Raw
     requestId: str
     ok: bool = True
 
@@ -193,9 +193,11 @@ def _routes(bridge: Bridge, assets: Mapping[str, Asset]) -> Litestar:
         try:
             body = await request.body()
         except ClientException:
-            result: Any = Failure.of(InvalidRequest("The message is too large.", hint="Send it in parts."))
+            result: msgspec.Raw | Failure = Failure.of(
+                InvalidRequest("The message is too large.", hint="Send it in parts.")
+            )
         else:
-            result = await bridge.registry.dispatch(bridge, command, body or b"null")
+            result = await bridge.registry.dispatch(bridge, command, body)
         reply = FailedReply(result) if isinstance(result, Failure) else Reply(result, request_id.get())
         return Response(
             msgspec.json.encode(reply), media_type="application/json", headers={"cache-control": "no-store"}

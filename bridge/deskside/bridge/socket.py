@@ -39,7 +39,7 @@ class CancelCall(msgspec.Struct, frozen=True, tag="cancel", tag_field="t", forbi
 
 class Ok(msgspec.Struct, frozen=True, tag="ok", tag_field="t"):
     id: int
-    data: Any
+    data: msgspec.Raw
     requestId: str
 
 
@@ -52,7 +52,7 @@ class Err(msgspec.Struct, frozen=True, tag="err", tag_field="t"):
 
 class Next(msgspec.Struct, frozen=True, tag="next", tag_field="t"):
     id: int
-    data: Any
+    data: msgspec.Raw
 
 
 class Done(msgspec.Struct, frozen=True, tag="done", tag_field="t"):
@@ -157,7 +157,7 @@ class PageSocket:
         if is_stream:
             self._streams.add(call.id)
 
-        async def on_item(item: Any) -> None:
+        async def on_item(item: msgspec.Raw) -> None:
             await self._send(_encode(Next(call.id, item)))
             # A stream that never waits would keep the loop to itself and could not be cancelled.
             await asyncio.sleep(0)

@@ -8,15 +8,19 @@ import { batch, computed, signal } from "@preact/signals";
 import type { AppEvent, AppState, ChangeSettingsInput, Commands, ConversationRow } from "../api.gen";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
-import { createDrafts } from "../chat/drafts";
+import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
 import { createConversationList } from "../conversations/list";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
 import { createKeys } from "../settings/keys";
+import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
 
 export type App = ReturnType<typeof createApp>;
+
+// As the bridge takes it.
+const LONGEST_TITLE = 200;
 
 export function createApp(api: Commands, address: { hash: string } = windowAddress) {
   const state = signal<AppState | null>(null);
@@ -220,12 +224,17 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     const id = chat.row.value?.id ?? null;
     const text = drafts.open(id, "").value;
     if (text.trim() === "") return;
+    if (text.length > LONGEST_MESSAGE) {
+      const message = `This message has ${formatCount(text.length)} characters; at most ${formatCount(LONGEST_MESSAGE)} can be sent.`;
+      chat.problem.value = new BridgeError("invalid_request", message, "Shorten it, or send it in parts.");
+      return;
+    }
     const clear = () => drafts.clear(id);
     await chat.send(text, id === null ? pickedModel.value : null, clear);
   }
 
   const rename = (id: number, title: string) =>
-    toasts.attempt(() => api.conversations.rename({ id, title: title.slice(0, 200) }));
+    toasts.attempt(() => api.conversations.rename({ id, title: [...title].slice(0, LONGEST_TITLE).join("") }));
 
   async function remove(row: ConversationRow): Promise<void> {
     const restore = () => void toasts.attempt(() => api.conversations.restore({ id: row.id }));

@@ -6,6 +6,8 @@ import { BridgeError } from "../bridge";
 export type Drafts = ReturnType<typeof createDrafts>;
 
 const SAVE_AFTER_MS = 300;
+/** Characters of a message, and of its draft, that the bridge takes. */
+export const LONGEST_MESSAGE = 2_000_000;
 
 export function createDrafts(api: Pick<Commands, "conversations">) {
   const texts = new Map<number | null, Signal<string>>();
@@ -38,8 +40,11 @@ export function createDrafts(api: Pick<Commands, "conversations">) {
     const ids = [...unsaved];
     unsaved.clear();
     for (const id of ids) {
+      const text = texts.get(id)?.value ?? "";
+      // It would be refused; the composer says so when it is to be sent.
+      if (text.length > LONGEST_MESSAGE) continue;
       try {
-        await api.conversations.save_draft({ id, text: texts.get(id)?.value ?? "" });
+        await api.conversations.save_draft({ id, text });
       } catch (error) {
         if (!(error instanceof BridgeError)) throw error;
         // A deleted conversation needs no draft.

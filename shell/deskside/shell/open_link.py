@@ -8,19 +8,15 @@ import subprocess
 import sys
 import threading
 
-from deskside.backend.errors import InvalidRequest, NotFound
-
-OPENABLE = ("http://", "https://", "mailto:")
+from deskside.backend.errors import NotFound
+from deskside.bridge.desktop import check_link
 
 
 def open_outside(url: str) -> None:
-    """Hand `url` to the system. InvalidRequest for a scheme that could run something, NotFound where
-    the system has no opener."""
+    """Hand `url` to the system. InvalidRequest for what `check_link` refuses, NotFound where the system has
+    no opener."""
     # The bridge has checked this too; here it is what stands between an address and ShellExecute.
-    if not url.lower().startswith(OPENABLE) or not url.isprintable() or " " in url:
-        raise InvalidRequest(
-            "Only http, https and mailto links can be opened.", hint="Copy the link instead."
-        )
+    check_link(url)
     if sys.platform == "win32":
         os.startfile(url)
         return

@@ -284,6 +284,9 @@ def _failure(request: ToolRequested, output: str) -> ToolFinished:
 
 
 def _cut(output: str) -> str:
+    """What a tool said, not too long, and as text that can be sent and stored: a file name it lists can
+    hold bytes that are none."""
+    output = output if output.isascii() else output.encode("utf-8", "replace").decode()
     if len(output) <= OUTPUT_LIMIT:
         return output
     return f"{output[:OUTPUT_LIMIT]}\n… cut after {OUTPUT_LIMIT:,} of {len(output):,} characters."

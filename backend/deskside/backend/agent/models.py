@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +18,7 @@ from deskside.backend.errors import AppError, NoKey
 from deskside.backend.keys import ENVIRONMENT, KeyTest
 from deskside.backend.store import api_keys
 from deskside.backend.store import settings as rows
+from deskside.backend.store.text import now_ms
 
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
@@ -61,7 +61,7 @@ class KeptList(msgspec.Struct, frozen=True):
     models: list[ModelInfo]
 
     def is_fresh(self) -> bool:
-        return 0 <= _now_ms() - self.at_ms < LIST_KEPT_MS
+        return 0 <= now_ms() - self.at_ms < LIST_KEPT_MS
 
 
 class Models:
@@ -114,11 +114,16 @@ class Models:
             label=self._label(provider_id),
         )
 
+    def chosen(self) -> str | None:
+        """The model that somebody asked for: the setting, else DESKSIDE_MODEL."""
+        named = self._settings.current.default_model or self._environ.get("DESKSIDE_MODEL", "").strip()
+        return named or None
+
     async def default(self) -> str | None:
-        """The model that a new conversation starts with: the setting, else DESKSIDE_MODEL, else the first
-        that could answer. Asks no keychain. None when nothing is configured."""
-        chosen = self._settings.current.default_model or self._environ.get("DESKSIDE_MODEL", "").strip()
-        if chosen:
+        """The model that a new conversation starts with: the chosen one, else the first that could
+        answer. Asks no keychain. None when nothing is configured."""
+        chosen = self.chosen()
+        if chosen is not None:
             return chosen
         if self._overrides:
             return next(iter(self._overrides))
@@ -224,7 +229,7 @@ class Models:
         return kept if kept is not None and kept.base_url == self._base_url(provider_id) else None
 
     async def _keep_list(self, provider_id: str, models: list[ModelInfo]) -> None:
-        kept = KeptList(_now_ms(), self._base_url(provider_id), models)
+        kept = KeptList(now_ms(), self._base_url(provider_id), models)
         try:
             await self._store.write_soon(rows.save, {_list_name(provider_id): msgspec.to_builtins(kept)})
         except AppError as error:
@@ -279,7 +284,3 @@ class Models:
 
 def _list_name(provider_id: str) -> str:
     return f"models.{provider_id}"
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -62,7 +62,8 @@ from deskside.backend.events import (
     Notice,
     ReplyRetried,
 )
-from deskside.backend.store import agents, conversations, messages, replies
+from deskside.backend.log import place
+from deskside.backend.store import agents, conversations, errors, messages, replies
 from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
@@ -360,8 +361,10 @@ class Runs:
             usage=run.reply.usage(),
             reason=run.finished.reason if run.finished else status,
         )
+        fault = None if run.streaming.cancelled() else run.streaming.exception()
+        detail = None if fault is None else place(fault)
         delay_s = FIRST_STORE_RETRY_S
-        while (stored := await self._store_end(run, finished)) is None and not self._closing.is_set():
+        while (stored := await self._store_end(run, finished, detail)) is None and not self._closing.is_set():
             await self._pause(delay_s)
             delay_s = min(2 * delay_s, LAST_STORE_RETRY_S)
         if stored is not None:
@@ -385,12 +388,12 @@ class Runs:
         return "failed", Internal("The answer failed because of a fault in Deskside.")
 
     async def _store_end(
-        self, run: Run, finished: FinishedReply
+        self, run: Run, finished: FinishedReply, detail: str | None
     ) -> tuple[MessageRow, ConversationRow | None] | None:
         """Write the whole reply. None if that fails: the reply is then shown as failed, and kept."""
         rest = run.reply.unsaved()
         try:
-            return await self._store.write(_write_end, finished, rest)
+            return await self._store.write(_write_end, finished, rest, detail)
         except Exception as error:
             if isinstance(error, AppError):
                 logger.warning("run {} could not be stored: {}", finished.run_id, error.code)
@@ -440,13 +443,18 @@ def _read_start(db: Db, reply: MessageRow, is_continuation: bool) -> tuple[Agent
 
 
 def _write_end(
-    db: Db, finished: FinishedReply, rest: Unsaved | None
+    db: Db, finished: FinishedReply, rest: Unsaved | None, detail: str | None
 ) -> tuple[MessageRow, ConversationRow | None]:
-    """What the flusher has not written and the reply as a whole, in one unit of work. The conversation is
-    None when it was deleted meanwhile."""
+    """What the flusher has not written and the reply as a whole, in one unit of work; for a run that raised
+    also a line in the error log, with the `detail` where. The conversation is None when it was deleted
+    meanwhile."""
     if rest is not None:
         write_unsaved(db, rest)
     row = replies.finish(db, finished)
+    if finished.error is not None and detail is not None:
+        errors.record(
+            db, "run", finished.error.code, finished.error.message, f"run {finished.run_id}", detail
+        )
     try:
         return row, conversations.get(db, row.conversation_id)
     except NotFound:

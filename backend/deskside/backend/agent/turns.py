@@ -8,6 +8,8 @@ that breaks them and the conversation could then never be continued:
   - The last word is never the assistant's: an answer that broke off is continued by asking for the rest.
     (Anthropic's newer models refuse to complete a message; others begin anew.)
   - Blank text is left out (Anthropic refuses it), and half characters (lone surrogates) are replaced.
+  - What a tool answered is without invisible characters, what the user wrote without hidden tags: this is
+    the one place that all a model reads comes through (invisible.py).
   - Reasoning stands before what it led to; reasoning that was cut off is left out. (OpenAI refuses it.)
   - Every `ToolRequested` is followed by exactly one result, in the order of the requests, before
     anything else; one that has none, after a crash, gets a failed one that says so. A result
@@ -28,6 +30,7 @@ from deskside.backend.agent.events import (
     ToolRequested,
     UserText,
 )
+from deskside.backend.agent.invisible import without_invisible, without_tags
 
 GO_ON = "Your answer was cut off. Go on exactly where it stops, without repeating anything."
 
@@ -77,11 +80,14 @@ class _Grouping:
         if isinstance(item, ToolFinished):
             if item.call_id in self._unanswered:
                 self._unanswered.discard(item.call_id)
-                self._results[item.call_id] = msgspec.structs.replace(item, output=_whole(item.output))
+                self._results[item.call_id] = msgspec.structs.replace(
+                    item, output=_whole(without_invisible(item.output))
+                )
         elif isinstance(item, UserText):
-            if item.text.strip():
+            text = without_tags(item.text)
+            if text.strip():
                 self.close_assistant()
-                self._add_user(item.text)
+                self._add_user(text)
         else:
             self._add_assistant(item)
 

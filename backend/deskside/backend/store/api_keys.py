@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from deskside.backend.store.connection import Db
-from deskside.backend.store.text import now_ms
 
 if TYPE_CHECKING:
     from deskside.backend.keys import KeyRow
@@ -40,8 +39,8 @@ def delete(db: Db, provider: str) -> None:
         key.delete()
 
 
-def touch(db: Db, provider: str, at_ms: int | None = None) -> None:
+def touch(db: Db, provider: str, at_ms: int) -> None:
     """It was used. Nothing happens if it was deleted meanwhile."""
     key = db.ApiKey.get(provider=provider)
     if key is not None:
-        key.last_used_ms = now_ms() if at_ms is None else at_ms
+        key.last_used_ms = at_ms

@@ -8,7 +8,7 @@ import msgspec
 
 from deskside.backend.errors import InvalidRequest, NotFound
 from deskside.backend.store.connection import Db
-from deskside.backend.store.text import NO_TITLE, now_ms, storable
+from deskside.backend.store.text import now_ms, plain_title, storable
 
 
 class ConversationRow(msgspec.Struct, frozen=True):
@@ -61,9 +61,8 @@ def get(db: Db, conversation_id: int) -> ConversationRow:
 
 
 def rename(db: Db, conversation_id: int, title: str) -> ConversationRow:
-    """Give it a title: whitespace collapsed, never empty. It keeps its place in the list."""
-    title = " ".join(storable(title).split())
-    return _changed(db, conversation_id, title=title or NO_TITLE)
+    """Give it a title: one line of what can be seen, never empty. It keeps its place in the list."""
+    return _changed(db, conversation_id, title=plain_title(title))
 
 
 def set_model(db: Db, conversation_id: int, model: str) -> ConversationRow:

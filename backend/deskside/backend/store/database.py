@@ -8,6 +8,8 @@ thread of the store in a short session, never on the event loop.
 from __future__ import annotations
 
 import asyncio
+import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -21,6 +23,7 @@ from deskside.backend.errors import StoreDamaged
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
+from deskside.backend.store.salvage import open_salvaged, remove
 from deskside.backend.store.sqlite_errors import Health
 from deskside.backend.store.threads import Readers, Unit, Writer
 
@@ -39,7 +42,8 @@ class Store:
 
     All methods raise StoreBusy, StoreFull, StoreReadOnly and StoreDamaged besides what the function itself
     raises, and RuntimeError once the store is closed. A full disk or a busy file is forgotten with the next
-    write that succeeds; damage is not: from then on only reading is tried.
+    write that succeeds; damage is not: from then on nothing is written, and once a read has met it, what
+    can still be read is read from a copy (salvage.py).
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,11 +55,25 @@ class Store:
         self._is_open = False
         self._writer: Writer
         self._readers: Readers
+        self._damaged_readers: Readers | None = None
+        self._salvaged: asyncio.Future[Readers] | None = None
+
+    @property
+    def damage(self) -> StoreDamaged | None:
+        """What to tell the user once the file is known to be damaged."""
+        return self._health.damage
 
     async def read(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function that only reads, at one moment of the database: it sees every write that was
         awaited before. Several run side by side."""
-        return await self._submit(self._open_readers().put, lambda db: function(db, *args, **named))
+
+        def call(db: Db) -> T:
+            return function(db, *args, **named)
+
+        try:
+            return await self._submit(self._open_readers().put, call)
+        except StoreDamaged:
+            return await self._submit((await self._salvaged_readers()).put, call)
 
     async def write(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function that writes. When this returns, what it wrote survives a power cut."""
@@ -95,8 +113,38 @@ class Store:
             if self._lock.is_locked:
                 await self.write(replies.interrupt_unfinished)
         except StoreDamaged:
-            # What is left can still be read, and every write will say what to do.
+            # Every write will say what to do. What is left can still be read, and is shown as it would be
+            # had the repair worked.
             logger.error("the database is damaged and could not be repaired")
+            with suppress(StoreDamaged):
+                await self._salvaged_readers()
+
+    async def _salvaged_readers(self) -> Readers:
+        """Readers of a copy of what can be read, made once. StoreDamaged where that is nothing."""
+        if self._salvaged is None:
+            self._salvaged = asyncio.ensure_future(self._salvage())
+        return await asyncio.shield(self._salvaged)
+
+    async def _salvage(self) -> Readers:
+        logger.warning("the database is damaged; what can be read is copied")
+        target = self._copy_path()
+        try:
+            db = await asyncio.to_thread(
+                open_salvaged,
+                self.path,
+                target,
+                busy_timeout_s=BUSY_TIMEOUT_S,
+                is_ours=self._lock.is_locked,
+            )
+        except (sqlite3.Error, OSError) as error:
+            logger.opt(exception=error).error("nothing of the database could be copied")
+            raise StoreDamaged(f"{self.path} is damaged, and cannot be read.") from error
+        readers = Readers(db, Health(target), self._loop)
+        self._damaged_readers, self._readers = self._readers, readers
+        return readers
+
+    def _copy_path(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}.readable-{os.getpid()}.db")
 
     async def close(self) -> None:
         """Finish what is queued, bring the -wal file back into the database, and close it. It goes on to
@@ -105,7 +153,13 @@ class Store:
         await asyncio.shield(asyncio.ensure_future(self._close()))
 
     async def _close(self) -> None:
+        if self._salvaged is not None:
+            await asyncio.wait([self._salvaged])
+        if self._damaged_readers is not None:
+            await self._damaged_readers.close()
         await self._readers.close()
+        if self._salvaged is not None:
+            remove(self._copy_path())
         self._writer.finish()
         await self._writer.closed
         self._lock.release()

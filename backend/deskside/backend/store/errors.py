@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import TYPE_CHECKING
 
+import msgspec
+from loguru import logger
+
+from deskside.backend.errors import AppError
 from deskside.backend.log import request_id
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import now_ms, storable
+
+if TYPE_CHECKING:
+    from deskside.backend.store.database import Store
 
 # Enough to see when something began; a fault that repeats must not fill the disk.
 ROWS_KEPT = 1000
@@ -15,7 +22,7 @@ LONGEST_DETAIL = 20_000
 
 
 class ErrorRow(msgspec.Struct, frozen=True):
-    """One failure. `source` is the part that saw it (`window`, `run`, …), `place` where in it."""
+    """One failure. `source` is the part that saw it (`window`, `command`, `run`), `place` where in it."""
 
     id: int
     at_ms: int
@@ -25,6 +32,15 @@ class ErrorRow(msgspec.Struct, frozen=True):
     place: str
     detail: str
     request_id: str
+
+
+async def keep(store: Store, source: str, error: AppError, where: str, detail: str) -> None:
+    """As `record`, for who has an error to answer with: a store that cannot take it is no second error."""
+    try:
+        await store.write_soon(record, source, error.code, error.message, where, detail)
+    except (AppError, RuntimeError) as failure:
+        # RuntimeError: the store is closed. The log has the error in any case.
+        logger.warning("an error could not be kept: {}", type(failure).__name__)
 
 
 def record(db: Db, source: str, code: str, message: str, where: str, detail: str) -> None:

@@ -25,16 +25,16 @@ class Health:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._damage: StoreDamaged | None = None
+        self.damage: StoreDamaged | None = None
 
     @property
     def is_damaged(self) -> bool:
-        return self._damage is not None
+        return self.damage is not None
 
     def check_writable(self) -> None:
         """Raises StoreDamaged once damage was seen."""
-        if self._damage is not None:
-            raise StoreDamaged(self._damage.message)
+        if self.damage is not None:
+            raise StoreDamaged(self.damage.message, hint=self.damage.hint)
 
     def told(self, error: BaseException) -> BaseException:
         """What to raise for `error` where it is awaited."""
@@ -43,7 +43,7 @@ class Health:
             return error
         code = getattr(found.__cause__, "sqlite_errorcode", 0)
         if isinstance(found, StoreDamaged) and code != sqlite3.SQLITE_CORRUPT_VTAB and not self.is_damaged:
-            self._damage = found
+            self.damage = found
             logger.error("the database is damaged; nothing more is written to it")
         return found
 
@@ -96,10 +96,24 @@ def _of_sqlite(error: sqlite3.Error, path: Path) -> AppError | None:
         case sqlite3.SQLITE_IOERR:
             return _of_failed_transfer(error, path)
         case sqlite3.SQLITE_NOTADB:
-            return StoreDamaged(f"{path} is not a database, or its first bytes are damaged.")
+            return StoreDamaged(
+                f"{path} is not a database, or its first bytes are damaged.", hint=_restore(path)
+            )
         case sqlite3.SQLITE_CORRUPT:
-            return StoreDamaged(f"{path} is damaged.")
+            return StoreDamaged(f"{path} is damaged, so nothing more is written to it.", hint=_restore(path))
     return None
+
+
+def _restore(path: Path) -> str:
+    """What to do about a damaged file, with the backup that is there. (An old -wal file beside a restored
+    database would damage it again.)"""
+    backups = sorted((path.parent / "backups").glob("*.db"), key=lambda backup: backup.stat().st_mtime_ns)
+    if not backups:
+        return "There is no backup of it. Keep a copy of the data folder: much may still be readable."
+    return (
+        f"Close Deskside, move {path.name}, {path.name}-wal and {path.name}-shm elsewhere, and copy the "
+        f"newest backup, {backups[-1]}, to {path}."
+    )
 
 
 def _of_failed_transfer(error: sqlite3.Error, path: Path) -> AppError:

@@ -13,6 +13,9 @@ LONGEST_TITLE = 60
 NO_TITLE = "New conversation"
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Nothing to see, or what turns the text around it; not the joiners, which emoji and Persian need.
+INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+JOINERS = "\u200c\u200d"
 # Only in front of a space, so that "-5 + 3" and "#topic" stay what they are.
 BLOCK_MARKS = re.compile(r"^(?:[#>*+-]+ +)+")
 PAIRED_MARKS = re.compile(r"(?<!\w)(\*\*|~~|`)(?=\S)(.+?)(?<=\S)\1(?!\w)")
@@ -45,12 +48,20 @@ def as_json(value: Any) -> str:
         return storable(json.dumps(msgspec.to_builtins(value), ensure_ascii=False))
 
 
+def plain_title(text: str) -> str:
+    """`text` as one line of what can be seen; NO_TITLE where that is nothing."""
+    line = " ".join(INVISIBLE.sub("", CONTROL.sub(" ", storable(text))).split())
+    return line if line.strip(JOINERS) else NO_TITLE
+
+
 def title_of(text: str) -> str:
     """A conversation's title from its first message: the first line that says something, without
     Markdown's marks, at most 60 characters, cut at the end of a word. Never empty."""
     for line in text.lstrip()[:2000].splitlines():
         # Loose marks are trimmed only where something else is left: "***" alone is no title.
-        plain = " ".join(CONTROL.sub(" ", line).split())
+        plain = plain_title(line)
+        if plain == NO_TITLE:
+            continue
         plain = PAIRED_MARKS.sub(r"\2", BLOCK_MARKS.sub("", plain))
         if plain.strip(LOOSE_MARKS + "-="):
             return _shortened(plain.lstrip("*`~ ").rstrip("*`~ ") or plain)

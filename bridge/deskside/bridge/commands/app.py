@@ -8,6 +8,7 @@ import msgspec
 
 from deskside.backend.app import App
 from deskside.backend.settings import Settings
+from deskside.backend.store import conversations
 from deskside.backend.version import VERSION
 from deskside.bridge.registry import command
 
@@ -29,9 +30,13 @@ class AppState(msgspec.Struct, frozen=True):
     last_event: int
 
 
-def _is_nobodys_choice(default_model: str | None) -> bool:
-    """The on-device model is there without anybody having asked for it."""
-    return default_model is None or default_model.startswith("device/")
+async def _needs_start(app: App, default_model: str | None) -> bool:
+    """Nobody has chosen anything or asked anything yet; the on-device model is there unasked."""
+    if app.settings.current.has_chosen_start or app.models.chosen() is not None:
+        return False
+    if default_model is not None and not default_model.startswith("device/"):
+        return False
+    return default_model is None or not (await app.store.read(conversations.page, None, 1)).conversations
 
 
 @command
@@ -45,7 +50,7 @@ async def state(app: App) -> AppState:
         data_folder=str(app.paths.data),
         settings=app.settings.current,
         default_model=default_model,
-        needs_start=not app.settings.current.has_chosen_start and _is_nobodys_choice(default_model),
+        needs_start=await _needs_start(app, default_model),
         draft=await app.settings.new_chat_draft(),
         last_event=last_event,
     )

@@ -6,10 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from deskside.backend.errors import InvalidRequest
+from deskside.bridge.desktop import check_link
 from deskside.bridge.registry import Bridge, command
-
-OPENABLE = ("http://", "https://", "mailto:")
 
 
 class OpenLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,10 +28,7 @@ class ChosenFile(msgspec.Struct, frozen=True):
 @command
 async def open_link(bridge: Bridge, params: OpenLink) -> None:
     """Open a web or mail address outside, in the user's own program."""
-    if not params.url.lower().startswith(OPENABLE) or not params.url.isprintable():
-        raise InvalidRequest(
-            "Only http, https and mailto links can be opened.", hint="Copy the link instead."
-        )
+    check_link(params.url)
     await bridge.desktop.open_link(params.url)
 
 

@@ -7,7 +7,9 @@ from typing import Annotated
 import msgspec
 from loguru import logger
 
+from deskside.backend.events import Notice
 from deskside.backend.store import errors
+from deskside.backend.store.errors import ErrorRow
 from deskside.bridge.registry import Bridge, command
 from deskside.bridge.timings import CommandTiming
 
@@ -15,13 +17,18 @@ Short = Annotated[str, msgspec.Meta(max_length=500)]
 
 
 class ReportWindowError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fault in the page: `where` names the part of the window, `build` the page's build id."""
+    """A fault in the page: `where` names the part of the window, `component` the components around it,
+    `build` the page's build id."""
 
     where: Short
     message: Short
     stack: Annotated[str, msgspec.Meta(max_length=8000)] = ""
     component: Short = ""
     build: Short = ""
+
+
+class PageErrors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
 
 
 class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,17 +42,28 @@ async def timings(bridge: Bridge) -> list[CommandTiming]:
 
 
 @command
+async def recent_errors(bridge: Bridge, params: PageErrors) -> list[ErrorRow]:
+    """The last failures of answers, commands and the page, newest first."""
+    return await bridge.app.store.read(errors.recent, params.limit)
+
+
+@command
 async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None:
     """Keep a fault of the page with our own errors."""
+    detail = f"{params.stack}\n\nComponents: {params.component}\nBuild: {params.build}"
     await bridge.app.store.write(
-        errors.record, "window", "window_error", params.message, params.where, params.stack
+        errors.record, "window", "window_error", params.message, params.where, detail
     )
 
 
 @command
 async def page_ready(bridge: Bridge) -> None:
-    """The page can be used: note it in the log, and prepare what the first question will need."""
+    """The page can be used: note it in the log, say what the user must know, and prepare what the first
+    question will need."""
     logger.info("the page is ready")
+    damage = bridge.app.store.damage
+    if damage is not None:
+        bridge.app.events.publish(Notice("error", damage.code, damage.message, damage.hint))
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
 

@@ -1,0 +1,50 @@
+"""Characters that a person does not see and a model reads.
+
+Text from outside (a tool's output, a page that was fetched, a file) can carry orders in them that the
+user, who looks at the same text, cannot know of. So they are taken out before a model reads it. What is
+stored and shown stays as it came.
+
+What a person typed keeps what typing can make; only tag characters go, which no keyboard has and which
+spell hidden words by themselves.
+
+Source: Unicode 16, chapter 23, "Special Areas and Format Characters".
+"""
+
+from __future__ import annotations
+
+import re
+
+# Three flags are spelled with tags: England, Scotland, Wales. They are the only ones (UTS #51, RGI).
+_FLAGS = [
+    "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in region) + "\U000e007f"
+    for region in ("gbeng", "gbsct", "gbwls")
+]
+_TAGS = "\U000e0000-\U000e007f"
+# Joiners and variation selectors mean something behind what they change: in emoji, Persian, Indic scripts.
+# One is kept there. A row of them means nothing, and can spell anything.
+_JOINING = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_NEVER_SEEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a"
+)
+
+_flags = "|".join(_FLAGS)
+_keycap = "(?<=[0-9#*])\ufe0f(?=\u20e3)"
+# A heart on fire: the heart, that it is an emoji, a joiner, the fire.
+_joined_emoji = f"(?<=[^\\x00-\\x7f{_TAGS}{_NEVER_SEEN}{_JOINING}])\ufe0f\u200d(?=[^\\x00-\\x7f])"
+_tags = re.compile(f"({_flags})|[{_TAGS}]")
+_hidden = re.compile(
+    f"({_flags}|{_keycap}|{_joined_emoji})|[{_TAGS}{_NEVER_SEEN}]"
+    f"|(?<=[{_JOINING}{_TAGS}{_NEVER_SEEN}])[{_JOINING}]|(?<![^\\x00-\\x7f])[{_JOINING}]"
+)
+
+
+def without_tags(text: str) -> str:
+    """What a person typed or pasted, without tag characters."""
+    return text if text.isascii() else _tags.sub(r"\1", text)
+
+
+def without_invisible(text: str) -> str:
+    """Text from outside, without anything that a person could not see. Costs 50 ns a character where it is
+    not plain ASCII, else nothing."""
+    return text if text.isascii() else _hidden.sub(r"\1", text)
