@@ -12,7 +12,7 @@ import pytest
 from desk import Desk
 from playwright.sync_api import Locator, Page, expect
 
-from provider_server import ProviderServer
+from provider_server import ProviderServer, Reply, error_reply, recording, responses_stream
 
 pytestmark = pytest.mark.window
 
@@ -120,3 +120,114 @@ def test_a_store_that_fails_is_told_and_loses_nothing(openai: Desk) -> None:
     expect(page.get_by_test_id("chat-input")).to_have_value("And now?")
     assert 0 == openai.close()
     assert [] == list(openai.data.glob("*readable*"))
+
+
+KEY_REFUSED = error_reply(401, {"error": {"message": "no", "type": "x", "code": "invalid_api_key"}})
+NO_CREDIT = error_reply(429, {"error": {"message": "no", "type": "x", "code": "insufficient_quota"}})
+IN_AN_HOUR = error_reply(
+    429, {"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}, retry_after="3600"
+)
+WEB_PAGE = Reply(b"<!doctype html><title>Welcome</title>", content_type="text/html")
+HALF = recording("responses_text", cut_after=2500)
+
+
+# What the provider does, a part of what is said of it, and the buttons that are offered.
+FAULTS: list[tuple[list[Reply], str, list[str]]] = [
+    ([KEY_REFUSED], "OpenAI refused the key.", ["Open keys", "Retry"]),
+    ([NO_CREDIT], "no credit left", ["Retry"]),
+    ([IN_AN_HOUR], "It asks to wait 60 min.", ["Retry"]),
+    ([WEB_PAGE] * 3, "OpenAI answered with a web page.", ["Retry"]),
+    ([HALF], "The connection to OpenAI broke off.", ["Continue", "Retry"]),
+    ([recording("responses_length")], "length limit", ["Continue", "Retry"]),
+]
+
+
+def test_what_a_provider_does_wrong_is_a_sentence_with_a_way_on(
+    openai: Desk, provider: ProviderServer
+) -> None:
+    page = openai.start()
+    for replies, sentence, buttons in FAULTS:
+        page.get_by_test_id("new-chat").click()
+        provider.script(*replies)
+        ask(page, "Say something.")
+        problem = last_reply(page).get_by_role("alert")
+        expect(problem).to_contain_text(sentence, timeout=NOT_FOR_LONG_MS)
+        said = last_reply(page).get_by_test_id("chat-response").inner_text()
+
+        assert buttons == problem.get_by_role("button").all_inner_texts()
+        assert ("Continue" in buttons) == (said != "")
+        problem.get_by_role("button", name=buttons[0] if said else "Retry").click()
+        expect(last_reply(page)).to_have_attribute("data-status", "complete")
+        assert last_reply(page).get_by_test_id("chat-response").inner_text().startswith(said)
+
+    hostile = (
+        "<script>window.taken = 1</script> [x](javascript:window.taken=1) <img src=x onerror=window.taken=1>"
+    )
+    provider.script(Reply(b"".join(responses_stream([hostile, "\n\n", "x" * 50_000]))))
+    ask(page, "Be hostile.")
+    expect(last_reply(page)).to_have_attribute("data-status", "complete")
+    assert page.evaluate("() => window.taken ?? null") is None
+    assert 0 == last_reply(page).locator("script, img, a[href^=javascript]").count()
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    assert_nothing_private_in_the_log(openai)
+    assert 0 == openai.close()
+
+
+def assert_nothing_private_in_the_log(desk: Desk) -> None:
+    log = "".join(file.read_text() for file in (desk.data / "logs").iterdir()) + desk.output()
+    for private in ("sk-test-openai", "Say something", "Be hostile", "capital of France"):
+        assert private not in log
+    keys = [
+        file for file in desk.data.rglob("*") if file.is_file() and b"sk-test-openai" in file.read_bytes()
+    ]
+    assert [] == keys
+
+
+def test_a_hasty_user_breaks_nothing(openai: Desk) -> None:
+    with ProviderServer(chunks=3000, chunk_delay_s=0.01) as slow:
+        openai.environ["OPENAI_BASE_URL"] = slow.openai_url
+        page = openai.start()
+
+        page.get_by_test_id("chat-input").fill("Twice?")
+        page.get_by_test_id("chat-send").evaluate("button => { button.click(); button.click(); }")
+        page.get_by_test_id("chat-stop").click()
+        expect(last_reply(page)).to_have_attribute("data-status", "stopped")
+        assert (
+            1 == len([request for request in slow.requests if request.method == "POST"]) or not slow.requests
+        )
+        assert 1 == page.locator("[data-testid=message][data-role=user]").count()
+
+        for name in ("first", "second", "third"):
+            page.get_by_test_id("new-chat").click()
+            ask(page, f"The {name} of three.")
+            expect_growth(page)
+        for name in ("first", "third", "second"):
+            page.get_by_test_id("conversation-item").filter(has_text=name).click()
+            expect(page.locator("[data-testid=message][data-role=user]")).to_contain_text(name)
+            expect_growth(page)
+        page.evaluate("location.reload()")
+        expect(page.locator("[data-testid=message][data-role=user]")).to_contain_text("second")
+        expect_growth(page)
+
+        item = page.get_by_test_id("conversation-item").filter(has_text="second")
+        item.get_by_role("button").first.focus()
+        page.keyboard.press("Delete")
+        expect(page.locator(".toast")).to_contain_text("was deleted")
+        page.get_by_role("button", name="Undo").click()
+        item.click()
+        expect(last_reply(page)).to_have_attribute("data-status", "stopped")
+        assert 0 < len(last_reply(page).get_by_test_id("chat-response").inner_text())
+
+        page.get_by_test_id("new-chat").click()
+        page.get_by_test_id("chat-input").evaluate(
+            "field => { field.value = 'x'.repeat(2_000_001);"
+            " field.dispatchEvent(new Event('input', { bubbles: true })); }"
+        )
+        page.get_by_test_id("chat-send").click()
+        expect(page.get_by_role("alert")).to_contain_text("2,000,001 characters")
+        page.keyboard.press("Backspace")
+        page.get_by_test_id("chat-send").click()
+        expect_growth(page)
+        page.get_by_test_id("chat-stop").click()
+        expect(last_reply(page)).to_have_attribute("data-status", "stopped")
+        assert 0 == openai.close()

@@ -234,7 +234,9 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   }
 
   const rename = (id: number, title: string) =>
-    toasts.attempt(() => api.conversations.rename({ id, title: [...title].slice(0, LONGEST_TITLE).join("") }));
+    toasts.attempt(() =>
+      api.conversations.rename({ id, title: [...title].slice(0, LONGEST_TITLE).join("") }),
+    );
 
   async function remove(row: ConversationRow): Promise<void> {
     const restore = () => void toasts.attempt(() => api.conversations.restore({ id: row.id }));

@@ -48,23 +48,36 @@ class ReplyText:
 def ask(client: Client, question: str, model: str | None, as_json: bool, out: TextIO = sys.stdout) -> None:
     """Store the question, stream the answer to `out`, and return when it is stored.
 
-    Raises Refused when it failed. Ctrl-C stops the run, keeps what was said, and is raised again.
+    Raises Refused when it failed. Ctrl-C, and an output that nobody reads any more, stop the run, keep what
+    was said, and are raised again.
     """
     with client.socket() as socket:
         started = client.call("runs.start", {"text": question, "model": model})
         reply_id = started["reply"]["id"]
         try:
             reply, text = _follow(client, socket, started["reply"], None if as_json else out)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BrokenPipeError):
             client.call("runs.stop", {"message_id": reply_id})
             raise
     if as_json:
-        print(json.dumps(_summary(reply, text), ensure_ascii=False), file=out, flush=True)
+        print(json_for(_summary(reply, text), out), file=out, flush=True)
     elif text and not text.endswith("\n"):
         print(file=out, flush=True)
     if reply["status"] != "complete":
         error = reply["error"] or {"message": f"The answer was {reply['status']}.", "hint": ""}
-        raise Refused(error["message"], hint=error["hint"])
+        raise Refused(error["message"], hint=_for_a_terminal(error["hint"]))
+
+
+def _for_a_terminal(hint: str) -> str:
+    """Hints are written for the window, whose buttons are not here."""
+    hint = hint.replace("Press Continue or Retry.", "Ask again, or press Continue in Deskside's window.")
+    return hint.replace("press Retry", "ask again").replace("Press Retry", "Ask again")
+
+
+def json_for(value: Any, out: TextIO, indent: int | None = None) -> str:
+    """JSON that `out` can take: where it is not Unicode, other characters are escaped, not replaced."""
+    is_unicode = (out.encoding or "utf-8").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
 
 
 def _follow(

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deskside.backend.app import Paths
 
+LONGEST_QUESTION = 2_000_000  # as the bridge takes it
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -24,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from deskside.backend.errors import AppError
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal, or a pipe on Windows, that lacks a character shows a question mark instead.
+        sys.stdout.reconfigure(errors="replace")
     logger.remove()  # until the log file is open there is nothing to say on stderr but our own sentence
     try:
         return _run(arguments)
@@ -31,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(error.message, error.hint)
     except KeyboardInterrupt:
         _complain("stopped.", "")
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`| head`). Python would complain again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         _complain(
@@ -58,7 +68,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     asking = commands.add_parser("ask", parents=[common], help="ask one question and print the answer")
     asking.add_argument("question", nargs="?", default="-", help="the question; '-' or nothing reads stdin")
     asking.add_argument("--agent", default="assistant", help="the agent that answers")
-    asking.add_argument("--model", help="provider/model, such as openai/gpt-5")
+    asking.add_argument("--model", type=_model, help="provider/model, such as openai/gpt-5")
     asking.add_argument("--json", action="store_true", help="print one JSON object when it is done")
 
     calling = commands.add_parser("call", parents=[common], help="run one command of the bridge")
@@ -97,6 +107,12 @@ def _port(text: str) -> int:
     return port
 
 
+def _model(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*/.+", name):
+        raise argparse.ArgumentTypeError(f"{name!r} is not provider/model, such as openai/gpt-5")
+    return name
+
+
 def _json(parser: argparse.ArgumentParser, text: str) -> Any:
     try:
         return json.loads(sys.stdin.read() if text == "-" else text)
@@ -111,6 +127,10 @@ def _question(parser: argparse.ArgumentParser, text: str) -> str:
         text = sys.stdin.read()
     if not text.strip():
         parser.error("the question is empty")
+    if len(text) > LONGEST_QUESTION:
+        parser.error(f"the question has {len(text):,} characters; at most {LONGEST_QUESTION:,} can be asked")
+    if any("\ud800" <= character <= "\udfff" for character in text):  # how Python reads foreign bytes
+        parser.error("the question is not UTF-8 text")
     return text
 
 
@@ -149,11 +169,12 @@ def _ask(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
 
 
 def _call(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
+    from deskside.shell.ask import json_for
     from deskside.shell.running import session
 
     with session(paths, level) as client:
         envelope = client.envelope(arguments.name, arguments.params)
-    print(json.dumps(envelope, ensure_ascii=False, indent=2), flush=True)
+    print(json_for(envelope, sys.stdout, indent=2), flush=True)
     if envelope["ok"]:
         return 0
     _complain(envelope["error"]["message"], envelope["error"]["hint"])

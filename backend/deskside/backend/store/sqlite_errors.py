@@ -109,7 +109,10 @@ def _restore(path: Path) -> str:
     database would damage it again.)"""
     backups = sorted((path.parent / "backups").glob("*.db"), key=lambda backup: backup.stat().st_mtime_ns)
     if not backups:
-        return "There is no backup of it. Keep a copy of the data folder: much may still be readable."
+        return (
+            "There is no backup of it. Keep a copy of the data folder, as much may still be readable; to "
+            "begin anew, move the file elsewhere."
+        )
     return (
         f"Close Deskside, move {path.name}, {path.name}-wal and {path.name}-shm elsewhere, and copy the "
         f"newest backup, {backups[-1]}, to {path}."

@@ -1,0 +1,173 @@
+"""The terminal commands when the disk, the database or the user's shell gets in the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from provider_server import ProviderServer
+from stores import rows
+
+ROOTS = [str(Path(__file__).resolve().parents[2] / root) for root in ("shell", "bridge", "backend")]
+LIMIT_S = 60
+
+
+@pytest.fixture
+def provider() -> Iterator[ProviderServer]:
+    """A provider that needs a minute for its answer."""
+    with ProviderServer(chunks=3000, chunk_delay_s=0.02) as server:
+        yield server
+
+
+class Terminal:
+    """`deskside` as a shell starts it, on one data folder."""
+
+    def __init__(self, data: Path, environ: dict[str, str]) -> None:
+        self.data = data
+        self._environ = {**os.environ, "PYTHONPATH": os.pathsep.join(ROOTS), **environ}
+
+    def start(
+        self, *arguments: str, stdin: Any = subprocess.DEVNULL, user: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "deskside", "--data-dir", str(self.data), *arguments],
+            env=self._environ,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            user=user,
+        )
+
+    def run(self, *arguments: str, typed: bytes = b"", user: int | None = None) -> tuple[int, str]:
+        """The exit code, and what was said on stderr."""
+        with self.start(*arguments, stdin=subprocess.PIPE, user=user) as process:
+            _, said = process.communicate(typed, LIMIT_S)
+        return process.returncode, said.decode()
+
+    def replies(self) -> list[tuple[str, int]]:
+        """Status and length of each reply in the database, as another program reads it."""
+        return rows(
+            self.data / "deskside.db",
+            "select status, coalesce(sum(length(text)), 0) from message "
+            "left join message_part on message_part.message = message.id "
+            "where role = 'assistant' group by message.id order by message.id",
+        )  # type: ignore[return-value]
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, provider: ProviderServer) -> Terminal:
+    return Terminal(
+        tmp_path / "data",
+        {
+            "OPENAI_API_KEY": "sk-test-openai-0000000000001234",
+            "OPENAI_BASE_URL": provider.openai_url,
+            "DESKSIDE_MODEL": "openai/gpt-test",
+        },
+    )
+
+
+def read(stream: IO[bytes] | None, count: int) -> int:
+    assert stream is not None
+    return len(stream.read(count))
+
+
+def test_ctrl_c_in_the_middle_of_an_answer_keeps_what_was_said(terminal: Terminal) -> None:
+    with terminal.start("ask", "Tell me a story.") as process:
+        seen = read(process.stdout, 60)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LIMIT_S)
+
+    assert (1, b"deskside: stopped.\n") == (process.returncode, said)
+    ((status, length),) = terminal.replies()
+    assert "stopped" == status
+    assert length >= seen
+
+
+def test_a_reader_that_has_seen_enough_ends_the_answer_without_a_complaint(terminal: Terminal) -> None:
+    with terminal.start("ask", "Tell me a story.") as process:
+        read(process.stdout, 30)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+        process.wait(LIMIT_S)
+
+    assert (1, b"") == (process.returncode, said)
+    assert "stopped" == terminal.replies()[0][0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"x" * 2_000_001, "2,000,001 characters"),
+        (b" \n", "the question is empty"),
+    ],
+    ids=["other bytes", "too long", "nothing"],
+)
+def test_a_question_that_cannot_be_asked_is_wrong_usage(
+    terminal: Terminal, typed: bytes, expected: str
+) -> None:
+    code, said = terminal.run("ask", "-", typed=typed)
+
+    assert 2 == code
+    assert expected in said
+
+
+def test_what_a_killed_program_left_is_no_obstacle(terminal: Terminal) -> None:
+    with terminal.start("ask", "Tell me a story.") as process:
+        read(process.stdout, 200)
+        process.kill()
+        process.communicate()
+    assert (terminal.data / "instance.json").exists()
+
+    assert (0, "") == terminal.run("call", "app.state")
+    ((status, length),) = terminal.replies()
+    assert "interrupted" == status
+    assert length > 0
+
+
+@pytest.mark.parametrize("closed", ["data", "data/logs"])
+def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(closed: str) -> None:
+    nobody = 65534 if os.geteuid() == 0 else None  # root may write everywhere
+    with tempfile.TemporaryDirectory(prefix="deskside-test-") as open_folder:
+        os.chmod(open_folder, 0o755)  # pytest's own folders cannot be entered by others
+        data = Path(open_folder, "data")
+        data.mkdir()
+        if nobody is not None:
+            os.chown(data, nobody, nobody)
+        (Path(open_folder) / closed).mkdir(exist_ok=True)
+        os.chown(Path(open_folder) / closed, os.geteuid(), os.getegid())
+        os.chmod(Path(open_folder) / closed, 0o555)
+
+        code, said = Terminal(data, {"HOME": open_folder}).run("call", "app.state", user=nobody)
+
+        assert 1 == code
+        assert 1 == said.count("\n")
+        assert str(Path(open_folder) / closed) in said
+        assert "--data-dir" in said
+        assert "fault" not in said
+
+
+@pytest.mark.parametrize("broken", ["logs", "deskside.db"])
+def test_a_file_that_is_not_ours_is_told_in_one_sentence_and_left_alone(
+    terminal: Terminal, broken: str
+) -> None:
+    terminal.data.mkdir(mode=0o700)
+    (terminal.data / broken).write_text("Dear diary\n" * 1000)
+
+    code, said = terminal.run("call", "app.state")
+
+    assert 1 == code
+    assert 1 == said.count("\n")
+    assert str(terminal.data / broken) in said
+    assert "fault" not in said
+    assert "Dear diary\n" * 1000 == (terminal.data / broken).read_text()
