@@ -141,7 +141,7 @@ def main() -> int:
         print(json.dumps(figures, indent=2))
     else:
         for name, value in figures.items():
-            print(f"{name:<44}{value}")
+            print(f"{name:<48}{value}")
     return 0
 
 
