@@ -128,6 +128,8 @@ IN_AN_HOUR = error_reply(
     429, {"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}, retry_after="3600"
 )
 WEB_PAGE = Reply(b"<!doctype html><title>Welcome</title>", content_type="text/html")
+EVENTS = recording("responses_text").body.split(b"\n\n")
+GARBAGE = Reply(b"\n\n".join([*EVENTS[:8], b"data: \xff\xfe", *EVENTS[8:]]))
 HALF = recording("responses_text", cut_after=2500)
 
 
@@ -137,6 +139,7 @@ FAULTS: list[tuple[list[Reply], str, list[str]]] = [
     ([NO_CREDIT], "no credit left", ["Retry"]),
     ([IN_AN_HOUR], "It asks to wait 60 min.", ["Retry"]),
     ([WEB_PAGE] * 3, "OpenAI answered with a web page.", ["Retry"]),
+    ([GARBAGE], "bytes that are not text", ["Continue", "Retry"]),
     ([HALF], "The connection to OpenAI broke off.", ["Continue", "Retry"]),
     ([recording("responses_length")], "length limit", ["Continue", "Retry"]),
 ]
