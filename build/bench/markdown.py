@@ -1,14 +1,17 @@
-"""What an update of a streaming answer costs the page's main thread, in a real Chromium.
+"""What an update of a streaming answer costs the page's main thread, in a real Chromium or in Qt's.
 
-    python build/bench/markdown.py [--json]
+    python build/bench/markdown.py [--window] [--json]
 
 A 24 KB answer arrives in 20-character pieces. Per update: script, style and layout, from applying the
 piece to after a forced layout; then the same text rendered whole at each piece, as baseline. The page runs
 under the product's Content-Security-Policy, and the hostile corpus of the unit tests runs in it too: any
 script that runs, any request that leaves, any violation is listed and makes the exit code 1.
 
-Needs Node, `npm ci` in frontend/, Playwright for Python and a Chromium (`--chromium PATH`); says so where
-one is missing. None of them is needed by the product.
+With `--window` all of it happens in a pywebview window of Qt, as in the product, without a screen if need be.
+Printed besides is the first pass, in which the engine has compiled nothing yet.
+
+Needs Node, `npm ci` in frontend/, Playwright for Python and a Chromium (`--chromium PATH`) or Qt; says so
+where one is missing. None of them is needed by the product, but Qt.
 """
 
 from __future__ import annotations
@@ -17,18 +20,21 @@ import argparse
 import functools
 import http.server
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
+    from playwright.sync_api import ConsoleMessage, Dialog, Page, Playwright, Request
 
 HERE = Path(__file__).resolve().parent
 POLICY = (
@@ -43,6 +49,12 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Mark
 MEAN_LIMIT_MS = 2.0
 MAX_LIMIT_MS = 50.0
 SLOW_SIZE_CHARS = 20_000
+WINDOW_WITHIN_S = 30
+WINDOW = """
+import sys, webview
+webview.create_window("bench", sys.argv[1], width=900, height=800)
+webview.start(gui="qt")
+"""
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
@@ -68,28 +80,71 @@ def served(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def measure(chromium: str, origin: str) -> dict[str, Any]:
-    """Run every measurement of the page in one headless Chromium."""
+@contextmanager
+def in_chromium(executable: str, address: str) -> Iterator[Page]:
+    """An empty page of a headless Chromium."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 900, "height": 800})
-        alarms = _listen(page, origin)
-        page.goto(f"{origin}/index.html", wait_until="networkidle")
-        page.evaluate("bench.warmUp()")
-        page.wait_for_timeout(500)  # The lazy chunks come over HTTP; nothing on the page says that they did.
-        # Twice, and the second counts: the first pass also compiles the script.
-        page.evaluate("bench.stream()")
-        results = {
-            name: page.evaluate(f"bench.{name}()") for name in ("stream", "naive", "longList", "longCode")
-        }
-        results["formulas"] = page.evaluate("bench.formulas()")
-        results["slowest"] = page.evaluate(f"bench.slowest({SLOW_SIZE_CHARS})")
-        results["dangers"] = page.evaluate("bench.hostile()")
-        page.wait_for_timeout(500)  # Time for what must not happen: a late error handler, a request.
-        results["alarms"] = alarms
+        page.goto(address)
+        yield page
         browser.close()
+
+
+@contextmanager
+def in_window(address: str) -> Iterator[Page]:
+    """The page of a pywebview window, through its debugging port."""
+    from playwright.sync_api import sync_playwright
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen"),
+        "QTWEBENGINE_REMOTE_DEBUGGING": f"127.0.0.1:{port}",
+        "QTWEBENGINE_DISABLE_SANDBOX": "1",
+        "QTWEBENGINE_CHROMIUM_FLAGS": "--no-sandbox --disable-gpu",
+    }
+    command = [sys.executable, "-c", WINDOW, address]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as window:
+        try:
+            with sync_playwright() as playwright:
+                yield _attach(playwright, port, address)
+        finally:
+            window.terminate()
+
+
+def _attach(playwright: Playwright, port: int, address: str) -> Page:
+    from playwright.sync_api import Error
+
+    until = time.monotonic() + WINDOW_WITHIN_S
+    while True:
+        try:
+            browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}", no_defaults=True)
+            return next(page for page in browser.contexts[0].pages if page.url == address)
+        except (Error, StopIteration):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)  # there is no event for "the debugging port is open"
+
+
+def measure(page: Page, origin: str) -> dict[str, Any]:
+    """Run every measurement of the page."""
+    alarms = _listen(page, origin)
+    page.goto(f"{origin}/index.html", wait_until="networkidle")
+    page.evaluate("bench.warmUp()")
+    page.wait_for_timeout(500)  # The lazy chunks come over HTTP; nothing on the page says that they did.
+    # The second pass counts: the first also compiles the script.
+    results = {"first": page.evaluate("bench.stream()")}
+    for name in ("stream", "naive", "longList", "longCode", "formulas"):
+        results[name] = page.evaluate(f"bench.{name}()")
+    results["slowest"] = page.evaluate(f"bench.slowest({SLOW_SIZE_CHARS})")
+    results["dangers"] = page.evaluate("bench.hostile()")
+    page.wait_for_timeout(500)  # Time for what must not happen: a late error handler, a request.
+    results["alarms"] = alarms
     return results
 
 
@@ -121,6 +176,7 @@ def report(results: dict[str, Any]) -> None:
     """Print the figures for a person."""
     ratio = results["naive"]["mean_ms"] / results["stream"]["mean_ms"]
     for name, label in (
+        ("first", "24 KB answer, ours, first pass"),
         ("stream", "24 KB answer, ours"),
         ("naive", "24 KB answer, whole text each time"),
         ("longList", "one list of 200 items"),
@@ -153,16 +209,24 @@ def main() -> int:
         description="Cost of an update of a streaming answer, in a real Chromium."
     )
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
+    parser.add_argument("--window", action="store_true", help="in a pywebview window of Qt")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
-    if options.chromium is None or shutil.which("node") is None:
-        print("This needs Node and a Chromium: install both, or give --chromium PATH.", file=sys.stderr)
+    if (options.chromium is None and not options.window) or shutil.which("node") is None:
+        print(
+            "This needs Node and a Chromium: install both, or give --chromium PATH or --window.",
+            file=sys.stderr,
+        )
         return 2
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["node", HERE / "markdown.mjs", folder], check=True, timeout=120)
         Path(folder, "index.html").write_text(PAGE, encoding="utf-8")
+        Path(folder, "empty.html").write_text("<!doctype html><title>bench</title>", encoding="utf-8")
         with served(Path(folder)) as origin:
-            results = measure(options.chromium, origin)
+            address = f"{origin}/empty.html"
+            where = in_window(address) if options.window else in_chromium(options.chromium, address)
+            with where as page:
+                results = measure(page, origin)
     if options.json:
         print(json.dumps(results, indent=2))
     else:

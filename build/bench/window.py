@@ -53,6 +53,7 @@ ANSWER_CHARS = 24_000
 PIECE_CHARS = 20
 PIECE_EVERY_S = 0.005
 LONG, LARGE = "The long conversation", "The large answer"
+LARGE_END = "So ends the large answer."
 WAIT_MS = 120_000
 
 PART = """## Part {n}: what it is about
@@ -167,7 +168,7 @@ def _fill(db: Db) -> None:
     )
     # The newest two, so that they are in the first page of the list.
     _add(db, LONG, CONVERSATIONS, [f"Message {n}.\n\n{PART.format(n=n)[:600]}" for n in range(MESSAGES)])
-    _add(db, LARGE, CONVERSATIONS + 1, ["A question", answer(LARGE_ANSWER_CHARS)])
+    _add(db, LARGE, CONVERSATIONS + 1, ["A question", f"{answer(LARGE_ANSWER_CHARS)} {LARGE_END}"])
 
 
 def _add(db: Db, title: str, at_ms: int, texts: list[str]) -> None:
@@ -191,8 +192,8 @@ def _add(db: Db, title: str, at_ms: int, texts: list[str]) -> None:
 
 
 def answer(chars: int) -> str:
-    text = "".join(PART.format(n=n) for n in range(1, chars // len(PART) + 3))
-    return f"{text[:chars]}\n\nThe last words."
+    parts = [PART.format(n=n) for n in range(1, chars // len(PART.format(n=100)) + 1)]
+    return f"{''.join(parts)}The last words."
 
 
 # -- the provider -------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def _in_the_page(page: Page, desk: Desk, url: str) -> dict[str, Any]:
     for name in ("first answer since the start", "second answer"):
         page.get_by_test_id("new-chat").first.click()
         figures[name] = streamed(page, url)
-    for title, words in ((LONG, f"Message {MESSAGES - 1}."), (LARGE, "The last words.")):
+    for title, words in ((LONG, f"Message {MESSAGES - 1}."), (LARGE, LARGE_END)):
         page.evaluate(WATCH)
         opened_ms = round(page.evaluate(OPEN, [title, words]))
         figures[f"{title}: opened (ms)"] = opened_ms

@@ -8,6 +8,7 @@ from typing import TypeVar
 import httpx2
 import pytest
 
+from deskside.backend.agent.answer import Answer, Patience, Reader, Refused, read_events
 from deskside.backend.agent.anthropic_messages import MessagesReader
 from deskside.backend.agent.events import (
     Model,
@@ -23,7 +24,6 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.openai_chat import ChatReader
 from deskside.backend.agent.openai_responses import ResponsesReader
-from deskside.backend.agent.transport import Answer, Patience, Reader, Refused, read_events
 from deskside.backend.errors import AppError
 from provider_server import RECORDINGS
 

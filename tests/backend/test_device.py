@@ -98,9 +98,9 @@ async def test_a_machine_without_models_says_so(make: Make) -> None:
         "none",
     )
     with pytest.raises(DeviceModelError, match="not on this machine yet"):
-        await device.base_url(SMALL)
+        await device.endpoint(SMALL)
     with pytest.raises(DeviceModelError, match="'nothing'"):
-        await device.base_url("device/nothing")
+        await device.endpoint("device/nothing")
 
 
 async def test_the_small_model_of_a_checkout_is_found(small: Make) -> None:
@@ -143,7 +143,7 @@ async def test_a_chosen_file_that_is_gone_is_not_listed(make: Make, tmp_path: Pa
 
     assert (await device.status()).files == []
     with pytest.raises(DeviceModelError, match="'mine'"):
-        await device.base_url("device/mine")
+        await device.endpoint("device/mine")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ async def test_a_system_without_the_engine_says_so(small: Make, monkeypatch: pyt
     status = await device.status()
     assert (status.can_run, bool(status.reason)) == (False, True)
     with pytest.raises(DeviceModelError, match="engine"):
-        await device.base_url(SMALL)
+        await device.endpoint(SMALL)
 
 
 # -- the real model -----------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ async def test_the_small_model_answers_through_the_openai_sdk_and_ends_when_idle
 
 
 async def test_no_other_program_can_use_the_model(small: Make) -> None:
-    base_url = await small().base_url(SMALL)
+    base_url = (await small().endpoint(SMALL)).base_url
 
     async with AsyncOpenAI(base_url=base_url, api_key="guessed", max_retries=0) as client:
         with pytest.raises(AuthenticationError):

@@ -351,6 +351,26 @@ async def test_what_else_may_answer_is_a_sentence(
     assert sentence in failed.message
 
 
+async def test_an_answer_that_is_no_text_is_a_sentence(
+    make: Callable[[], Device], server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(msgspec.json, "encode", lambda _: b'{"urls": "caf\xe9"}')
+
+    failed = await fetched(make())
+
+    assert (failed.state, "not PyPI" in failed.message) == ("failed", True)
+
+
+async def test_a_fault_is_a_failed_download_and_not_one_that_never_ends(
+    make: Callable[[], Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipfile, "ZipFile", lambda _: 1 / 0)
+
+    failed = await fetched(make())
+
+    assert (failed.state, "fault" in failed.message) == ("failed", True)
+
+
 async def test_a_full_disk_is_a_sentence(make: Callable[[], Device], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_download, "SPARE_BYTES", 1 << 60)
 

@@ -23,6 +23,7 @@ from model_calls import (
     usage_of,
 )
 
+from deskside.backend.agent.answer import Patience
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
@@ -38,7 +39,7 @@ from deskside.backend.agent.events import (
     UserText,
 )
 from deskside.backend.agent.openai_model import Api, OpenAIModel
-from deskside.backend.agent.transport import Endpoint, Http, Patience, Provider
+from deskside.backend.agent.transport import Endpoint, Http, Provider
 from deskside.backend.errors import (
     AppError,
     BadKey,

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_calls import CALM, KEY, replay, requested, text_of, usage_of
 
+from deskside.backend.agent.answer import Refused
 from deskside.backend.agent.events import ModelEvent, Usage
-from deskside.backend.agent.transport import Refused
 from deskside.backend.errors import AppError, StreamDropped
 from provider_server import RECORDINGS
 

@@ -68,6 +68,12 @@ def test_the_shapes_of_local_servers_are_read(status: int, body: bytes, kind: ty
     assert "My server" in error.message
 
 
+def test_an_answer_that_is_nested_without_end_is_taken_as_text() -> None:
+    error = error_of(read_refusal(500, {}, b"[" * 100_000), label="My server", key=None)
+
+    assert isinstance(error, Overloaded)
+
+
 @given(
     st.integers(200, 599),
     st.binary(max_size=200),

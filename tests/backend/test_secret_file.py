@@ -90,6 +90,13 @@ def test_a_box_does_not_open_under_another_name(path: Path, unlocked: SecretFile
         unlocked.read("anthropic")
 
 
+def test_a_file_that_is_no_text_is_damaged(path: Path, unlocked: SecretFile) -> None:
+    path.write_bytes(b'{"format": "\xff"}')
+
+    with pytest.raises(FileDamaged):
+        unlocked.read("openai")
+
+
 @pytest.mark.parametrize("flip", ["A", "/"])
 def test_a_changed_box_is_noticed(path: Path, unlocked: SecretFile, flip: str) -> None:
     box = json.loads(path.read_text())["items"]["openai"]

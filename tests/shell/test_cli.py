@@ -161,6 +161,14 @@ sys.exit(", ".join(name for name in heavy if name in sys.modules) or None)
     assert 0 == ended.returncode, ended.stderr
 
 
+def test_a_terminal_that_lacks_a_character_costs_no_answer(served: Served) -> None:
+    terminal = Terminal(served.terminal.data, {"PYTHONIOENCODING": "ascii"})
+    ended = terminal.run("call", "diagnostics.echo", json.dumps({"text": "caf\u00e9 \u2260 tea"}))
+
+    assert 0 == ended.returncode, ended.stderr
+    assert "caf\u00e9 \u2260 tea" == json.loads(ended.stdout)["data"]["text"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

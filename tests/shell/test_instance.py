@@ -83,6 +83,13 @@ def test_folder_and_token_are_for_this_user_alone(paths: Paths) -> None:
         assert 0o600 == stat.S_IMODE((paths.data / "instance.json").stat().st_mode)
 
 
+def test_a_file_that_is_no_text_is_one_that_nobody_answers_for(paths: Paths) -> None:
+    with claim(paths):
+        (paths.data / "instance.json").write_bytes(b'{"pid": 1, "port": 1, "token": "\xff"}')
+        with pytest.raises(AlreadyRunning), send(paths, "show"):
+            pass
+
+
 def test_a_second_one_shows_the_window_of_the_first(paths: Paths) -> None:
     shown = threading.Event()
     with claim(paths) as instance:

@@ -165,7 +165,7 @@ class SecretFile:
             raise FileLocked("The file of keys is gone.") from None
         except OSError as error:
             raise FileDamaged(f"{self._path} cannot be read: {error.strerror}.") from error
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FileDamaged(
                 f"{self._path} is damaged, or was written by a newer Deskside.",
                 hint="Move the file away, then add your keys again.",

@@ -7,10 +7,12 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from loguru import logger
 
 from deskside.backend.agent.events import Model
 from deskside.backend.app import App, Paths, open_app
@@ -67,22 +69,31 @@ def run_backend(
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(serve())
         except BaseException as error:
-            # Before the start was reported the caller raises it; afterwards the thread's own report does.
-            if opened.done():
-                raise
-            opened.set_exception(error)
+            if not opened.done():
+                opened.set_exception(error)
+                return
+            # Nobody waits for this thread's outcome, and a program without a terminal has no stderr.
+            logger.opt(exception=error).critical("the backend ended with a fault")
+            raise
+
+    def end(opened: Future[Running]) -> None:
+        if opened.exception() is None:
+            with suppress(RuntimeError):  # its loop is closed: it ended by itself, with a fault
+                opened.result().loop.call_soon_threadsafe(closing.set)
 
     thread = threading.Thread(target=run, name="backend")
     thread.start()
     try:
         running = opened.result()
     except BaseException:
+        # Also Ctrl-C while it opens: what it opens all the same must be closed, or it would run for ever.
+        opened.add_done_callback(end)
         thread.join()
         raise
     try:
         yield running
     finally:
-        running.loop.call_soon_threadsafe(closing.set)
+        end(opened)
         thread.join()
 
 

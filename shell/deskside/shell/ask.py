@@ -60,7 +60,7 @@ def ask(client: Client, question: str, model: str | None, as_json: bool, out: Te
             client.call("runs.stop", {"message_id": reply_id})
             raise
     if as_json:
-        print(json.dumps(_summary(reply, text), ensure_ascii=False), file=out, flush=True)
+        print(json_for(_summary(reply, text), out), file=out, flush=True)
     elif text and not text.endswith("\n"):
         print(file=out, flush=True)
     if reply["status"] != "complete":
@@ -72,6 +72,12 @@ def _for_a_terminal(hint: str) -> str:
     """Hints are written for the window, whose buttons are not here."""
     hint = hint.replace("Press Continue or Retry.", "Ask again, or press Continue in Deskside's window.")
     return hint.replace("press Retry", "ask again").replace("Press Retry", "Ask again")
+
+
+def json_for(value: Any, out: TextIO, indent: int | None = None) -> str:
+    """JSON that `out` can take: where it is not Unicode, other characters are escaped, not replaced."""
+    is_unicode = (out.encoding or "utf-8").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
 
 
 def _follow(

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from deskside.backend.errors import AppError
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal, or a pipe on Windows, that lacks a character shows a question mark instead.
+        sys.stdout.reconfigure(errors="replace")
     logger.remove()  # until the log file is open there is nothing to say on stderr but our own sentence
     try:
         return _run(arguments)
@@ -165,11 +169,12 @@ def _ask(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
 
 
 def _call(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
+    from deskside.shell.ask import json_for
     from deskside.shell.running import session
 
     with session(paths, level) as client:
         envelope = client.envelope(arguments.name, arguments.params)
-    print(json.dumps(envelope, ensure_ascii=False, indent=2), flush=True)
+    print(json_for(envelope, sys.stdout, indent=2), flush=True)
     if envelope["ok"]:
         return 0
     _complain(envelope["error"]["message"], envelope["error"]["hint"])

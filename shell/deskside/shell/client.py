@@ -23,7 +23,7 @@ FRAME_LIMIT_BYTES = 64 * 2**20
 
 
 class Refused(AppError):
-    """The backend answered a call with an error; its own code, message and hint."""
+    """The backend answered a call with an error: its message and hint."""
 
 
 class Client:
@@ -88,6 +88,10 @@ class Client:
             return _Reply(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException) as error:
             raise StoreBusy("The running Deskside was closed.", hint="Start it again.") from error
+        finally:
+            # The server closes a connection that is silent for 5 s, and an answer can take minutes. The
+            # next request opens a new one.
+            self._http.close()
 
 
 class _Reply:

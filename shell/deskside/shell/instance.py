@@ -211,13 +211,13 @@ def send(paths: Paths, action: Action) -> Iterator[Remote]:
     try:
         file = msgspec.json.decode((paths.data / "instance.json").read_bytes(), type=InstanceFile)
         connection = socket.create_connection(("127.0.0.1", file.port), CONVERSATION_LIMIT_S)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AlreadyRunning from error
     with connection:
         try:
             connection.sendall(msgspec.json.encode(Request(file.token, action)) + b"\n")
             answer = msgspec.json.decode(_read_line(connection), type=Answer)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise AlreadyRunning from error
         yield Remote(answer, connection)
 

@@ -6,6 +6,7 @@ Whichever comes first for a data folder opens it; all others use that one's back
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import signal
@@ -52,6 +53,15 @@ def open_window(paths: Paths, level: str) -> int:
 
 
 def _show(instance: Instance, paths: Paths) -> None:
+    # Until the page can be loaded nothing becomes garbage; looking for it took 100 of 620 ms of importing.
+    gc.disable()
+    try:
+        _show_until_closed(instance, paths)
+    finally:
+        gc.enable()
+
+
+def _show_until_closed(instance: Instance, paths: Paths) -> None:
     from deskside.shell.desktop import WindowDesktop
     from deskside.shell.engine import load_engine
     from deskside.shell.signals import closing_on_signals
@@ -65,6 +75,8 @@ def _show(instance: Instance, paths: Paths) -> None:
         return run_backend(paths, desktop, web_folder())
 
     def offer(running: Future[Running]) -> None:
+        gc.freeze()  # what was imported stays: later collections, which hold up everything, leave it out
+        gc.enable()
         if running.exception() is None:
             instance.boot_url = running.result().boot_url
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from deskside.backend.agent.answer import Refused
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
@@ -30,7 +31,6 @@ from deskside.backend.agent.events import (
     UsageReported,
 )
 from deskside.backend.agent.refusals import Refusal, refusal_in
-from deskside.backend.agent.transport import Refused
 from deskside.backend.agent.turns import (
     AssistantTurn,
     ToolTurn,
@@ -195,7 +195,7 @@ _STOP_REASONS: dict[str, StopReason] = {
 
 
 class MessagesReader:
-    """Reads one answer: see transport.Reader. Blocks come one after the other, never interleaved."""
+    """Reads one answer: see answer.Reader. Blocks come one after the other, never interleaved."""
 
     def __init__(self) -> None:
         self.has_ended = False

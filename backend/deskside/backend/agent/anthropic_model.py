@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from deskside.backend.agent.answer import Refused, read_events
 from deskside.backend.agent.anthropic_messages import OPTIONAL_PARAMETERS, MessagesReader, messages_body
 from deskside.backend.agent.events import ModelEvent, ModelRequest
-from deskside.backend.agent.transport import Endpoint, Refused, read_events
+from deskside.backend.agent.transport import Endpoint
 
 
 class AnthropicModel:

@@ -15,7 +15,8 @@ from typing import Literal
 
 import msgspec
 
-from deskside.backend.agent.transport import Endpoint, Http, Patience, Provider, Refused
+from deskside.backend.agent.answer import Patience, Refused
+from deskside.backend.agent.transport import Endpoint, Http, Provider
 from deskside.backend.errors import StreamGarbled
 
 

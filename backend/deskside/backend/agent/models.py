@@ -11,11 +11,12 @@ import msgspec
 from loguru import logger
 
 from deskside.backend.agent import catalog, providers
+from deskside.backend.agent.answer import Patience
 from deskside.backend.agent.catalog import OFFLINE_MODELS, FoundServer, ModelInfo
 from deskside.backend.agent.events import Model
-from deskside.backend.agent.transport import Http, Patience, Provider
+from deskside.backend.agent.transport import Http, Provider
 from deskside.backend.errors import AppError, NoKey
-from deskside.backend.keys import ENVIRONMENT, KeyTest
+from deskside.backend.keys import ENVIRONMENT, LABELS, KeyTest
 from deskside.backend.store import api_keys
 from deskside.backend.store import settings as rows
 from deskside.backend.store.text import now_ms
@@ -279,7 +280,7 @@ class Models:
 
     def _label(self, provider_id: str) -> str:
         servers = {server.id: server.label for server in self._settings.current.servers}
-        return providers.LABELS.get(provider_id) or servers.get(provider_id, provider_id)
+        return LABELS.get(provider_id) or servers.get(provider_id, provider_id)
 
 
 def _list_name(provider_id: str) -> str:

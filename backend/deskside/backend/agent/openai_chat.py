@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from deskside.backend.agent.answer import Refused
 from deskside.backend.agent.events import (
     ModelEvent,
     ModelRequest,
@@ -30,7 +31,6 @@ from deskside.backend.agent.events import (
     UsageReported,
 )
 from deskside.backend.agent.refusals import Refusal, refusal_in
-from deskside.backend.agent.transport import Refused
 from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_object, is_complete_json, turns
 
 # What a model or server may refuse, and how it says so.
@@ -170,7 +170,7 @@ _STOP_REASONS: dict[str, StopReason] = {
 
 
 class ChatReader:
-    """Reads one answer: see transport.Reader."""
+    """Reads one answer: see answer.Reader."""
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(_Chunk).decode

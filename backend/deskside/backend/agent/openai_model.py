@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
 
+from deskside.backend.agent.answer import Answer, Refused, read_events
 from deskside.backend.agent.events import ModelEvent, ModelRequest
 from deskside.backend.agent.openai_chat import OPTIONAL_PARAMETERS as CHAT_OPTIONAL
 from deskside.backend.agent.openai_chat import ChatReader, chat_body
 from deskside.backend.agent.openai_responses import OPTIONAL_PARAMETERS as RESPONSES_OPTIONAL
 from deskside.backend.agent.openai_responses import ResponsesReader, responses_body
-from deskside.backend.agent.transport import Answer, Endpoint, Refused, read_events
+from deskside.backend.agent.transport import Endpoint
 
 Api = Literal["responses", "chat", "responses_or_chat"]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from deskside.backend.agent.answer import Refused
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
@@ -31,7 +32,6 @@ from deskside.backend.agent.events import (
     UsageReported,
 )
 from deskside.backend.agent.refusals import Refusal, refusal_in
-from deskside.backend.agent.transport import Refused
 from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_object, turns
 
 # What a model may refuse, and how it says so. `encrypted_content` is no parameter: it stands for the
@@ -165,7 +165,7 @@ class _Event(msgspec.Struct):
 
 
 class ResponsesReader:
-    """Reads one answer: see transport.Reader."""
+    """Reads one answer: see answer.Reader."""
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(_Event).decode

@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+from deskside.backend.agent.answer import Patience
 from deskside.backend.agent.anthropic_model import AnthropicModel
 from deskside.backend.agent.catalog import fetch_models
 from deskside.backend.agent.events import Model
 from deskside.backend.agent.openai_model import Api, OpenAIModel
-from deskside.backend.agent.transport import Endpoint, Http, Patience, Provider, load_sdk
+from deskside.backend.agent.transport import Endpoint, Http, Provider, load_sdk
 from deskside.backend.errors import BadKey, NoModel, RequestRefused
+from deskside.backend.keys import LABELS
 
 # Explicit, because the SDKs would otherwise read the environment for themselves.
 OPENAI_URL = "https://api.openai.com/v1"
 ANTHROPIC_URL = "https://api.anthropic.com"
-LABELS = {"openai": "OpenAI", "anthropic": "Anthropic"}
 
 
 def find_provider(

@@ -54,7 +54,7 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
     retry_after_s = _retry_after_s(headers)
     try:
         decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = "" if b"<html" in body[:1000].lower() else body[:2000].decode(errors="replace")
         return Refusal(status, message=text.strip(), retry_after_s=retry_after_s)
     refusal = refusal_in(decoded) or Refusal(message=body[:2000].decode(errors="replace"))

@@ -1,10 +1,10 @@
-"""How a request reaches a provider and how its answer comes back as bytes.
+"""How a request reaches a provider. What comes back is in answer.py.
 
 The provider's own SDK brings base URL, authentication and headers; it is handed bytes and hands back
 bytes, because nine tenths of its cost is building Python objects of every chunk. It is imported at the
 first request: 0.5 s for openai and 1 s for anthropic are nothing a start should wait for.
 
-Everything foreign (httpx2, openai, anthropic) raises here and nowhere else, and leaves as our errors.
+What is foreign (httpx2, openai, anthropic) raises here and in answer.py, and leaves as our errors.
 Retries are the loop's: the page can show them.
 """
 
@@ -14,26 +14,21 @@ import asyncio
 import importlib
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
-from loguru import logger
 
-from deskside.backend.agent.events import ModelEvent
+from deskside.backend.agent.answer import BODY_LIMIT_BYTES, Answer, Patience, Refused
 from deskside.backend.agent.refusals import Refusal, error_of, read_refusal
-from deskside.backend.agent.sse import EventSplitter
 from deskside.backend.errors import (
     BadKey,
     NoNetwork,
     ProviderError,
     RequestRefused,
-    StreamDropped,
-    StreamGarbled,
     StreamTimedOut,
 )
 
@@ -41,10 +36,6 @@ if TYPE_CHECKING:
     import httpx2
 
 Sdk = Literal["openai", "anthropic"]
-
-DRAIN_S = 0.1
-_FIRST_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
-BODY_LIMIT_BYTES = 4_000_000  # an answer that should have been a stream, or a list of models
 
 
 @dataclass(frozen=True)
@@ -56,29 +47,6 @@ class Provider:
     label: str
     base_url: str
     key: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long silence is borne, in seconds.
-
-    A model that reasons can say nothing for minutes, and a local server that reads a long prompt on a
-    CPU as well, so silence alone must not end an answer soon: 300 s, half of what the SDKs allow. That
-    the other side is gone is found much sooner by TCP keep-alive (connections.py), and the user can
-    stop at any time.
-    """
-
-    connect_s: float = 10.0
-    first_byte_s: float = 300.0
-    gap_s: float = 300.0
-
-
-class Refused(Exception):
-    """An HTTP error, read but not yet judged: the adapter may know a second way to ask."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.status)
-        self.refusal = refusal
 
 
 class Http:
@@ -119,11 +87,23 @@ class Http:
         import httpx2
 
         try:
-            async with asyncio.timeout(patience_s):
-                response = await self.client().get(url, timeout=None)
+            async with (
+                asyncio.timeout(patience_s),
+                self.client().stream("GET", url, timeout=None) as response,
+            ):
+                return await _limited_body(response) if response.status_code == 200 else None
         except (TimeoutError, httpx2.RequestError):
             return None
-        return response.content if response.status_code == 200 else None
+
+
+async def _limited_body(response: httpx2.Response) -> bytes | None:
+    """None past the limit: loopback is fast enough to fill the memory within a second."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > BODY_LIMIT_BYTES:
+            return None
+    return bytes(body)
 
 
 class Endpoint:
@@ -268,144 +248,3 @@ async def _request(client: Any, sdk: Any, method: str, path: str, options: dict[
         )
     assert isinstance(response, httpx2.Response)
     return response
-
-
-class Answer:
-    """The body of an answer that is arriving. Close it, or read it to its end."""
-
-    def __init__(self, response: httpx2.Response, label: str, deadline: float, patience: Patience) -> None:
-        self._response = response
-        self.label = label
-        self._now = asyncio.get_running_loop().time
-        self._deadline = deadline
-        self._limit_s = patience.first_byte_s
-        self._gap_s = patience.gap_s
-        self._chunks = response.aiter_bytes()
-
-    async def check_head(self) -> None:
-        """Raises where the answer is no stream of events: an error, or somebody's web page."""
-        kind = self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind in ("text/html", "application/json"):
-            try:
-                body = await self.whole()
-            finally:
-                await self._response.aclose()
-            if kind == "application/json":
-                refusal = read_refusal(0, self._response.headers, body)
-                if refusal.is_structured:
-                    raise Refused(refusal)
-                raise StreamGarbled(f"{self.label} answered in one piece, not as a stream.")
-            raise StreamGarbled(f"{self.label} answered with a web page.")
-
-    async def blocks(self) -> AsyncGenerator[bytes, None]:
-        """The data of each event. Ends where the connection was closed in good order.
-
-        Raises StreamDropped, StreamTimedOut or StreamGarbled.
-        """
-        splitter = EventSplitter()
-        head, found = b"", 0
-        while (chunk := await self._next()) is not None:
-            if not found:
-                head = (head + chunk)[:8]
-            for data in splitter.feed(chunk):
-                found += 1
-                yield data
-            if splitter.failure is not None:
-                raise splitter.failure
-        for data in splitter.finish():
-            found += 1
-            yield data
-        if not found and not any(field.startswith(head) or head.startswith(field) for field in _FIRST_FIELDS):
-            raise StreamGarbled(f"{self.label} sent something that is not a stream of events.")
-
-    async def whole(self) -> bytes:
-        """The body as it is, up to a limit."""
-        body = bytearray()
-        while (chunk := await self._next()) is not None:
-            body += chunk
-            if len(body) > BODY_LIMIT_BYTES:
-                raise StreamGarbled(f"{self.label} sent more than {BODY_LIMIT_BYTES:,} bytes in one piece.")
-        return bytes(body)
-
-    async def drain(self) -> None:
-        """Read what follows the last event, so that the connection can be used again.
-
-        It is the end of the body and has mostly arrived already. A server that never ends it loses the
-        connection instead.
-        """
-        import httpx2
-
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                async for _ in self._chunks:
-                    pass
-        except (TimeoutError, httpx2.RequestError):
-            return
-
-    async def close(self) -> None:
-        """Give the connection back where the body was read to its end, else close it at once."""
-        await self._response.aclose()
-
-    async def _next(self) -> bytes | None:
-        import httpx2
-
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                chunk = await anext(self._chunks)
-        except StopAsyncIteration:
-            return None
-        except TimeoutError:
-            raise StreamTimedOut(f"{self.label} said nothing for {self._limit_s:g} s.") from None
-        except httpx2.DecodingError:
-            raise StreamGarbled(f"{self.label} sent bytes that cannot be unpacked.") from None
-        except httpx2.RequestError as error:
-            logger.info("the connection to a provider broke off: {}", type(error).__name__)
-            raise StreamDropped(f"The connection to {self.label} broke off.") from error
-        self._limit_s = self._gap_s
-        self._deadline = self._now() + self._gap_s
-        return chunk
-
-
-class Reader(Protocol):
-    """Makes our events of one answer's data: openai_chat.py, openai_responses.py, anthropic_messages.py."""
-
-    @property
-    def is_complete(self) -> bool:
-        """The model has finished: a connection that closes now cuts nothing off."""
-
-    @property
-    def has_ended(self) -> bool:
-        """Nothing more will come; what still does is not read."""
-
-    def read(self, data: bytes) -> Iterator[ModelEvent]:
-        """Our events of one event's data. Raises Refused for an error inside the stream, msgspec's
-        errors for what is not in the provider's format."""
-
-    def finish(self) -> Iterator[ModelEvent]:
-        """What was held back until the end; the last one is StepFinished."""
-
-
-async def read_events(answer: Answer, reader: Reader) -> AsyncGenerator[ModelEvent, None]:
-    """Every event of an answer, to its end. Closes the connection at once when closed before.
-
-    Raises Refused for an error inside the stream, else StreamDropped, StreamTimedOut, StreamGarbled.
-    """
-    try:
-        async with aclosing(answer.blocks()) as blocks:
-            async for data in blocks:
-                try:
-                    for event in reader.read(data):
-                        yield event
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    raise StreamGarbled(
-                        f"{answer.label} sent something that cannot be read ({error})."
-                    ) from None
-                if reader.has_ended:
-                    await answer.drain()
-                    break
-            if not reader.is_complete:
-                raise StreamDropped(f"The answer of {answer.label} broke off.")
-    finally:
-        await answer.close()
-    for event in reader.finish():
-        yield event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deskside.backend.agent.loop import STEP_LIMIT
 from deskside.backend.settings import Settings
 from deskside.backend.store.agents import DEFAULT
 from deskside.backend.store.connection import Db
@@ -11,7 +12,6 @@ INSTRUCTIONS = (
     "You are a helpful assistant. Answer clearly and to the point, in the language the user writes in. "
     "Say so when you do not know. Use Markdown where it helps the reader."
 )
-STEP_LIMIT = 20
 
 
 def make_rows(db: Db) -> None:
