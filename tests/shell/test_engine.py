@@ -155,7 +155,7 @@ def test_a_link_is_one_argument_of_the_systems_opener(
     opener.write_text(f'#!/bin/sh\nprintf "%s\\n" "$#" "$1" > {opened}.new && mv {opened}.new {opened}\n')
     opener.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    url = "https://example.com/?a=$(touch%20x)&b=`id`;'\""
+    url = "https://example.com/?a=$(touch%20x)&b=$HOME;id|cat'#-x"
 
     open_link.open_outside(url)
 
