@@ -587,6 +587,7 @@ async def test_damage_to_one_part_does_not_hide_the_conversations(damaged: str, 
     async with open_app(paths) as app:
         ids = [await talk(app.store, (f"question {n}", f"answer {n}")) for n in range(5)]
     _damage(paths.database, damaged, first=0)
+    (paths.data / "deskside.readable-1.db").write_text("left by a crash")
 
     async with open_app(paths) as app:
         listed = (await app.store.read(conversations.page, None, 50)).conversations
