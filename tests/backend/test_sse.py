@@ -68,6 +68,13 @@ def test_bytes_that_are_not_text_are_refused() -> None:
         split(b"data: \xff\xfe\n\n")
 
 
+def test_what_came_before_bytes_that_are_not_text_is_not_lost() -> None:
+    splitter = EventSplitter()
+
+    assert [b"one"] == splitter.feed(b"data: one\n\ndata: \xff\n\ndata: two\n\n")
+    assert isinstance(splitter.failure, StreamGarbled)
+
+
 def test_a_character_cut_in_half_between_two_chunks_is_whole_again() -> None:
     text = "data: é🗼\n\n".encode()
 

@@ -513,6 +513,21 @@ async def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> Non
     assert "not a folder" == (tmp_path / "data").read_text()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let go of an open file")
+async def test_a_database_that_is_moved_away_is_told_and_welcome_back(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    async with open_store(paths) as store:
+        await ask(store, "before")
+        paths.data.rename(elsewhere)
+        with pytest.raises(StoreReadOnly, match="moved, removed or replaced"):
+            await ask(store, "into nothing")
+        elsewhere.rename(paths.data)
+        await ask(store, "after")
+
+    assert [("before",), ("after",)] == rows(paths.database, "select text from message_part order by id")
+
+
 # -- the file is damaged or not ours ------------------------------------------------------------
 
 
@@ -572,6 +587,7 @@ async def test_damage_to_one_part_does_not_hide_the_conversations(damaged: str, 
     async with open_app(paths) as app:
         ids = [await talk(app.store, (f"question {n}", f"answer {n}")) for n in range(5)]
     _damage(paths.database, damaged, first=0)
+    (paths.data / "deskside.readable-1.db").write_text("left by a crash")
 
     async with open_app(paths) as app:
         listed = (await app.store.read(conversations.page, None, 50)).conversations

@@ -91,6 +91,8 @@ class Answer:
             for data in splitter.feed(chunk):
                 found += 1
                 yield data
+            if splitter.failure is not None:
+                raise splitter.failure
         for data in splitter.finish():
             found += 1
             yield data

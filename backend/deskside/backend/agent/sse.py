@@ -25,11 +25,13 @@ class EventSplitter:
         self._ended_in_cr = False
         self._is_first = True
         self._limit_bytes = limit_bytes
+        self.failure: StreamGarbled | None = None
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of every event that `chunk` completes.
+        """The data of every event that `chunk` completes, up to one that is not UTF-8.
 
-        Raises StreamGarbled where an event is larger than the limit or not UTF-8.
+        Raises StreamGarbled where an event is larger than the limit or the first is not UTF-8; `failure`
+        says so where others came before it, which are not to be lost.
         """
         if b"\r" in chunk or self._ended_in_cr:
             chunk = self._with_plain_line_ends(chunk)
@@ -39,7 +41,13 @@ class EventSplitter:
         start = 0
         end = buffer.find(b"\n\n", self._searched)
         while end != -1:
-            data = self._data(bytes(buffer[start:end]))
+            try:
+                data = self._data(bytes(buffer[start:end]))
+            except StreamGarbled as error:
+                if not found:
+                    raise
+                self.failure = error
+                return found
             if data is not None:
                 found.append(data)
             start = end + 2

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 from loguru import logger
+from pony.orm import OrmError
 
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.store import first_start, replies
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 # How long another program may hold the file before we give up on it.
 BUSY_TIMEOUT_S = 5.0
+# What can be read of a damaged database is in a file of this name, and the process, while it is open.
+COPY = "readable-"
 
 
 class Store:
@@ -136,15 +139,15 @@ class Store:
                 busy_timeout_s=BUSY_TIMEOUT_S,
                 is_ours=self._lock.is_locked,
             )
-        except (sqlite3.Error, OSError) as error:
-            logger.opt(exception=error).error("nothing of the database could be copied")
+        except (sqlite3.Error, OrmError, OSError) as error:
+            logger.opt(exception=error).error("what can be read of the database could not be copied")
             raise StoreDamaged(f"{self.path} is damaged, and cannot be read.") from error
         readers = Readers(db, Health(target), self._loop)
         self._damaged_readers, self._readers = self._readers, readers
         return readers
 
     def _copy_path(self) -> Path:
-        return self.path.with_name(f"{self.path.stem}.readable-{os.getpid()}.db")
+        return self.path.with_name(f"{self.path.stem}.{COPY}{os.getpid()}.db")
 
     async def close(self) -> None:
         """Finish what is queued, bring the -wal file back into the database, and close it. It goes on to
@@ -202,6 +205,9 @@ def _open_db(path: Path, backups: Path, busy_timeout_s: float, lock: FileLock) -
     migrate(path, backups, busy_timeout_s=busy_timeout_s)
     db = Db(path, busy_timeout_s=busy_timeout_s)
     _lock_if_first(lock)
+    if lock.is_locked:
+        for left_by_a_crash in path.parent.glob(f"{path.stem}.{COPY}*"):
+            left_by_a_crash.unlink()
     return db
 
 

@@ -111,7 +111,7 @@ def _restore(path: Path) -> str:
     if not backups:
         return (
             "There is no backup of it. Keep a copy of the data folder, as much may still be readable; to "
-            "begin anew, move the file elsewhere."
+            "begin anew, close Deskside and move the file elsewhere."
         )
     return (
         f"Close Deskside, move {path.name}, {path.name}-wal and {path.name}-shm elsewhere, and copy the "

@@ -22,11 +22,13 @@ import threading
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
 from pony.orm import db_session
 
+from deskside.backend.errors import StoreReadOnly
 from deskside.backend.store import search_index
 from deskside.backend.store.connection import Db
 from deskside.backend.store.sqlite_errors import Health, chain
@@ -87,6 +89,15 @@ def _is_index_damage(error: BaseException | None) -> bool:
     return any(getattr(cause, "sqlite_errorcode", None) in search_index.DAMAGE for cause in chain(error))
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file has this name, None where none has. Takes 2 µs."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _wal_bytes(db: Db) -> int:
     try:
         return os.stat(f"{db.path}-wal").st_size
@@ -103,6 +114,7 @@ class Writer:
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._synchronous = ""
+        self._identity: tuple[int, int] | None = None
         self._empty_wal_at_bytes = LARGEST_WAL_BYTES
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self.opened: asyncio.Future[Db] = loop.create_future()
@@ -125,6 +137,7 @@ class Writer:
             outcome = Outcome(self.opened, error=self._health.told(error))
             deliver(self._loop, [outcome, Outcome(self.closed)])
             return
+        self._identity = identity(db.path)
         deliver(self._loop, [Outcome(self.opened, db)])
         is_open = True
         while is_open:
@@ -157,6 +170,12 @@ class Writer:
 
     def _try_commit(self, db: Db, units: list[Unit], *, mend: bool) -> list[Outcome]:
         self._health.check_writable()
+        if identity(db.path) != self._identity:
+            # SQLite would go on with a file that has no name any more, and that is gone when we close it.
+            raise StoreReadOnly(
+                f"{db.path} was moved, removed or replaced while Deskside was running.",
+                hint="Put it back, or close Deskside and start it again. Until then nothing is saved.",
+            )
         connection = db.own_connection()
         self._begin(connection, is_durable=any(unit.is_durable for unit in units))
         outcomes, failure = self._run_group(db, connection, units, mend=mend)
