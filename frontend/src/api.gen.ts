@@ -210,7 +210,8 @@ export interface KeyList {
  * What may be known of a key outside the keychain: never more than its last four characters.
  *
  * `source` is `environment` for a key from OPENAI_API_KEY or ANTHROPIC_API_KEY, which is used and
- * never stored.
+ * never stored. `address` is the server ("http://127.0.0.1:1234") that the key is for; None for a
+ * provider of which there is one.
  */
 export interface KeyRow {
   provider: string;
@@ -218,6 +219,7 @@ export interface KeyRow {
   last_four: string;
   source: "environment" | "file" | "keychain";
   last_used_ms: number | null;
+  address: string | null;
 }
 
 /**

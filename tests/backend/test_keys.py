@@ -263,6 +263,26 @@ async def test_a_server_s_key_carries_the_label_of_the_server(
     }
 
 
+async def test_a_key_is_not_sent_to_another_server_that_took_the_name(
+    make: Callable[..., Keys], store: Store
+) -> None:
+    async def serve(base_url: str) -> None:
+        await store.write(settings.save, {"servers": [Server(id="local", label="Here", base_url=base_url)]})
+
+    keys = make()
+    await keys.use_file(PASSPHRASE)
+    await serve("http://127.0.0.1:1234/v1")
+    await keys.save("local", PLANTED)
+    assert PLANTED == await keys.secret("local")
+
+    await serve("http://elsewhere.example/v1")
+    with pytest.raises(NoKey):
+        await keys.secret("local")
+
+    await serve("http://127.0.0.1:1234/other/v1")
+    assert PLANTED == await keys.secret("local")
+
+
 # -- the keychain -------------------------------------------------------------------------------------
 
 

@@ -70,6 +70,18 @@ def test_0002_makes_finished_texts_findable(
     assert [] == rows(database, "select rowid from message_search where message_search match 'icebox'")
 
 
+def test_0003_keeps_keys_and_knows_no_address_of_theirs(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(2)) as connection:
+        connection.execute("insert into api_key values ('openai', 'OpenAI', 'wxyz', 'keychain', 1, null)")
+        connection.commit()
+
+    migrate(database, backups)
+
+    assert [("openai", "wxyz", None)] == rows(database, "select provider, last_four, address from api_key")
+
+
 def test_entities_and_files_name_the_same_tables_and_columns(database: Path, backups: Path) -> None:
     migrate(database, backups)
     db = Db(database, busy_timeout_s=1)
@@ -123,6 +135,7 @@ def test_no_table_has_a_place_for_a_secret(database: Path, backups: Path) -> Non
         ("source",),
         ("created_ms",),
         ("last_used_ms",),
+        ("address",),
     ] == rows(database, "select name from pragma_table_info('api_key')")
 
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from loguru import logger
@@ -53,7 +54,8 @@ class KeyRow(msgspec.Struct, frozen=True):
     """What may be known of a key outside the keychain: never more than its last four characters.
 
     `source` is `environment` for a key from OPENAI_API_KEY or ANTHROPIC_API_KEY, which is used and
-    never stored.
+    never stored. `address` is the server ("http://127.0.0.1:1234") that the key is for; None for a
+    provider of which there is one.
     """
 
     provider: str
@@ -61,6 +63,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     last_four: str
     source: Literal["keychain", "file", "environment"]
     last_used_ms: int | None
+    address: str | None = None
 
 
 class KeychainStatus(msgspec.Struct, frozen=True):
@@ -129,14 +132,21 @@ class Keys:
         KeychainUnavailable when there is no place for it."""
         secret = clean_secret(secret)
         async with self._turn:
+            server = await self._server(provider)
             before = await self._row(provider)
             source = await self._write(provider, secret)
             if before is not None and before.source != source:
                 await self._remove_leftover(before)
             await self._store.write(
-                api_keys.save, provider, await self._label(provider), last_four(secret), source, now_ms()
+                api_keys.save,
+                provider,
+                LABELS.get(provider) or (server.label if server else provider),
+                last_four(secret),
+                source,
+                now_ms(),
+                _address(server),
             )
-            self._remembered[provider] = _Remembered(secret, time.monotonic())
+            self._remembered[provider] = _Remembered(secret, _address(server), time.monotonic())
         self._publish()
         return await self.overview()
 
@@ -165,11 +175,12 @@ class Keys:
         environment has none.
         """
         async with self._turn:
+            address = _address(await self._server(provider))
             remembered = self._remembered.get(provider)
-            if remembered is not None and time.monotonic() - remembered.at_s < CACHE_S:
+            if remembered is not None and remembered.is_for(address):
                 secret: str | None = remembered.secret
             else:
-                secret = await self._stored_secret(provider)
+                secret = await self._stored_secret(provider, address)
             if secret is None:
                 return self._environment_secret(provider)
             await self._touch(provider)
@@ -177,11 +188,16 @@ class Keys:
 
     # -- the two places and the environment --
 
-    async def _stored_secret(self, provider: str) -> str | None:
-        """The secret that the row's source holds; None for no row, or where the environment steps in."""
+    async def _stored_secret(self, provider: str, address: str | None) -> str | None:
+        """The secret that the row's source holds; None for no row, for one that is another server's, or
+        where the environment steps in."""
         self._remembered.pop(provider, None)
         row = await self._row(provider)
         if row is None:
+            return None
+        if row.address != address:
+            # The id is only a name: the key must not go to whoever has it now.
+            logger.warning("the stored key of {} is for another address and is not used", provider)
             return None
         try:
             secret = await self._read(row)
@@ -194,7 +210,7 @@ class Keys:
         if secret is None:
             await self._forget({provider})
             return None
-        self._remembered[provider] = _Remembered(secret, time.monotonic())
+        self._remembered[provider] = _Remembered(secret, address, time.monotonic())
         return secret
 
     def _environment_secret(self, provider: str) -> str:
@@ -304,12 +320,13 @@ class Keys:
             self._touched_ms[provider] = now
             await self._store.write_soon(api_keys.touch, provider, now)
 
-    async def _label(self, provider: str) -> str:
+    async def _server(self, provider: str) -> Server | None:
+        """The server of this name, as the settings have it now; None for OpenAI and Anthropic."""
         if provider in LABELS:
-            return LABELS[provider]
+            return None
         stored = await self._store.read(stored_settings.load)
         servers = msgspec.convert(stored.get("servers", []), list[Server])
-        return next((server.label for server in servers if server.id == provider), provider)
+        return next((server for server in servers if server.id == provider), None)
 
     def _not_deletable(self, provider: str) -> AppError:
         variable = ENVIRONMENT.get(provider, "")
@@ -329,7 +346,22 @@ class Keys:
 @dataclass(frozen=True)
 class _Remembered:
     secret: str = field(repr=False)
+    address: str | None
     at_s: float
+
+    def is_for(self, address: str | None) -> bool:
+        return self.address == address and time.monotonic() - self.at_s < CACHE_S
+
+
+def _address(server: Server | None) -> str | None:
+    """Whom a key is for: the server's origin, whatever the path."""
+    if server is None:
+        return None
+    try:
+        parts = urlsplit(server.base_url)
+    except ValueError:  # "http://[": no request will go there, and none elsewhere
+        return server.base_url
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def clean_secret(text: str) -> str:

@@ -10,7 +10,16 @@ import { createApp } from "./app";
 afterEach(cleanup);
 
 const keyList: KeyList = {
-  keys: [{ provider: "openai", label: "OpenAI", last_four: "x7Qp", source: "keychain", last_used_ms: null }],
+  keys: [
+    {
+      provider: "openai",
+      label: "OpenAI",
+      last_four: "x7Qp",
+      source: "keychain",
+      last_used_ms: null,
+      address: null,
+    },
+  ],
   keychain: { state: "ready", backend: "Secret Service", hint: "" },
 };
 

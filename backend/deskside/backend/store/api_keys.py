@@ -15,21 +15,34 @@ def rows(db: Db) -> list[KeyRow]:
     from deskside.backend.keys import KeyRow  # keys.py imports this module
 
     return [
-        KeyRow(key.provider, key.label, key.last_four, key.source, key.last_used_ms)
+        KeyRow(key.provider, key.label, key.last_four, key.source, key.last_used_ms, key.address)
         for key in db.ApiKey.select().order_by(db.ApiKey.provider)
     ]
 
 
 def save(
-    db: Db, provider: str, label: str, last_four: str, source: Literal["keychain", "file"], at_ms: int
+    db: Db,
+    provider: str,
+    label: str,
+    last_four: str,
+    source: Literal["keychain", "file"],
+    at_ms: int,
+    address: str | None = None,
 ) -> None:
-    """Remember that there is a key, in place of the provider's old one. Raises ValueError for more of a
-    secret than may be known."""
+    """Remember that there is a key, in place of the provider's old one; `address` is where it may be
+    sent, None the provider's own. Raises ValueError for more of a secret than may be known."""
     if len(last_four) > 4:
         raise ValueError("no more than the last four characters of a key are stored")
     delete(db, provider)
     db.flush()
-    db.ApiKey(provider=provider, label=label, last_four=last_four, source=source, created_ms=at_ms)
+    db.ApiKey(
+        provider=provider,
+        label=label,
+        last_four=last_four,
+        source=source,
+        created_ms=at_ms,
+        address=address,
+    )
 
 
 def delete(db: Db, provider: str) -> None:

@@ -52,6 +52,7 @@ def define_entities(db: Database) -> None:
         source = Text()
         created_ms = Integer()
         last_used_ms = IntegerOrNull()
+        address = TextOrNull()
 
     class McpServer(Entity):
         _table_ = "mcp_server"
