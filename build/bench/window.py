@@ -141,7 +141,7 @@ def main() -> int:
         print(json.dumps(figures, indent=2))
     else:
         for name, value in figures.items():
-            print(f"{name:<44}{value}")
+            print(f"{name:<48}{value}")
     return 0
 
 
@@ -293,7 +293,8 @@ def memory_mb(desk: Desk) -> int:
     """PSS of the program and all its children."""
     assert desk.process is not None
     top = psutil.Process(desk.process.pid)
-    return round(sum(each.memory_full_info().pss for each in [top, *top.children(recursive=True)]) / 1e6)
+    pss = sum(each.memory_full_info().pss for each in [top, *top.children(recursive=True)])
+    return int(pss / 1e6)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from deskside.backend.errors import InvalidRequest, NeedsWindow
 # What a mail link may fill in. Some mail programs also know `attach`, which would send a file of the
 # user's along.
 MAIL_FIELDS = frozenset({"to", "cc", "bcc", "subject", "body", "in-reply-to"})
-# In no address as it is. A quote ends the argument that Windows makes of an address.
-NOT_IN_AN_ADDRESS = frozenset(' "<>\\`')
+# In no address as it is. Browsers read a backslash as a slash, so the host would not be the one it seems.
+NOT_IN_AN_ADDRESS = frozenset(" <>\\")
 
 
 def check_link(url: str) -> None:

@@ -18,7 +18,8 @@ def open_outside(url: str) -> None:
     # The bridge has checked this too; here it is what stands between an address and ShellExecute.
     check_link(url)
     if sys.platform == "win32":
-        os.startfile(url)
+        # Windows puts it between quotes into a browser's command line.
+        os.startfile(url.replace('"', "%22"))
         return
     opener = "/usr/bin/open" if sys.platform == "darwin" else shutil.which("xdg-open")
     if opener is None:

@@ -58,6 +58,7 @@ class Http:
 
     def __init__(self) -> None:
         self._client: httpx2.AsyncClient | None = None
+        self._opening = asyncio.Lock()
         self.refused_parameters: dict[tuple[str, str], set[str]] = {}
         self.without_responses: set[str] = set()
 
@@ -70,30 +71,37 @@ class Http:
         await self.close()
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        async with self._opening:
+            if self._client is not None:
+                await self._client.aclose()
+                self._client = None
 
-    def client(self) -> httpx2.AsyncClient:
-        if self._client is None:
-            # Not at the top: it imports httpx2, which nothing needs before the first request.
-            from deskside.backend.agent.connections import new_client
-
-            self._client = new_client()
-        return self._client
+    async def client(self) -> httpx2.AsyncClient:
+        """In a thread the first time: importing httpx2 and reading the trust store take 0.1 s."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(_new_client)
+            return self._client
 
     async def look(self, url: str, patience_s: float) -> bytes | None:
         """GET an address without a key; None where nobody answers well in time."""
+        client = await self.client()
         import httpx2
 
         try:
             async with (
                 asyncio.timeout(patience_s),
-                self.client().stream("GET", url, timeout=None) as response,
+                client.stream("GET", url, timeout=None) as response,
             ):
                 return await _limited_body(response) if response.status_code == 200 else None
         except (TimeoutError, httpx2.RequestError):
             return None
+
+
+def _new_client() -> httpx2.AsyncClient:
+    from deskside.backend.agent.connections import new_client
+
+    return new_client()
 
 
 async def _limited_body(response: httpx2.Response) -> bytes | None:
@@ -176,7 +184,7 @@ class Endpoint:
 
         label = self.provider.label
         try:
-            client = self._client = self._client or self._make_client(sdk)
+            client = self._client = self._client or self._make_client(sdk, await self.http.client())
             async with asyncio.timeout_at(deadline):
                 return await _request(client, sdk, method, path, options)
         except TimeoutError:
@@ -193,7 +201,7 @@ class Endpoint:
             # The SDKs let through what breaks while they read an error's body, or is no URL at all.
             raise self._unreachable(error) from None
 
-    def _make_client(self, sdk: Any) -> Any:
+    def _make_client(self, sdk: Any, connections: httpx2.AsyncClient) -> Any:
         import httpx2
 
         # No read time-out: silence is counted here, by a clock that knows which silence it is.
@@ -203,7 +211,7 @@ class Endpoint:
             # A server without a key gets a word, or the SDK would send it the key in the environment.
             api_key=self.provider.key or "none",
             base_url=self.provider.base_url,
-            http_client=self.http.client(),
+            http_client=connections,
             max_retries=0,
             timeout=timeout,
         )
