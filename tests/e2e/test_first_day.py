@@ -23,7 +23,9 @@ def ask(page: Page, question: str) -> None:
 def last_reply(page: Page) -> str:
     reply = page.locator("[data-testid=message][data-role=assistant]").last
     expect(reply).to_have_attribute("data-status", "complete", timeout=ANSWER_MS)
-    return reply.get_by_test_id("chat-response").inner_text()
+    response = reply.get_by_test_id("chat-response")
+    expect(response).not_to_be_empty()  # it is drawn a frame after the row is there
+    return response.inner_text()
 
 
 def test_from_the_first_start_to_an_answer_that_is_still_there_tomorrow(desk: Desk) -> None:
