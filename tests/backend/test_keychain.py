@@ -12,10 +12,10 @@ from contextlib import closing
 from tempfile import TemporaryDirectory
 
 import pytest
-from secret_service import secret_service
 
 from deskside.backend.errors import InvalidRequest, KeychainUnavailable
 from deskside.backend.keychain import KEYCHAINS, LONGEST_SECRET, SystemKeychain
+from secret_service import secret_service
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's keychain")
 

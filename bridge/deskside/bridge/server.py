@@ -18,7 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from deskside.backend.app import App
-from deskside.backend.settings import Theme
+from deskside.backend.theme import Theme
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.guard import Guard
