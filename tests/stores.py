@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import deskside.backend.errors
-from deskside.backend.app import Paths
+from deskside.backend.paths import Paths
 from deskside.backend.store import messages, replies
 from deskside.backend.store.database import Store
 from deskside.backend.store.messages import MessageError, MessageRow, MessageUsage, TextPart

@@ -44,8 +44,9 @@ from loguru import logger  # noqa: E402
 from deskside.backend.agent.events import Model, ModelRequest, TextDelta, UserText  # noqa: E402
 from deskside.backend.agent.providers import make_model  # noqa: E402
 from deskside.backend.agent.transport import Http  # noqa: E402
-from deskside.backend.app import App, Paths, open_app  # noqa: E402
+from deskside.backend.app import App, open_app  # noqa: E402
 from deskside.backend.events import MessageChanged  # noqa: E402
+from deskside.backend.paths import Paths  # noqa: E402
 from deskside.backend.store.messages import TextPart  # noqa: E402
 
 KEY = "sk-bench-not-a-key"

@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / root) for root in ("shell", "bridge", "backend")]
 
-from deskside.backend.app import Paths  # noqa: E402 - a checkout that is not installed
+from deskside.backend.paths import Paths  # noqa: E402 - a checkout that is not installed
 from deskside.backend.store import messages, replies  # noqa: E402
 from deskside.backend.store.connection import Db  # noqa: E402
 from deskside.backend.store.database import Store, open_store  # noqa: E402

@@ -40,7 +40,7 @@ from desk import Desk  # noqa: E402
 from loguru import logger  # noqa: E402
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
-from deskside.backend.app import Paths  # noqa: E402
+from deskside.backend.paths import Paths  # noqa: E402
 from deskside.backend.store import conversations  # noqa: E402
 from deskside.backend.store.connection import Db  # noqa: E402
 from deskside.backend.store.database import open_store  # noqa: E402

@@ -11,10 +11,11 @@ import pytest
 
 from deskside.backend.agent.events import TextDelta, ToolRequested
 from deskside.backend.agent.scripted_model import Hang, ScriptedModel
-from deskside.backend.app import App, Paths, open_app
+from deskside.backend.app import App, open_app
 from deskside.backend.errors import StoreRefused
 from deskside.backend.events import MessageChanged
 from deskside.backend.log import open_log
+from deskside.backend.paths import Paths
 from deskside.backend.store import messages
 from deskside.backend.store.messages import MessageRow
 

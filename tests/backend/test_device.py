@@ -21,9 +21,9 @@ from openai import AsyncOpenAI, AuthenticationError
 from deskside.backend.agent.device import Device
 from deskside.backend.agent.device_models import PLAIN_PROFILE, SMOLLM2
 from deskside.backend.agent.gguf import GgufHead, read_head
-from deskside.backend.app import Paths
 from deskside.backend.errors import DeviceModelError
 from deskside.backend.events import DeviceChanged, ModelsChanged
+from deskside.backend.paths import Paths
 
 SMALL = f"device/{SMOLLM2.name}"
 Make = Callable[..., Device]
@@ -447,7 +447,7 @@ async def test_the_model_ends_with_a_killed_deskside(tmp_path: Path) -> None:
         from pathlib import Path
         from device_parts import Published, SettingsInMemory
         from deskside.backend.agent.device import Device
-        from deskside.backend.app import Paths
+        from deskside.backend.paths import Paths
 
         async def main():
             folder = Path({str(tmp_path)!r})

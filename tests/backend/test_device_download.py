@@ -19,8 +19,8 @@ from device_parts import Published, SettingsInMemory, gguf
 from deskside.backend.agent import device_download
 from deskside.backend.agent.device import Device
 from deskside.backend.agent.device_models import DeviceModel, Download
-from deskside.backend.app import Paths
 from deskside.backend.events import DeviceChanged, ModelsChanged
+from deskside.backend.paths import Paths
 
 # Not compressible, so that the wheel is about as big as the model.
 MODEL = gguf() + random.Random(1).randbytes(3_000_000)

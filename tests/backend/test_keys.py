@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from loguru import logger
 
-from deskside.backend.app import Paths
 from deskside.backend.errors import InvalidRequest, KeychainUnavailable, NoKey, NotFound
 from deskside.backend.events import AppEvent, KeysChanged, ModelsChanged
 from deskside.backend.keychain import LONGEST_SECRET
 from deskside.backend.keys import KeyList, Keys, clean_secret, last_four
+from deskside.backend.paths import Paths
 from deskside.backend.secret_file import SecretFile
 from deskside.backend.settings import Server
 from deskside.backend.store import settings

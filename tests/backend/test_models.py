@@ -14,9 +14,10 @@ from deskside.backend.agent.catalog import OFFLINE_MODELS
 from deskside.backend.agent.events import ModelRequest, TextDelta, UserText
 from deskside.backend.agent.models import ProviderModels
 from deskside.backend.agent.scripted_model import ScriptedModel
-from deskside.backend.app import App, Paths, open_app
+from deskside.backend.app import App, open_app
 from deskside.backend.errors import DeviceModelError, InvalidRequest, NoKey, NoModel, RequestRefused
 from deskside.backend.events import ModelsChanged, SettingsChanged
+from deskside.backend.paths import Paths
 from deskside.backend.settings import Server, Settings
 from deskside.backend.store import settings as rows
 from provider_server import ProviderServer, Reply, error_reply

@@ -32,7 +32,7 @@ from deskside.backend.agent.events import (
     UserText,
 )
 from deskside.backend.agent.scripted_model import Hang, ScriptedModel, Step, in_chunks
-from deskside.backend.app import App, Paths, open_app
+from deskside.backend.app import App, open_app
 from deskside.backend.errors import BadKey, Conflict, NotFound, Overloaded, StoreFull, StreamDropped
 from deskside.backend.events import (
     AppEvent,
@@ -44,6 +44,7 @@ from deskside.backend.events import (
     TextAppended,
 )
 from deskside.backend.log import request_id
+from deskside.backend.paths import Paths
 from deskside.backend.store import conversations, errors, messages, replies, runs
 from deskside.backend.store.connection import Db
 from deskside.backend.store.messages import (
@@ -434,7 +435,8 @@ STREAM_FOR_EVER = """
 import asyncio, sys
 from pathlib import Path
 from deskside.backend.agent.events import TextDelta
-from deskside.backend.app import Paths, open_app
+from deskside.backend.app import open_app
+from deskside.backend.paths import Paths
 
 class Talker:
     name = "scripted/model"

@@ -445,7 +445,7 @@ def test_a_disk_that_is_really_full_loses_nothing_and_is_used_again_when_it_has_
 OPEN_AND_WRITE = """
 import asyncio, os, sys
 from pathlib import Path
-from deskside.backend.app import Paths
+from deskside.backend.paths import Paths
 from deskside.backend.errors import AppError
 from deskside.backend.store import errors, migrate
 from deskside.backend.store.database import open_store

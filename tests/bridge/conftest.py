@@ -12,8 +12,9 @@ import pytest
 import sample_commands
 from page_client import Page
 
-from deskside.backend.app import App, Paths
+from deskside.backend.app import App
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.paths import Paths
 from deskside.backend.settings import Settings
 from deskside.backend.store.database import open_store
 from deskside.bridge.desktop import NoDesktop

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from deskside.backend.app import App, Paths, open_app
+from deskside.backend.app import App, open_app
+from deskside.backend.paths import Paths
 from deskside.bridge import thread
 from deskside.bridge.desktop import NoDesktop
 

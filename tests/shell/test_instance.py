@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from deskside.backend.app import Paths
 from deskside.backend.errors import StoreBusy, StoreReadOnly
+from deskside.backend.paths import Paths
 from deskside.shell.instance import (
     LINE_LIMIT_BYTES,
     AlreadyRunning,
@@ -33,7 +33,7 @@ URL = "http://127.0.0.1:1/__boot/token"
 HOLD = """
 import sys, time
 from pathlib import Path
-from deskside.backend.app import Paths
+from deskside.backend.paths import Paths
 from deskside.shell.instance import claim
 data = Path(sys.argv[1])
 with claim(Paths(data, data / "logs", data / "cache")) as instance:

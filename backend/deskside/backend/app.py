@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from deskside.backend.agent.device import Device
 from deskside.backend.agent.events import Model
@@ -15,31 +14,11 @@ from deskside.backend.agent.transport import Http
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.keys import Keys
+from deskside.backend.paths import Paths
 from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.tools import TOOLS
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Folders of one installation. All below `data` are made when the app opens, mode 0700."""
-
-    data: Path
-    logs: Path
-    cache: Path
-
-    @property
-    def database(self) -> Path:
-        return self.data / "deskside.db"
-
-    @property
-    def models(self) -> Path:
-        return self.data / "models"
-
-    @property
-    def backups(self) -> Path:
-        return self.data / "backups"
 
 
 @dataclass(frozen=True)

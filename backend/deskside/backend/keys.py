@@ -35,8 +35,8 @@ from deskside.backend.store import settings as stored_settings
 from deskside.backend.store.text import now_ms
 
 if TYPE_CHECKING:
-    from deskside.backend.app import Paths
     from deskside.backend.event_buffer import EventBuffer
+    from deskside.backend.paths import Paths
     from deskside.backend.store.database import Store
 
 ENVIRONMENT = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}

@@ -10,12 +10,12 @@ from loguru import logger
 
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.store import settings as rows
+from deskside.backend.theme import Theme
 
 if TYPE_CHECKING:
     from deskside.backend.event_buffer import EventBuffer
     from deskside.backend.store.database import Store
 
-Theme = Literal["system", "light", "dark"]
 Language = Literal["en"]
 ServerId = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,31}$")]
 Url = Annotated[str, msgspec.Meta(pattern="^https?://[^\\s]+$", max_length=2000)]

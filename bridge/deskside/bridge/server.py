@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import mimetypes
 import os
 import socket
@@ -12,22 +13,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import msgspec
 import uvicorn
-from litestar import Litestar, Request, Response, asgi, get, post
-from litestar.exceptions import ClientException
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
 from deskside.backend.app import App
-from deskside.backend.errors import InvalidRequest
-from deskside.backend.log import request_id
-from deskside.backend.settings import Theme
+from deskside.backend.theme import Theme
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.guard import Guard
-from deskside.bridge.registry import Bridge, Failure, Registry
-from deskside.bridge.socket import FRAME_LIMIT_BYTES, PageSocket, read_request_id
+from deskside.bridge.registry import Bridge, Registry
+from deskside.bridge.socket import FRAME_LIMIT_BYTES, PageSocket
 from deskside.bridge.timings import Timings
 
 # Above our own limit, so that a frame that is too large is answered instead of closing the socket.
@@ -41,19 +37,6 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """What `POST /rpc/<command>` answers when it worked."""
-
-    data: msgspec.Raw
-    requestId: str
-    ok: bool = True
-
-
-class FailedReply(msgspec.Struct, frozen=True):
-    error: Failure
-    ok: bool = False
 
 
 class _AnyText(WebSocketsSansIOProtocol):
@@ -97,16 +80,6 @@ def _with_theme(page: Asset, theme: Theme) -> Asset:
     return replace(page, content=marked)
 
 
-class PlainLitestar(Litestar):
-    """Litestar without the plugins it adds by itself: pydantic's alone take 60 ms of the window's start, and
-    our handlers take a request and return bytes. Where a newer Litestar asks elsewhere, that time is all
-    that is lost."""
-
-    @staticmethod
-    def _get_default_plugins(plugins: list[Any]) -> list[Any]:
-        return plugins
-
-
 class Server:
     """Serves one application on 127.0.0.1, on `port` or one the system chooses."""
 
@@ -146,7 +119,7 @@ class Server:
 
     def _config(self, assets: Mapping[str, Asset]) -> uvicorn.Config:
         return uvicorn.Config(
-            self._guard.wrap(_routes(self._bridge, assets)),
+            self._guard.wrap(_Routes(self._bridge, assets)),
             http="httptools",
             ws=_AnyText,
             ws_max_size=WIRE_LIMIT_BYTES,
@@ -175,48 +148,49 @@ def _listen(port: int) -> socket.socket:
     return listening
 
 
-def _routes(bridge: Bridge, assets: Mapping[str, Asset]) -> Litestar:
-    @asgi("/bridge", copy_scope=False)
-    async def page_socket(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "websocket":
-            await PageSocket(bridge, scope, receive, send).serve()
-        else:
-            await send(
-                {"type": "http.response.start", "status": 426, "headers": [(b"upgrade", b"websocket")]}
-            )
-            await send({"type": "http.response.body", "body": b""})
+class _Routes:
+    """What is behind the guard, as ASGI: the page's files, its socket, and commands over HTTP."""
 
-    @post("/rpc/{command:str}", status_code=200)
-    async def rpc(request: Request[Any, Any, Any]) -> Response[bytes]:
-        command = request.path_params["command"]
-        request_id.set(read_request_id(request.headers.get("x-request-id")))
-        try:
-            body = await request.body()
-        except ClientException:
-            result: msgspec.Raw | Failure = Failure.of(
-                InvalidRequest("The message is too large.", hint="Send it in parts.")
-            )
-        else:
-            result = await bridge.registry.dispatch(bridge, command, body)
-        reply = FailedReply(result) if isinstance(result, Failure) else Reply(result, request_id.get())
-        return Response(
-            msgspec.json.encode(reply), media_type="application/json", headers={"cache-control": "no-store"}
-        )
+    def __init__(self, bridge: Bridge, assets: Mapping[str, Asset]) -> None:
+        self._bridge = bridge
+        self._assets = assets
+        self._commands: Any = None
 
-    @get(["/", "/{path:path}"])
-    async def asset(request: Request[Any, Any, Any]) -> Response[bytes]:
-        path = request.scope["path"]
-        found = assets.get("/index.html" if path == "/" else path)
-        if path == "/" and found is not None:
-            found = _with_theme(found, bridge.app.settings.current.theme)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/bridge":
+            if scope["type"] == "websocket":
+                await PageSocket(self._bridge, scope, receive, send).serve()
+            else:
+                await _answer(send, 426, [(b"upgrade", b"websocket")])
+        elif scope["type"] == "http" and scope["method"] == "GET":
+            await self._send_asset(scope["path"], send)
+        else:
+            commands = self._commands or await self._load_commands()
+            await commands(scope, receive, send)
+
+    async def _send_asset(self, path: str, send: Any) -> None:
+        found = self._assets.get("/index.html" if path == "/" else path)
         if found is None:
-            return Response(b"not found", status_code=404, media_type="text/plain")
-        headers = {"cache-control": found.cache_control}
-        return Response(found.content, media_type=found.media_type, headers=headers)
+            await _answer(send, 404, [(b"content-type", b"text/plain")], b"not found")
+            return
+        if path == "/":
+            found = _with_theme(found, self._bridge.app.settings.current.theme)
+        headers = [
+            (b"content-type", found.media_type.encode()),
+            (b"cache-control", found.cache_control.encode()),
+        ]
+        await _answer(send, 200, headers, found.content)
 
-    return PlainLitestar(
-        [page_socket, rpc, asset],
-        openapi_config=None,
-        logging_config=None,
-        request_max_body_size=FRAME_LIMIT_BYTES,
-    )
+    async def _load_commands(self) -> Any:
+        # The window's page never asks this way (its commands go over the socket), and Litestar takes
+        # 120 ms and 20 MB to import. In a thread: replies that stream go on meanwhile.
+        module = await asyncio.to_thread(importlib.import_module, "deskside.bridge.http_commands")
+        if self._commands is None:  # else another request was faster
+            self._commands = module.http_commands(self._bridge)
+        return self._commands
+
+
+async def _answer(send: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes = b"") -> None:
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

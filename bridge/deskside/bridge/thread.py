@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from loguru import logger
 
 from deskside.backend.agent.events import Model
-from deskside.backend.app import App, Paths, open_app
+from deskside.backend.app import App, open_app
+from deskside.backend.paths import Paths
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.server import Server
 

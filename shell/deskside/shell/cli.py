@@ -15,7 +15,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deskside.backend.app import Paths
+    from deskside.backend.paths import Paths
 
 LONGEST_QUESTION = 2_000_000  # as the bridge takes it
 LEVELS = ("debug", "info", "warning", "error")

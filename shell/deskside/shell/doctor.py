@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deskside.backend.app import Paths
 from deskside.backend.errors import AppError
+from deskside.backend.paths import Paths
 from deskside.shell.client import Client
 from deskside.shell.running import session
 

@@ -27,8 +27,8 @@ import msgspec
 from filelock import FileLock, Timeout
 from loguru import logger
 
-from deskside.backend.app import Paths
 from deskside.backend.errors import AppError, NeedsWindow, StoreBusy, StoreReadOnly
+from deskside.backend.paths import Paths
 
 Action = Literal["show", "boot-url"]
 

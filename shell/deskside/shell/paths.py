@@ -8,8 +8,8 @@ from pathlib import Path
 
 from platformdirs import PlatformDirs
 
-from deskside.backend.app import Paths
 from deskside.backend.errors import NotFound
+from deskside.backend.paths import Paths
 
 _HERE = Path(__file__).resolve().parent
 

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, cast
 
 from loguru import logger
 
-from deskside.backend.app import Paths
 from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
-from deskside.shell.client import Client
+from deskside.backend.paths import Paths
 from deskside.shell.instance import Instance, Remote, claim_or_send
 from deskside.shell.paths import web_folder
 
 if TYPE_CHECKING:
     from deskside.bridge.thread import Running
+    from deskside.shell.client import Client
 
 
 def open_window(paths: Paths, level: str) -> int:
@@ -115,6 +115,8 @@ def serve(paths: Paths, level: str, port: int) -> int:
 @contextmanager
 def session(paths: Paths, level: str) -> Iterator[Client]:
     """A client of the running Deskside, or of one that is opened here for as long as it is needed."""
+    from deskside.shell.client import Client
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: in order
     with claim_or_send(paths, "boot-url") as found:
         if isinstance(found, Remote):

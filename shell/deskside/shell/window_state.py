@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 from loguru import logger
 
-from deskside.backend.settings import Theme
+from deskside.backend.theme import Theme
 
 MIN_WIDTH, MIN_HEIGHT = 480, 400
 # So much of the window's top edge must be on a screen that it can be grabbed and pulled.

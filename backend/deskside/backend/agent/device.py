@@ -33,8 +33,8 @@ from deskside.backend.errors import DeviceModelError
 from deskside.backend.events import DeviceChanged, ModelsChanged
 
 if TYPE_CHECKING:
-    from deskside.backend.app import Paths
     from deskside.backend.event_buffer import EventBuffer
+    from deskside.backend.paths import Paths
     from deskside.backend.settings import SettingsStore
 
 # The small model holds 200 MB, a useful one several GB: too much to keep for somebody who went away.

@@ -29,7 +29,7 @@ from deskside.backend.store.sqlite_errors import Health
 from deskside.backend.store.threads import Readers, Unit, Writer
 
 if TYPE_CHECKING:
-    from deskside.backend.app import Paths
+    from deskside.backend.paths import Paths
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from deskside.backend.app import App
-from deskside.backend.settings import Language, Server, Settings, Theme, Url
+from deskside.backend.settings import Language, Server, Settings, Url
+from deskside.backend.theme import Theme
 from deskside.bridge.commands.conversations import ModelName
 from deskside.bridge.registry import command
 
