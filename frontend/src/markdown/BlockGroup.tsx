@@ -50,8 +50,10 @@ export class BlockGroup extends Component<BlockGroupProps, { isShown: boolean }>
 
   distance(): number {
     const element = this.#element.current;
-    // Asking for a place inside what the engine leaves out would make it lay that out.
-    if (!element?.checkVisibility?.({ contentVisibilityAuto: true })) return Number.POSITIVE_INFINITY;
+    // Asking for a place inside what the engine leaves out would make it lay that out. An engine that leaves nothing
+    // out (WebKit before Safari 17.4) has no `checkVisibility` either.
+    const isLaidOut = element?.checkVisibility?.({ contentVisibilityAuto: true }) ?? true;
+    if (element === null || !isLaidOut) return Number.POSITIVE_INFINITY;
     const { top, bottom } = element.getBoundingClientRect();
     return Math.max(0, -bottom, top - innerHeight);
   }
