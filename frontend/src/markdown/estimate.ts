@@ -10,6 +10,7 @@ const CODE_LINE_EM = 1.35;
 const CODE_FRAME_EM = 4.2;
 const TABLE_ROW_EM = 2.4;
 const FORMULA_EM = 3;
+const HEADING_EM = 2.2;
 
 /** The blocks' height in em, the space between them included. */
 export function estimatedHeightEm(blocks: readonly Block[]): number {
@@ -21,7 +22,7 @@ function heightEm({ raw, isFence }: Block): number {
   if (isFence) return CODE_FRAME_EM + CODE_LINE_EM * Math.max(1, lines.length - 2);
   const [first = ""] = lines;
   if (first.startsWith("$$") || first.startsWith("\\[")) return FORMULA_EM;
-  if (first.startsWith("#")) return 2.2;
+  if (first.startsWith("#")) return HEADING_EM;
   if (first.startsWith("|")) return TABLE_ROW_EM * Math.max(1, lines.length - 1);
   return LINE_EM * lines.reduce((sum, line) => sum + Math.ceil(line.length / LINE_CHARS), 0);
 }
