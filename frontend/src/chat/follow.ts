@@ -1,8 +1,8 @@
 /**
  * Where the transcript stands while it grows.
  *
- * At the end it follows, until the reader scrolls up. Above the end it holds still: the first message in
- * view keeps its place when older ones appear above it, or when something above it changes its height.
+ * At the end it follows, until the reader scrolls up. Above the end it holds still: the first block in
+ * view keeps its place when older messages appear above it, or when something above it changes its height.
  * (Chromium anchors by itself, WebKit does not; the style sheet turns the one off so that both do this.)
  */
 import { useSignal } from "@preact/signals";
@@ -34,10 +34,7 @@ export function useFollow(scroller: RefObject<HTMLElement | null>, content: RefO
 
     const topOf = (child: Element) => child.getBoundingClientRect().top - element.getBoundingClientRect().top;
     const holdFirstInView = () => {
-      const edge = element.getBoundingClientRect().top;
-      const child = [...list.querySelectorAll(".message")].find(
-        (child) => child.getBoundingClientRect().bottom > edge,
-      );
+      const child = firstInView(list, element.getBoundingClientRect().top);
       anchor = child ? { child, top: topOf(child) } : null;
     };
     const onScroll = () => {
@@ -68,4 +65,20 @@ export function useFollow(scroller: RefObject<HTMLElement | null>, content: RefO
   }, []);
 
   return { isFollowing, jump };
+}
+
+/** From the outside in: to ask for the place of what is out of view would make the engine lay it out. */
+const LEVELS = [".message", ".md-group", ".md-block"];
+
+/** The smallest thing that ends below `edge`: a block, or the message or group where there is none. */
+function firstInView(list: Element, edge: number): Element | null {
+  let found: Element | null = null;
+  for (const level of LEVELS) {
+    const inside: Element | undefined = [...(found ?? list).querySelectorAll(level)].find(
+      (child) => child.getBoundingClientRect().bottom > edge,
+    );
+    if (inside === undefined) break;
+    found = inside;
+  }
+  return found;
 }

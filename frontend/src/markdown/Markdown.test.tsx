@@ -92,6 +92,72 @@ describe("a growing text", () => {
   });
 });
 
+describe("a long text", () => {
+  const paragraphs = Array.from({ length: 400 }, (_, n) => `Paragraph ${n} with [the link][a].\n\n`);
+  const long = `[a]: https://example.org/a\n\n${paragraphs.join("")}So it ends.`;
+  const groups = (container: Element) => [...container.querySelectorAll(".md-group")];
+
+  it("shows its end at once and the rest soon, the last first", async () => {
+    const { container } = render(<Markdown text={long} onOpenLink={ignore} />);
+
+    expect(container.textContent).toContain("Paragraph 399");
+    expect(container.textContent).toContain("So it ends.");
+    expect(container.textContent).not.toContain("Paragraph 0 ");
+    const shown = groups(container).map((group) => group.childElementCount > 0);
+    expect(shown.indexOf(true)).toBe(shown.length - 3);
+
+    await waitFor(() => expect(container.textContent).toContain("Paragraph 0 "));
+    const texts = paragraphs.map((paragraph) => paragraph.replace("[the link][a]", "the link").trim());
+    expect([...container.querySelectorAll("p")].map((p) => p.textContent)).toEqual([...texts, "So it ends."]);
+  });
+
+  it("knows in its end the definitions from its beginning", () => {
+    const { container } = render(<Markdown text={long} onOpenLink={ignore} />);
+
+    expect(container.querySelector("a")?.getAttribute("href")).toBe("https://example.org/a");
+  });
+
+  it("keeps a space for what is still to come, and gives it back", async () => {
+    const { container } = render(<Markdown text={long} onOpenLink={ignore} />);
+    const [first] = groups(container) as HTMLElement[];
+
+    expect(Number.parseFloat(first?.style.height ?? "")).toBeGreaterThan(8);
+    await waitFor(() => expect(first?.style.height).toBe(""));
+    expect(first?.textContent).toContain("Paragraph 0 ");
+  });
+
+  it("that leaves the page before it is complete takes its work along", async () => {
+    const problems = vi.spyOn(console, "error");
+    const view = render(<Markdown text={long} onOpenLink={ignore} />);
+    view.unmount();
+    await new Promise((frame) => requestAnimationFrame(frame));
+
+    expect(view.container.textContent).toBe("");
+    expect(problems).not.toHaveBeenCalled();
+  });
+
+  it("that came piece by piece is there in full, each block in the element it was sealed in", async () => {
+    const text = signal("");
+    const { container } = render(<Markdown text={text} streaming={true} onOpenLink={ignore} />);
+    let first: Element | null = null;
+    for (let at = 0; at < 40; at += 1) {
+      text.value += paragraphs.slice(at * 5, at * 5 + 5).join("");
+      await waitFor(() => expect(container.textContent).toContain(`Paragraph ${at * 5 + 4} `));
+      first ??= container.querySelector("p");
+    }
+
+    expect(container.querySelector("p")).toBe(first);
+    expect(container.querySelectorAll("p")).toHaveLength(200);
+    expect(groups(container).every((group) => group.childElementCount > 0)).toBe(true);
+  });
+
+  it("of moderate length is there at once", () => {
+    const { container } = render(<Markdown text={paragraphs.slice(0, 60).join("")} onOpenLink={ignore} />);
+
+    expect(container.querySelectorAll("p")).toHaveLength(60);
+  });
+});
+
 describe("a link", () => {
   it("is handed over when clicked, and never followed", () => {
     const opened: string[] = [];
