@@ -20,8 +20,8 @@ from deskside.backend.log import new_request_id, request_id
 from deskside.bridge.events import feed
 from deskside.bridge.registry import Bridge, Failure
 
-# Twice the longest message (2 million characters) in the worst encoding (\\uXXXX, 6 bytes each) is
-# more than this; ordinary text of that length is 2 to 8 MB.
+# The longest message (2 million characters) is 12 MB in JSON at worst, when each character is written as
+# \\uXXXX.
 FRAME_LIMIT_BYTES = 16 * 1024 * 1024
 REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
