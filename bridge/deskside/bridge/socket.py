@@ -21,7 +21,7 @@ from deskside.bridge.events import feed
 from deskside.bridge.registry import Bridge, Failure
 
 # The longest message (2 million characters) is 12 MB in JSON at worst, when each character is written as
-# \\uXXXX.
+# \uXXXX.
 FRAME_LIMIT_BYTES = 16 * 1024 * 1024
 REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
