@@ -52,7 +52,8 @@ SLOW_SIZE_CHARS = 20_000
 WINDOW_WITHIN_S = 30
 WINDOW = """
 import sys, webview
-webview.create_window("bench", sys.argv[1], width=900, height=800)
+# Without text_select pywebview writes a style of its own into the page, which the policy refuses.
+webview.create_window("bench", sys.argv[1], width=900, height=800, text_select=True)
 webview.start(gui="qt")
 """
 
