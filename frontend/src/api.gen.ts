@@ -278,6 +278,11 @@ export interface MessagePage {
  *
  * `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
  * it, `failed` when `error` says why. All three offer Continue and Retry.
+ *
+ * `agent` is the label of who answered. A message with a `delegator_id` answers the call at
+ * `call_position` of that reply and is shown inside it. `queue_place` counts from 1 while the reply waits
+ * for others to finish, and is 0 otherwise. `steering` is what the user said meanwhile and the model has
+ * not read yet. The last two are not stored with the message: the runner knows them.
  */
 export interface MessageRow {
   id: number;
@@ -285,7 +290,7 @@ export interface MessageRow {
   parent_id: number | null;
   role: "assistant" | "user";
   status: "complete" | "failed" | "interrupted" | "stopped" | "streaming";
-  parts: (TextPart | ReasoningPart | ToolCallPart)[];
+  parts: (TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | PausePart)[];
   model: string | null;
   run_id: number | null;
   error: MessageError | null;
@@ -293,6 +298,11 @@ export interface MessageRow {
   versions: number[];
   created_ms: number;
   finished_ms: number | null;
+  agent: string | null;
+  delegator_id: number | null;
+  call_position: number | null;
+  queue_place: number;
+  steering: string[];
 }
 
 export interface TextPart {
@@ -305,15 +315,92 @@ export interface ReasoningPart {
   text: string;
 }
 
-/** A tool call and, once it has finished, its result. `arguments` is JSON text, perhaps unfinished. */
+/** What the user said while the reply was being written, where the model got to read it. */
+export interface UserPart {
+  kind: "user";
+  text: string;
+}
+
+/**
+ * A tool call and, once it has finished, its result. `arguments` is JSON text, perhaps unfinished.
+ *
+ * `origin` and `source` say where the output comes from; `hidden_characters` how many invisible ones were
+ * kept from the model. `approval` is there once the user was asked, `elicitation` while a server asks them.
+ * A call with the name of an agent tool (`is_agent`) has a message of its own: `messages.delegated`.
+ */
 export interface ToolCallPart {
   kind: "tool_call";
   call_id: string;
   name: string;
   arguments: string;
-  status: "failed" | "finished" | "requested" | "running" | "writing";
+  status: "failed" | "finished" | "requested" | "running" | "waiting" | "writing";
   output: string | null;
   duration_ms: number;
+  origin: "agent" | "file" | "mcp" | "model" | "store" | "tool" | "user" | "user_tool" | "web";
+  source: string;
+  is_outside: boolean;
+  hidden_characters: number;
+  approval: ApprovalQuestion | null;
+  elicitation: Elicitation | null;
+  is_agent: boolean;
+}
+
+/**
+ * Why the user is asked about a call, and what they answered.
+ *
+ * `reasons` are sentences. `summary` says what would happen, `diff` how a file would change. `outside`
+ * names where text from outside, that is in the run, came from. `scopes` are what an answer may hold for
+ * besides this call. `decision` is empty while the user has not answered; `arguments_before` is what
+ * the model wrote, where the user changed it.
+ */
+export interface ApprovalQuestion {
+  reasons: string[];
+  effect: "execute" | "read" | "send" | "write";
+  summary: string;
+  diff: string;
+  outside: string[];
+  scopes: ("agent" | "run")[];
+  asked_ms: number;
+  decision: "" | "approved" | "denied";
+  scope: "agent" | "once" | "run";
+  reason: string;
+  arguments_before: string | null;
+  decided_ms: number;
+}
+
+/**
+ * What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
+ * or None where `url` is a page to be opened.
+ */
+export interface Elicitation {
+  server: string;
+  message: string;
+  schema: Record<string, unknown> | null;
+  url: string;
+}
+
+/**
+ * Something that the run did which is not part of the answer: `text` is a sentence for the user, `detail`
+ * what it is about (what a broken attempt had said, a summary), in Markdown or empty.
+ *
+ * `kept` counts the items of the history before the note that a model is still sent whole; see
+ * `history`.
+ */
+export interface NotePart {
+  kind: "note";
+  what: "compacted" | "fell_back" | "limit" | "repaired" | "retried" | "trimmed";
+  text: string;
+  detail: string;
+  kept: number;
+}
+
+/** The run would pass a limit, and waits for the user's word. `text` says which and by how much. */
+export interface PausePart {
+  kind: "pause";
+  text: string;
+  status: "stopped" | "waiting" | "went_on";
+  asked_ms: number;
+  decided_ms: number;
 }
 
 /** Why a reply failed, as errors.py says it. */
@@ -452,7 +539,7 @@ export interface PartChanged {
   conversation_id: number;
   message_id: number;
   position: number;
-  part: TextPart | ReasoningPart | ToolCallPart;
+  part: TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | PausePart;
 }
 
 /** A model call failed and is made again after `delay_s`: `message` says why. */

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -33,6 +33,7 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.loop import run
 from deskside.backend.errors import BadKey, Overloaded, RateLimited, StreamDropped
+from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import Tool, tool
 
 Said = ModelEvent | Exception | asyncio.Event | Callable[[], object]
@@ -63,6 +64,11 @@ class Script:
                     yield said
         finally:
             self.closed += 1
+
+
+def context(call_id: str) -> ToolContext:
+    """For tools that use nothing of the program."""
+    return ToolContext(cast(Any, None), 1, 2, 3, None, call_id)
 
 
 class Waits:
@@ -133,7 +139,7 @@ TOOLS = [add, explode, never_ends, cancels_itself, delete_everything]
 
 
 async def all_of(model: Any, tools: list[Tool], history: list[HistoryItem], **options: Any) -> list[RunEvent]:
-    return [event async for event in run(model, tools, history, **options)]
+    return [event async for event in run(model, tools, history, context=context, **options)]
 
 
 def results_by_request(history: list[HistoryItem]) -> list[tuple[str, list[ToolFinished]]]:
@@ -211,7 +217,7 @@ async def test_a_tool_starts_only_after_its_request_and_its_start_were_seen() ->
         return "ok"
 
     model = Script([asks("note"), TOOL_USE], [lambda: seen.append("called again"), TextDelta("."), ANSWERED])
-    async with aclosing(run(model, [note], [])) as events:
+    async with aclosing(run(model, [note], [], context=context)) as events:
         async for event in events:
             await asyncio.sleep(0)  # time for a side effect that started too early
             seen.append(type(event).__name__)
@@ -337,7 +343,7 @@ async def test_closing_between_any_two_events_leaves_no_request_unanswered(seen:
     model = Script(
         [TextDelta("a"), asks("add", '{"a": 1}'), asks("explode"), TOOL_USE], [TextDelta("b"), ANSWERED]
     )
-    events = run(model, TOOLS, history)
+    events = run(model, TOOLS, history, context=context)
     for _ in range(seen):
         await anext(events)
 

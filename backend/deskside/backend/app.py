@@ -19,6 +19,7 @@ from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.tools import TOOLS
+from deskside.backend.tools.context import ToolServices
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         providers = Models(store, settings, keys, device, http, models or {})
         with suppress(StoreDamaged):  # what is there can be looked at without it, and nothing else be done
             await store.write(tools.sync_built_in, [tool.spec for tool in TOOLS])
-        runs = Runs(store, events, providers, device, TOOLS)
+        services = ToolServices(store, settings, paths)
+        runs = Runs(store, events, providers, device, TOOLS, services)
         stack.push_async_callback(runs.close)
         yield App(paths, store, events, settings, keys, providers, device, runs)

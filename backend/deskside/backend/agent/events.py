@@ -17,6 +17,18 @@ import msgspec
 
 StopReason = Literal["answered", "tool_use", "length", "refused", "stopped", "other"]
 
+Origin = Literal["user", "model", "tool", "agent", "store", "file", "web", "user_tool", "mcp"]
+"""Where text comes from: the user's hands, a model, a tool of this program that worked it out, another agent,
+what the store kept (conversations, memories), a file, the web, a tool that the user wrote, an MCP server."""
+
+OUTSIDE: frozenset[Origin] = frozenset({"store", "file", "web", "user_tool", "mcp"})
+
+
+def is_outside(origin: Origin) -> bool:
+    """Whether somebody else may have written the text, and put orders into it. What the store kept counts: it
+    can repeat what an earlier conversation read on the web."""
+    return origin in OUTSIDE
+
 
 class Usage(msgspec.Struct, frozen=True):
     """Tokens of one model call, by price class. The classes do not overlap, except that
@@ -119,12 +131,19 @@ class ToolStarted(msgspec.Struct, frozen=True, tag="tool_started"):
 
 
 class ToolFinished(msgspec.Struct, frozen=True, tag="tool_finished"):
-    """Exactly one for each `ToolRequested`, also when the tool raised or the user stopped the run."""
+    """Exactly one for each `ToolRequested`, also when the tool raised or the user stopped the run.
+
+    `is_outside` says that text from outside is in the output: of an agent it is the whole of its run that
+    counts. `source` is what the user is shown of where it comes from.
+    """
 
     call_id: str
     output: str
     failed: bool = False
     duration_ms: int = 0
+    origin: Origin = "tool"
+    source: str = ""
+    is_outside: bool = False
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

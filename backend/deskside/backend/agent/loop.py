@@ -54,8 +54,10 @@ from deskside.backend.agent.events import (
     ToolRequested,
     ToolStarted,
     UsageReported,
+    is_outside,
 )
 from deskside.backend.errors import AppError, RateLimited, StreamDropped
+from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import BadArguments, Tool
 
 STEP_LIMIT = 20
@@ -82,6 +84,7 @@ async def run(
     tools: Iterable[Tool],
     history: list[HistoryItem],
     *,
+    context: Callable[[str], ToolContext],
     instructions: str = "",
     temperature: float | None = None,
     first_step: int = 0,
@@ -90,9 +93,11 @@ async def run(
 ) -> AsyncGenerator[RunEvent, None]:
     """Yield events until the model has answered; the last one is `Finished`.
 
-    `sleep` is how a retry waits. Raises the model's AppError when a call failed for good.
+    `context` is what the tool of a call may use. `sleep` is how a retry waits.
+
+    Raises the model's AppError when a call failed for good.
     """
-    offered = {tool.name: tool for tool in tools}
+    offered = {tool.spec.name: tool for tool in tools}
     specs = [tool.spec for tool in offered.values()]
     for step in range(first_step, first_step + step_limit):
         answer = _Answer(model.name, history)
@@ -103,7 +108,7 @@ async def run(
                 async for event in events:
                     yield event
             answer.close()
-            async with aclosing(_use_tools(offered, answer)) as results:
+            async with aclosing(_use_tools(offered, answer, context)) as results:
                 async for result in results:
                     yield result
         finally:
@@ -226,9 +231,11 @@ def _delay_s(error: AppError, attempt: int) -> float:
 # -- the tools ----------------------------------------------------------------------------------
 
 
-async def _use_tools(offered: Mapping[str, Tool], answer: _Answer) -> AsyncGenerator[RunEvent, None]:
+async def _use_tools(
+    offered: Mapping[str, Tool], answer: _Answer, context: Callable[[str], ToolContext]
+) -> AsyncGenerator[RunEvent, None]:
     """Run what the model asked for, all at once; yield the results in the model's order."""
-    calls = [_prepared(offered, request) for request in answer.requests]
+    calls = [_prepared(offered, request, context) for request in answer.requests]
     running: list[asyncio.Task[ToolFinished]] = []
     try:
         for request, call in zip(answer.requests, calls, strict=True):
@@ -252,14 +259,18 @@ async def _use_tools(offered: Mapping[str, Tool], answer: _Answer) -> AsyncGener
 Call = Callable[[], Awaitable[ToolFinished]]
 
 
-def _prepared(offered: Mapping[str, Tool], request: ToolRequested) -> ToolFinished | Call:
+def _prepared(
+    offered: Mapping[str, Tool], request: ToolRequested, context: Callable[[str], ToolContext]
+) -> ToolFinished | Call:
     """How to run a request, or the result that says why it is not run."""
     tool = offered.get(request.name)
     if tool is None:
         names = ", ".join(offered) or "none"
         return _failure(request, f"There is no tool named {request.name!r}. The tools are: {names}.")
     if tool.approval != "never":
-        return _failure(request, f"{tool.name!r} needs the user's approval, and they cannot be asked here.")
+        return _failure(
+            request, f"{request.name!r} needs the user's approval, and they cannot be asked here."
+        )
     try:
         arguments = tool.read_arguments(request.arguments)
     except BadArguments as error:
@@ -268,13 +279,22 @@ def _prepared(offered: Mapping[str, Tool], request: ToolRequested) -> ToolFinish
     async def call() -> ToolFinished:
         started = time.perf_counter()
         try:
-            output, failed = _cut(await tool.call(arguments)), False
+            result = await tool.call(context(request.call_id), arguments)
+            duration_ms = round(1000 * (time.perf_counter() - started))
+            return ToolFinished(
+                request.call_id,
+                _cut(result.text),
+                duration_ms=duration_ms,
+                origin=result.origin,
+                source=result.source,
+                is_outside=is_outside(result.origin),
+            )
         except TimeoutError:
-            output, failed = f"{tool.name!r} was given up after {tool.time_limit_s:g} s.", True
+            output = f"{request.name!r} was given up after {tool.time_limit_s:g} s."
         except Exception as error:
-            logger.opt(exception=True).info("tool {} failed", tool.name)
-            output, failed = _cut(f"{type(error).__name__}: {error}"), True
-        return ToolFinished(request.call_id, output, failed, round(1000 * (time.perf_counter() - started)))
+            logger.opt(exception=True).info("tool {} failed", request.name)
+            output = _cut(f"{type(error).__name__}: {error}")
+        return ToolFinished(request.call_id, output, True, round(1000 * (time.perf_counter() - started)))
 
     return call
 

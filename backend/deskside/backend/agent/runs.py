@@ -69,6 +69,7 @@ from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.messages import MessageRow
 from deskside.backend.store.replies import Asked, FinishedReply
+from deskside.backend.tools.context import ToolContext, ToolServices
 from deskside.backend.tools.declaration import Tool
 
 if TYPE_CHECKING:
@@ -136,8 +137,15 @@ class Runs:
     """All runs of the program. Used on the backend's loop only."""
 
     def __init__(
-        self, store: Store, events: EventBuffer, models: Models, device: Device, tools: Sequence[Tool]
+        self,
+        store: Store,
+        events: EventBuffer,
+        models: Models,
+        device: Device,
+        tools: Sequence[Tool],
+        services: ToolServices,
     ) -> None:
+        self._services = services
         self._store = store
         self._events = events
         self._models = models
@@ -295,6 +303,7 @@ class Runs:
                 model,
                 self._tools if profile.can_use_tools else [],
                 run.history,
+                context=partial(self._context, run, agent.id),
                 instructions=profile.system_prompt or agent.instructions,
                 temperature=agent.temperature if profile.temperature is None else profile.temperature,
                 first_step=run.asked.next_step,
@@ -302,6 +311,12 @@ class Runs:
             )
             async with aclosing(events):
                 await self._take_all(run, events)
+
+    def _context(self, run: Run, agent_id: int, call_id: str) -> ToolContext:
+        reply = run.reply
+        return ToolContext(
+            self._services, reply.conversation_id, reply.message_id, reply.run_id, agent_id, call_id
+        )
 
     async def _take_all(self, run: Run, events: AsyncGenerator[RunEvent, None]) -> None:
         reply, publish, flusher = run.reply, self._events.publish, self._flusher

@@ -83,9 +83,25 @@ def define_entities(db: Database) -> None:
         model = TextOrNull()
         temperature = Optional(float)
         step_limit = Integer()
+        icon = TextOrEmpty()
+        fallback_models = Text(default="[]")
+        max_output_tokens = IntegerOrNull()
+        reasoning_effort = TextOrNull()
+        output_schema = TextOrNull()
+        tools = TextOrNull()
+        subagents = Text(default="[]")
+        limits = Text(default="{}")
+        is_active = Flag(default=True)
         created_ms = Integer()
         updated_ms = Integer()
         deleted_ms = IntegerOrNull()
+
+    class ToolGrant(Entity):
+        _table_ = "tool_grant"
+        agent = Integer()
+        tool = Text()
+        created_ms = Integer()
+        PrimaryKey(agent, tool)
 
     class Tool(Entity):
         _table_ = "tool"
@@ -126,6 +142,8 @@ def define_entities(db: Database) -> None:
         usage = TextOrNull()
         created_ms = Integer()
         finished_ms = IntegerOrNull()
+        delegator = IntegerOrNull()
+        call_position = IntegerOrNull()
 
     class MessagePart(Entity):
         _table_ = "message_part"
@@ -137,6 +155,7 @@ def define_entities(db: Database) -> None:
         text = TextOrEmpty()
         data = TextOrNull()
         provider_data = TextOrNull()
+        origin = Text()
 
     class MessageChunk(Entity):
         _table_ = "message_chunk"
@@ -146,6 +165,13 @@ def define_entities(db: Database) -> None:
         kind = Text()
         text = TextOrEmpty()
         PrimaryKey(message, position, n)
+
+    class Steering(Entity):
+        _table_ = "steering"
+        id = Id()
+        message = Integer()
+        text = TextOrEmpty()
+        created_ms = Integer()
 
     class Attachment(Entity):
         _table_ = "attachment"
@@ -170,6 +196,7 @@ def define_entities(db: Database) -> None:
         request_id = TextOrEmpty()
         started_ms = Integer()
         finished_ms = IntegerOrNull()
+        parent = IntegerOrNull()
 
     class RunEvent(Entity):
         _table_ = "run_event"
@@ -196,6 +223,7 @@ def define_entities(db: Database) -> None:
         price = TextOrNull()
         request_id = TextOrEmpty()
         at_ms = Integer()
+        agent = IntegerOrNull()
 
     class ErrorLog(Entity):
         _table_ = "error_log"

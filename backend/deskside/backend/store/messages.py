@@ -7,7 +7,7 @@ said, thought and asked for in all steps of its run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +16,7 @@ from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
     HistoryItem,
+    Origin,
     ToolFinished,
     ToolRequested,
     UserText,
@@ -26,7 +27,8 @@ from deskside.backend.store.connection import Db
 
 Role = Literal["user", "assistant"]
 MessageStatus = Literal["streaming", "complete", "interrupted", "stopped", "failed"]
-ToolCallStatus = Literal["writing", "requested", "running", "finished", "failed"]
+ToolCallStatus = Literal["writing", "requested", "waiting", "running", "finished", "failed"]
+Scope = Literal["once", "run", "agent"]
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="kind"):
@@ -37,8 +39,52 @@ class ReasoningPart(msgspec.Struct, frozen=True, tag="reasoning", tag_field="kin
     text: str
 
 
+class UserPart(msgspec.Struct, frozen=True, tag="user", tag_field="kind"):
+    """What the user said while the reply was being written, where the model got to read it."""
+
+    text: str
+
+
+class ApprovalQuestion(msgspec.Struct, frozen=True):
+    """Why the user is asked about a call, and what they answered.
+
+    `reasons` are sentences. `summary` says what would happen, `diff` how a file would change. `outside`
+    names where text from outside, that is in the run, came from. `scopes` are what an answer may hold for
+    besides this call. `decision` is empty while the user has not answered; `arguments_before` is what
+    the model wrote, where the user changed it.
+    """
+
+    reasons: list[str]
+    effect: Literal["read", "write", "send", "execute"]
+    summary: str = ""
+    diff: str = ""
+    outside: list[str] = []
+    scopes: list[Literal["run", "agent"]] = []
+    asked_ms: int = 0
+    decision: Literal["", "approved", "denied"] = ""
+    scope: Scope = "once"
+    reason: str = ""
+    arguments_before: str | None = None
+    decided_ms: int = 0
+
+
+class Elicitation(msgspec.Struct, frozen=True):
+    """What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
+    or None where `url` is a page to be opened."""
+
+    server: str
+    message: str
+    schema: dict[str, Any] | None = None
+    url: str = ""
+
+
 class ToolCallPart(msgspec.Struct, frozen=True, tag="tool_call", tag_field="kind"):
-    """A tool call and, once it has finished, its result. `arguments` is JSON text, perhaps unfinished."""
+    """A tool call and, once it has finished, its result. `arguments` is JSON text, perhaps unfinished.
+
+    `origin` and `source` say where the output comes from; `hidden_characters` how many invisible ones were
+    kept from the model. `approval` is there once the user was asked, `elicitation` while a server asks them.
+    A call with the name of an agent tool (`is_agent`) has a message of its own: `messages.delegated`.
+    """
 
     call_id: str
     name: str
@@ -46,9 +92,39 @@ class ToolCallPart(msgspec.Struct, frozen=True, tag="tool_call", tag_field="kind
     status: ToolCallStatus
     output: str | None = None
     duration_ms: int = 0
+    origin: Origin = "tool"
+    source: str = ""
+    is_outside: bool = False
+    hidden_characters: int = 0
+    approval: ApprovalQuestion | None = None
+    elicitation: Elicitation | None = None
+    is_agent: bool = False
 
 
-MessagePart = TextPart | ReasoningPart | ToolCallPart
+class NotePart(msgspec.Struct, frozen=True, tag="note", tag_field="kind"):
+    """Something that the run did which is not part of the answer: `text` is a sentence for the user, `detail`
+    what it is about (what a broken attempt had said, a summary), in Markdown or empty.
+
+    `kept` counts the items of the history before the note that a model is still sent whole; see
+    `history`.
+    """
+
+    what: Literal["retried", "fell_back", "trimmed", "compacted", "repaired", "limit"]
+    text: str
+    detail: str = ""
+    kept: int = 0
+
+
+class PausePart(msgspec.Struct, frozen=True, tag="pause", tag_field="kind"):
+    """The run would pass a limit, and waits for the user's word. `text` says which and by how much."""
+
+    text: str
+    status: Literal["waiting", "went_on", "stopped"] = "waiting"
+    asked_ms: int = 0
+    decided_ms: int = 0
+
+
+MessagePart = TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | PausePart
 
 
 class MessageError(msgspec.Struct, frozen=True):
@@ -75,6 +151,11 @@ class MessageRow(msgspec.Struct, frozen=True):
 
     `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
     it, `failed` when `error` says why. All three offer Continue and Retry.
+
+    `agent` is the label of who answered. A message with a `delegator_id` answers the call at
+    `call_position` of that reply and is shown inside it. `queue_place` counts from 1 while the reply waits
+    for others to finish, and is 0 otherwise. `steering` is what the user said meanwhile and the model has
+    not read yet. The last two are not stored with the message: the runner knows them.
     """
 
     id: int
@@ -90,6 +171,11 @@ class MessageRow(msgspec.Struct, frozen=True):
     versions: list[int]
     created_ms: int
     finished_ms: int | None
+    agent: str | None = None
+    delegator_id: int | None = None
+    call_position: int | None = None
+    queue_place: int = 0
+    steering: list[str] = []
 
 
 class MessagePage(msgspec.Struct, frozen=True):
@@ -106,7 +192,9 @@ INTERRUPTED = "interrupted"
 
 _read_error = msgspec.json.Decoder(MessageError).decode
 _read_usage = msgspec.json.Decoder(MessageUsage).decode
-_read_tool_call = msgspec.json.Decoder(ToolCallPart).decode
+_read_data_part: Callable[[str], ToolCallPart | NotePart | PausePart] = msgspec.json.Decoder(
+    ToolCallPart | NotePart | PausePart
+).decode
 
 # The messages of a CTE `path (id, depth)`, where depth counts from the end of the path, oldest first.
 ROWS = """
@@ -205,13 +293,15 @@ def history(db: Db, message_id: int) -> list[HistoryItem]:
             items += results
             results, step_of_results = [], (message, step)
         if kind == "tool_call":
-            call = _read_tool_call(data)
+            call = read_part(kind, text, data)
+            assert isinstance(call, ToolCallPart)
             items.append(ToolRequested(call.call_id, call.name, call.arguments))
             results.append(_result(call))
         elif kind == "reasoning":
             items.append(AssistantReasoning(text, provider_data, model or ""))
-        elif text:
-            items.append(UserText(text) if role == "user" else AssistantText(text))
+        elif text and kind in ("text", "user"):
+            is_users = role == "user" or kind == "user"
+            items.append(UserText(text) if is_users else AssistantText(text))
     return items + results
 
 
@@ -219,12 +309,20 @@ def not_found(message_id: int) -> NotFound:
     return NotFound(f"message {message_id} was deleted")
 
 
+PLAIN_PARTS: Mapping[str, type[TextPart] | type[ReasoningPart] | type[UserPart]] = {
+    "text": TextPart,
+    "reasoning": ReasoningPart,
+    "user": UserPart,
+}
+
+
 def read_part(kind: str, text: str, data: str | None) -> MessagePart:
-    """A part from its columns."""
-    if kind == "tool_call":
-        assert data is not None, "message_part_data_is_of_a_tool_call"
-        return _read_tool_call(data)
-    return TextPart(text) if kind == "text" else ReasoningPart(text)
+    """A part from its columns: plain text, or JSON with the kind inside it."""
+    plain = PLAIN_PARTS.get(kind)
+    if plain is not None:
+        return plain(text)
+    assert data is not None, "message_part_data"
+    return _read_data_part(data)
 
 
 def with_chunks(parts: Mapping[int, MessagePart], chunks: Iterable[Sequence[Any]]) -> dict[int, MessagePart]:
@@ -255,7 +353,15 @@ def _extended(part: MessagePart | None, position: int, kind: str, text: str) -> 
 
 def _result(call: ToolCallPart) -> ToolFinished:
     if call.status in ("finished", "failed") and call.output is not None:
-        return ToolFinished(call.call_id, call.output, call.status == "failed", call.duration_ms)
+        return ToolFinished(
+            call.call_id,
+            call.output,
+            call.status == "failed",
+            call.duration_ms,
+            call.origin,
+            call.source,
+            call.is_outside,
+        )
     return ToolFinished(call.call_id, INTERRUPTED, failed=True, duration_ms=call.duration_ms)
 
 

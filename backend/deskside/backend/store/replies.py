@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from deskside.backend.agent.events import Origin
 from deskside.backend.errors import Conflict, InvalidRequest
 from deskside.backend.log import request_id
 from deskside.backend.store import agents, conversations, messages, search_index
@@ -93,7 +94,7 @@ def ask(db: Db, conversation_id: int | None, text: str, model: str) -> Asked:
         _check_not_answering(db, conversation_id)
     (head,) = db.sql.execute("select head from conversation where id = ?", (conversation_id,)).fetchone()
     question = _insert_message(db, conversation_id, head, "user", "complete", None)
-    _put_part(db, question, StoredPart(0, 0, messages.TextPart(text)))
+    _put_part(db, question, StoredPart(0, 0, messages.TextPart(text)), is_question=True)
     search_index.add(db, question)
     db.sql.execute("update conversation set draft = '' where id = ?", (conversation_id,))
     return _new_reply(db, conversation_id, question, model, messages.get(db, question))
@@ -264,20 +265,33 @@ def _insert_message(
     return cursor.lastrowid
 
 
-def _put_part(db: Db, message_id: int, stored: StoredPart) -> None:
+def _put_part(db: Db, message_id: int, stored: StoredPart, *, is_question: bool = False) -> None:
     part = stored.part
-    if isinstance(part, ToolCallPart):
-        kind, text, data = "tool_call", "", as_json(part)
-    else:
-        kind = "text" if isinstance(part, messages.TextPart) else "reasoning"
-        text, data = storable(part.text), None
+    kind = str(part.__struct_config__.tag)
+    is_plain = kind in messages.PLAIN_PARTS
+    text = storable(part.text) if not isinstance(part, ToolCallPart) and is_plain else ""
     db.sql.execute(
-        "insert into message_part (message, position, step, kind, text, data, provider_data) "
-        "values (?, ?, ?, ?, ?, ?, ?) on conflict (message, position) do update set step = excluded.step, "
+        "insert into message_part (message, position, step, kind, text, data, provider_data, origin) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (message, position) do update set step = excluded.step, "
         "kind = excluded.kind, text = excluded.text, data = excluded.data, "
-        "provider_data = excluded.provider_data",
-        (message_id, stored.position, stored.step, kind, text, data, stored.provider_data),
+        "provider_data = excluded.provider_data, origin = excluded.origin",
+        (
+            message_id,
+            stored.position,
+            stored.step,
+            kind,
+            text,
+            None if is_plain else as_json(part),
+            stored.provider_data,
+            _origin(part, is_question=is_question),
+        ),
     )
+
+
+def _origin(part: MessagePart, *, is_question: bool) -> Origin:
+    if isinstance(part, ToolCallPart):
+        return part.origin
+    return "user" if is_question or isinstance(part, messages.UserPart) else "model"
 
 
 def _settle_chunks(db: Db, message_id: int) -> None:

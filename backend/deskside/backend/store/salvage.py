@@ -37,8 +37,8 @@ CLOSE_GAPS = (
       ) where parent not in (select id from message)""",
     """update conversation set head = (select max(id) from message where conversation = conversation.id)
       where head not in (select id from message)""",
-    """insert into message_part (message, position, step, kind, text)
-      select id, 0, 0, 'text', :text from message
+    """insert into message_part (message, position, step, kind, text, origin)
+      select id, 0, 0, 'text', :text, iif(role = 'user', 'user', 'model') from message
       where status = 'complete' and id not in (select message from message_part)""",
 )
 

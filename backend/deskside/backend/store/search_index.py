@@ -21,7 +21,7 @@ def add(db: Db, message_id: int) -> None:
     """Make the text of a message that is done findable."""
     db.sql.execute(
         "insert into message_search (rowid, text) "
-        "select id, text from message_part where message = ? and kind = 'text'",
+        "select id, text from message_part where message = ? and kind in ('text', 'user')",
         [message_id],
     )
 
@@ -30,7 +30,7 @@ def remove(db: Db, message_id: int) -> None:
     """Take a message's text out. It must still be what was added: FTS5 looks for these very words."""
     db.sql.execute(
         "insert into message_search (message_search, rowid, text) "
-        "select 'delete', id, text from message_part where message = ? and kind = 'text'",
+        "select 'delete', id, text from message_part where message = ? and kind in ('text', 'user')",
         [message_id],
     )
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from deskside.backend.tools.calculate import calculate
-from deskside.backend.tools.declaration import Tool
+from deskside.backend.tools.declaration import FunctionTool
 
-TOOLS: list[Tool] = [calculate]
+TOOLS: list[FunctionTool] = [calculate]

@@ -1,0 +1,49 @@
+"""What a tool may use of the program while one call of it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deskside.backend.paths import Paths
+    from deskside.backend.settings import SettingsStore
+    from deskside.backend.store.database import Store
+
+
+@dataclass(frozen=True)
+class ToolServices:
+    """The parts of the program that tools use. One for the whole program."""
+
+    store: Store
+    settings: SettingsStore
+    paths: Paths
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """One call: what it may use, and whom it runs for.
+
+    `conversation_id`, `message_id` (the reply), `run_id` and `agent_id` are rows of the store; `call_id` is
+    the model's own id of the call. `is_tainted` says that text from outside is in the run.
+    """
+
+    services: ToolServices
+    conversation_id: int
+    message_id: int
+    run_id: int
+    agent_id: int | None
+    call_id: str
+    is_tainted: bool = False
+
+    @property
+    def store(self) -> Store:
+        return self.services.store
+
+    @property
+    def settings(self) -> SettingsStore:
+        return self.services.settings
+
+    @property
+    def paths(self) -> Paths:
+        return self.services.paths
