@@ -60,7 +60,8 @@ export interface ConversationPage {
 }
 
 /**
- * One line of the list. `model` is `provider/model`, None while the default is used.
+ * One line of the list. `model` is `provider/model`, None while the default is used. `agent` is the name
+ * of who answers. `is_waiting`: a tool call or a pause in it waits for the user.
  *
  * `is_running` is not stored: the runner knows it, and the command that answers fills it in.
  */
@@ -71,6 +72,8 @@ export interface ConversationRow {
   draft: string;
   created_ms: number;
   updated_ms: number;
+  agent: string;
+  is_waiting: boolean;
   is_running: boolean;
 }
 
@@ -91,6 +94,12 @@ export interface SetConversationModel {
   id: number;
   /** length ≤ 300 */
   model: string;
+}
+
+export interface SetConversationAgent {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  agent: string;
 }
 
 /** `id` None is the draft of the conversation that does not exist yet. */
@@ -614,6 +623,12 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Choose the model for the next answers of a conversation. Any name is taken as it is. */
       set_model: (params: SetConversationModel, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.set_model", params, options),
+      /**
+       * Choose who writes the next answers of a conversation. NotFound without such an agent, Conflict where
+       * it is switched off.
+       */
+      set_agent: (params: SetConversationAgent, options?: CallOptions): Promise<ConversationRow> =>
+        call("conversations.set_agent", params, options),
       /** Take a conversation off the list; its run is stopped. `restore` brings it back whole. */
       delete: (params: ConversationId, options?: CallOptions): Promise<void> =>
         call("conversations.delete", params, options),

@@ -11,6 +11,8 @@ export function conversationRow(changes: Partial<ConversationRow> = {}): Convers
     draft: "",
     created_ms: NOON_MS,
     updated_ms: NOON_MS,
+    agent: "assistant",
+    is_waiting: false,
     is_running: false,
     ...changes,
   };

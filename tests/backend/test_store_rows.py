@@ -24,7 +24,6 @@ from deskside.backend.errors import InvalidRequest, NotFound
 from deskside.backend.keys import KeyRow
 from deskside.backend.log import request_id
 from deskside.backend.store import agents, api_keys, conversations, errors, runs, settings, tools, usage
-from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.store.text import LONGEST_TITLE, NO_TITLE, title_of
 from deskside.backend.store.usage import UsageRecord
@@ -320,8 +319,3 @@ async def test_the_error_log_keeps_the_newest_with_their_request(tmp_path: Path)
         )
         assert (errors.LONGEST_DETAIL, newest.id - 1) == (len(newest.detail), before.id)
     assert [(errors.ROWS_KEPT,)] == rows(paths.database, "select count(*) from error_log")
-
-
-def test_rows_are_what_the_bridge_names() -> None:
-    """The list's columns are selected by position."""
-    assert ConversationRow.__struct_fields__[:6] == tuple(conversations.COLUMNS.split(", "))

@@ -6,13 +6,15 @@ from typing import Any
 
 import msgspec
 
-from deskside.backend.errors import InvalidRequest, NotFound
+from deskside.backend.errors import Conflict, InvalidRequest, NotFound
+from deskside.backend.store import agents
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import now_ms, plain_title, storable
 
 
 class ConversationRow(msgspec.Struct, frozen=True):
-    """One line of the list. `model` is `provider/model`, None while the default is used.
+    """One line of the list. `model` is `provider/model`, None while the default is used. `agent` is the name
+    of who answers. `is_waiting`: a tool call or a pause in it waits for the user.
 
     `is_running` is not stored: the runner knows it, and the command that answers fills it in.
     """
@@ -23,6 +25,8 @@ class ConversationRow(msgspec.Struct, frozen=True):
     draft: str
     created_ms: int
     updated_ms: int
+    agent: str = agents.DEFAULT
+    is_waiting: bool = False
     is_running: bool = False
 
 
@@ -33,7 +37,16 @@ class ConversationPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-COLUMNS = "id, title, model, draft, created_ms, updated_ms"
+# In the order of the struct, which is made by position. What waits is found through an index of nothing else
+# (message_part_waiting), once for the whole page.
+SELECT = (
+    "select conversation.id, title, conversation.model, draft, conversation.created_ms, "
+    f"conversation.updated_ms, ifnull(agent.name, '{agents.DEFAULT}'), conversation.id in ("
+    "select message.conversation from message_part join message on message.id = message_part.message "
+    "where message_part.kind in ('tool_call', 'pause') "
+    "and json_extract(message_part.data, '$.status') = 'waiting') "
+    "from conversation left join agent on agent.id = conversation.agent and agent.deleted_ms is null "
+)
 
 
 def page(db: Db, cursor: str | None, limit: int) -> ConversationPage:
@@ -41,11 +54,12 @@ def page(db: Db, cursor: str | None, limit: int) -> ConversationPage:
     one of ours."""
     updated_ms, last_id = _read_cursor(cursor)
     rows = db.sql.execute(
-        f"select {COLUMNS} from conversation "
-        "where deleted_ms is null and (updated_ms, id) < (?, ?) order by updated_ms desc, id desc limit ?",
+        f"{SELECT} where conversation.deleted_ms is null "
+        "and (conversation.updated_ms, conversation.id) < (?, ?) "
+        "order by conversation.updated_ms desc, conversation.id desc limit ?",
         (updated_ms, last_id, limit + 1),
     ).fetchall()
-    found = [ConversationRow(*row) for row in rows[:limit]]
+    found = [_row(row) for row in rows[:limit]]
     has_more = len(rows) > limit
     return ConversationPage(found, f"{found[-1].updated_ms}.{found[-1].id}" if has_more else None)
 
@@ -53,11 +67,11 @@ def page(db: Db, cursor: str | None, limit: int) -> ConversationPage:
 def get(db: Db, conversation_id: int) -> ConversationRow:
     """One conversation. NotFound if there is none, or it was deleted."""
     row = db.sql.execute(
-        f"select {COLUMNS} from conversation where id = ? and deleted_ms is null", (conversation_id,)
+        f"{SELECT} where conversation.id = ? and conversation.deleted_ms is null", (conversation_id,)
     ).fetchone()
     if row is None:
         raise not_found(conversation_id)
-    return ConversationRow(*row)
+    return _row(row)
 
 
 def rename(db: Db, conversation_id: int, title: str) -> ConversationRow:
@@ -68,6 +82,14 @@ def rename(db: Db, conversation_id: int, title: str) -> ConversationRow:
 def set_model(db: Db, conversation_id: int, model: str) -> ConversationRow:
     """The model of its next answers."""
     return _changed(db, conversation_id, model=model)
+
+
+def set_agent(db: Db, conversation_id: int, name: str) -> ConversationRow:
+    """Who answers from now on. NotFound where there is no such agent, Conflict where it is switched off."""
+    agent = agents.by_name(db, name)
+    if not agent.is_active:
+        raise Conflict(f"The agent {name!r} is switched off.", hint="Switch it on in Settings, under Agents.")
+    return _changed(db, conversation_id, agent=agent.id)
 
 
 def save_draft(db: Db, conversation_id: int, text: str) -> ConversationRow:
@@ -86,7 +108,7 @@ def restore(db: Db, conversation_id: int) -> ConversationRow:
     if conversation is None:
         raise not_found(conversation_id)
     conversation.deleted_ms = None
-    return _row(conversation)
+    return get(db, conversation_id)
 
 
 def touch(db: Db, conversation_id: int) -> None:
@@ -106,7 +128,7 @@ def not_found(conversation_id: int) -> NotFound:
 def _changed(db: Db, conversation_id: int, **columns: Any) -> ConversationRow:
     conversation = _kept(db, conversation_id)
     conversation.set(**columns)
-    return _row(conversation)
+    return get(db, conversation_id)
 
 
 def _kept(db: Db, conversation_id: int) -> Any:
@@ -116,15 +138,9 @@ def _kept(db: Db, conversation_id: int) -> Any:
     return conversation
 
 
-def _row(conversation: Any) -> ConversationRow:
-    return ConversationRow(
-        id=conversation.id,
-        title=conversation.title,
-        model=conversation.model,
-        draft=conversation.draft,
-        created_ms=conversation.created_ms,
-        updated_ms=conversation.updated_ms,
-    )
+def _row(columns: tuple[Any, ...]) -> ConversationRow:
+    *stored, is_waiting = columns
+    return ConversationRow(*stored, is_waiting=bool(is_waiting))
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int]:

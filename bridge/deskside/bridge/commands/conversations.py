@@ -9,6 +9,7 @@ import msgspec
 from deskside.backend.app import App
 from deskside.backend.events import ConversationChanged, ConversationDeleted
 from deskside.backend.store import conversations
+from deskside.backend.store.agents import AgentName
 from deskside.backend.store.conversations import ConversationPage, ConversationRow
 from deskside.bridge.registry import command
 
@@ -36,6 +37,11 @@ class RenameConversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 class SetConversationModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: RowId
     model: ModelName
+
+
+class SetConversationAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: RowId
+    agent: AgentName
 
 
 class SaveDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +81,13 @@ async def rename(app: App, params: RenameConversation) -> ConversationRow:
 async def set_model(app: App, params: SetConversationModel) -> ConversationRow:
     """Choose the model for the next answers of a conversation. Any name is taken as it is."""
     return await _changed(app, await app.store.write(conversations.set_model, params.id, params.model))
+
+
+@command
+async def set_agent(app: App, params: SetConversationAgent) -> ConversationRow:
+    """Choose who writes the next answers of a conversation. NotFound without such an agent, Conflict where
+    it is switched off."""
+    return await _changed(app, await app.store.write(conversations.set_agent, params.id, params.agent))
 
 
 @command
