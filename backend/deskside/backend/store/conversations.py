@@ -139,8 +139,7 @@ def _kept(db: Db, conversation_id: int) -> Any:
 
 
 def _row(columns: tuple[Any, ...]) -> ConversationRow:
-    *stored, is_waiting = columns
-    return ConversationRow(*stored, is_waiting=bool(is_waiting))
+    return ConversationRow(*columns[:-1], bool(columns[-1]))
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int]:
