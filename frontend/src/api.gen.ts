@@ -22,7 +22,8 @@ export interface AppState {
  * All settings with their defaults. A base URL of None leaves it to the SDK's own variable
  * (`OPENAI_BASE_URL`, `ANTHROPIC_BASE_URL`), else to the provider's address.
  *
- * `device_model` is the path of the GGUF file to run; None means the bundled small model.
+ * `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
+ * what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -33,6 +34,10 @@ export interface Settings {
   anthropic_base_url: string | null;
   device_model: string | null;
   has_chosen_start: boolean;
+  user_name: string;
+  fields: Field[];
+  limits: Limits;
+  max_runs: number;
 }
 
 /**
@@ -45,6 +50,25 @@ export interface Server {
   label: string;
   /** length ≤ 2000 */
   base_url: string;
+}
+
+/** What `{{name}}` in an agent's instructions stands for. */
+export interface Field {
+  name: string;
+  /** length ≤ 4000 */
+  value: string;
+}
+
+/** The limits of all agents together. Days and months are those of the calendar on the wall. */
+export interface Limits {
+  day: Limit;
+  month: Limit;
+}
+
+/** The most that may be used. None is no limit, 0 is nothing at all. Tokens of all classes count alike. */
+export interface Limit {
+  cost_nano_usd: number | null;
+  tokens: number | null;
 }
 
 export interface PageConversationsInput {
@@ -509,6 +533,25 @@ export interface ChangeSettingsInput {
   openai_base_url?: string | null;
   anthropic_base_url?: string | null;
   has_chosen_start?: boolean;
+  /** length ≤ 200 */
+  user_name?: string;
+  /** length ≤ 50 */
+  fields?: Field[];
+  limits?: LimitsInput;
+  /** ≥ 1, ≤ 32 */
+  max_runs?: number;
+}
+
+/** The limits of all agents together. Days and months are those of the calendar on the wall. */
+export interface LimitsInput {
+  day?: LimitInput;
+  month?: LimitInput;
+}
+
+/** The most that may be used. None is no limit, 0 is nothing at all. Tokens of all classes count alike. */
+export interface LimitInput {
+  cost_nano_usd?: number | null;
+  tokens?: number | null;
 }
 
 export interface ConversationChanged {

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from loguru import logger
 
+from deskside.backend.agent.instructions import BUILT_IN
+from deskside.backend.agent.limits import Limits
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.store import settings as rows
 from deskside.backend.theme import Theme
@@ -30,11 +32,19 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_url: Url
 
 
+class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `{{name}}` in an agent's instructions stands for."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,31}(?!\\n)$")]
+    value: Annotated[str, msgspec.Meta(max_length=4000)]
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All settings with their defaults. A base URL of None leaves it to the SDK's own variable
     (`OPENAI_BASE_URL`, `ANTHROPIC_BASE_URL`), else to the provider's address.
 
-    `device_model` is the path of the GGUF file to run; None means the bundled small model.
+    `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
+    what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
     """
 
     theme: Theme = "system"
@@ -45,6 +55,10 @@ class Settings(msgspec.Struct, frozen=True):
     anthropic_base_url: Url | None = None
     device_model: str | None = None
     has_chosen_start: bool = False
+    user_name: str = ""
+    fields: list[Field] = []
+    limits: Limits = Limits()
+    max_runs: int = 4
 
 
 DRAFT = "new_chat_draft"
@@ -67,11 +81,13 @@ class SettingsStore:
     async def change(self, changes: Mapping[str, Any]) -> Settings:
         """Change some settings and return all. They hold from when they are stored.
 
-        Raises InvalidRequest for servers that share an id or take a provider's.
+        Raises InvalidRequest for servers that share an id or take a provider's, and for fields that share a
+        name or take one of the program's.
         """
         from deskside.backend.events import ModelsChanged, SettingsChanged  # events.py names Settings
 
         _check_servers(changes.get("servers", []))
+        _check_fields(changes.get("fields", []))
         msgspec.structs.replace(self._current, **changes)  # a name that is no setting is not stored
         await self._store.write(rows.save, msgspec.to_builtins(dict(changes)))
         self._current = msgspec.structs.replace(self._current, **changes)
@@ -114,3 +130,13 @@ def _check_servers(servers: list[Server]) -> None:
         if id in taken:
             raise InvalidRequest(f"The id {id!r} is taken.", hint="Give each server an id of its own.")
         taken.add(id)
+
+
+def _check_fields(fields: list[Field]) -> None:
+    taken = set(BUILT_IN)
+    for field in fields:
+        if field.name in taken:
+            raise InvalidRequest(
+                f"The field {field.name!r} is there already.", hint="Give each field a name of its own."
+            )
+        taken.add(field.name)

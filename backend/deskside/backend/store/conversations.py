@@ -139,7 +139,8 @@ def _kept(db: Db, conversation_id: int) -> Any:
 
 
 def _row(columns: tuple[Any, ...]) -> ConversationRow:
-    return ConversationRow(*columns[:-1], bool(columns[-1]))
+    row = ConversationRow(*columns)
+    return msgspec.structs.replace(row, is_waiting=True) if row.is_waiting else row
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int]:

@@ -23,6 +23,15 @@ class UsageRecord(msgspec.Struct, frozen=True):
     at_ms: int
     cost_nano_usd: int | None = None
     price: dict[str, Any] | None = None
+    agent_id: int | None = None
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What was used since a moment. Of `unknown_calls` the price is not known; they are not in the cost."""
+
+    cost_nano_usd: int = 0
+    tokens: int = 0
+    unknown_calls: int = 0
 
 
 def record(db: Db, used: UsageRecord) -> None:
@@ -31,13 +40,14 @@ def record(db: Db, used: UsageRecord) -> None:
     usage = used.usage
     db.sql.execute(
         "insert into usage_record (call_id, run, provider, model, input_tokens, cache_read_tokens, "
-        "cache_write_tokens, output_tokens, reasoning_tokens, cost_nano_usd, price, request_id, at_ms) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (call_id) do update set "
+        "cache_write_tokens, output_tokens, reasoning_tokens, cost_nano_usd, price, request_id, at_ms, "
+        "agent) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (call_id) do update set "
         "run = excluded.run, provider = excluded.provider, model = excluded.model, "
         "input_tokens = excluded.input_tokens, cache_read_tokens = excluded.cache_read_tokens, "
         "cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens, "
         "reasoning_tokens = excluded.reasoning_tokens, cost_nano_usd = excluded.cost_nano_usd, "
-        "price = excluded.price, request_id = excluded.request_id, at_ms = excluded.at_ms",
+        "price = excluded.price, request_id = excluded.request_id, at_ms = excluded.at_ms, "
+        "agent = excluded.agent",
         (
             used.call_id,
             used.run_id,
@@ -52,5 +62,18 @@ def record(db: Db, used: UsageRecord) -> None:
             None if used.price is None else as_json(used.price),
             request_id.get(),
             used.at_ms,
+            used.agent_id,
         ),
     )
+
+
+def spent(db: Db, agent_id: int | None, since_ms: int) -> Spent:
+    """What was used since then (Unix milliseconds): by one agent, or by all of them where it is None."""
+    whose, values = ("agent = ? and", [agent_id]) if agent_id is not None else ("", [])
+    row = db.sql.execute(
+        "select ifnull(sum(cost_nano_usd), 0), ifnull(sum(input_tokens + cache_read_tokens "
+        "+ cache_write_tokens + output_tokens), 0), ifnull(sum(cost_nano_usd is null), 0) "
+        f"from usage_record where {whose} at_ms >= ?",
+        (*values, since_ms),
+    ).fetchone()
+    return Spent(*row)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from deskside.backend.agent.limits import Limits
 from deskside.backend.app import App
-from deskside.backend.settings import Language, Server, Settings, Url
+from deskside.backend.settings import Field, Language, Server, Settings, Url
 from deskside.backend.theme import Theme
 from deskside.bridge.commands.conversations import ModelName
 from deskside.bridge.registry import command
@@ -21,6 +24,10 @@ class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     openai_base_url: Url | msgspec.UnsetType | None = msgspec.UNSET
     anthropic_base_url: Url | msgspec.UnsetType | None = msgspec.UNSET
     has_chosen_start: bool | msgspec.UnsetType = msgspec.UNSET
+    user_name: Annotated[str, msgspec.Meta(max_length=200)] | msgspec.UnsetType = msgspec.UNSET
+    fields: Annotated[list[Field], msgspec.Meta(max_length=50)] | msgspec.UnsetType = msgspec.UNSET
+    limits: Limits | msgspec.UnsetType = msgspec.UNSET
+    max_runs: Annotated[int, msgspec.Meta(ge=1, le=32)] | msgspec.UnsetType = msgspec.UNSET
 
 
 @command
