@@ -111,7 +111,8 @@ EDGES = {
     "shell/deskside/shell/cli.py::main",
     "bridge/deskside/bridge/registry.py::Registry._outcome",
     "backend/deskside/backend/agent/runs.py::Runs._store_end",
-    "backend/deskside/backend/agent/loop.py::_prepared.call",
+    "backend/deskside/backend/agent/tool_calls.py::ToolCalls._result",
+    "backend/deskside/backend/agent/tool_calls.py::preview_of",
 }
 # A thread cannot raise into another: these hand the exception itself to who waits for the result.
 HANDED_OVER = {

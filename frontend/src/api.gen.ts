@@ -383,8 +383,8 @@ export interface ToolCallPart {
  *
  * `reasons` are sentences. `summary` says what would happen, `diff` how a file would change. `outside`
  * names where text from outside, that is in the run, came from. `scopes` are what an answer may hold for
- * besides this call. `decision` is empty while the user has not answered; `arguments_before` is what
- * the model wrote, where the user changed it.
+ * besides this call. `decision` is empty while the user has not answered; `arguments_before` is what the
+ * model wrote, where the user changed it.
  */
 export interface ApprovalQuestion {
   reasons: string[];
@@ -453,6 +453,11 @@ export interface MessageUsage {
   reasoning_tokens: number;
 }
 
+export interface DelegatedBy {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+}
+
 export interface ShowVersion {
   /** ≥ 1, ≤ 9007199254740991 */
   message_id: number;
@@ -494,12 +499,16 @@ export interface FoundServer {
   model_names: string[];
 }
 
-/** `conversation_id` None starts a new conversation. `model` None takes the conversation's. */
+/**
+ * `conversation_id` None starts a new conversation, in which `agent` answers; None is the default agent.
+ * `model` None takes the conversation's.
+ */
 export interface StartRunInput {
   /** length ≥ 1, length ≤ 2000000 */
   text: string;
   conversation_id?: number | null;
   model?: string | null;
+  agent?: string | null;
 }
 
 /**
@@ -511,6 +520,43 @@ export interface StartedRun {
   conversation: ConversationRow;
   question: MessageRow | null;
   reply: MessageRow;
+}
+
+export interface Steer {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+  /** length ≥ 1, length ≤ 2000000 */
+  text: string;
+}
+
+/** `arguments` None are the model's own. `reason` is what the model is told of a denial. */
+export interface DecideCallInput {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+  /** ≥ 0, ≤ 2147483648 */
+  position: number;
+  decision: "approved" | "denied";
+  scope?: "agent" | "once" | "run";
+  arguments?: string | null;
+  /** length ≤ 4000 */
+  reason?: string;
+}
+
+export interface DecidePause {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+  /** ≥ 0, ≤ 2147483648 */
+  position: number;
+  go_on: boolean;
+}
+
+export interface AnswerElicitationInput {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+  /** ≥ 0, ≤ 2147483648 */
+  position: number;
+  action: "accept" | "cancel" | "decline";
+  content?: Record<string, unknown> | null;
 }
 
 export interface ReplyId {
@@ -594,6 +640,18 @@ export interface PartChanged {
   part: TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | PausePart;
 }
 
+/**
+ * From `position` on the parts of a message are these: what a broken attempt had said is no part of the
+ * answer any more.
+ */
+export interface PartsReplaced {
+  type: "parts_replaced";
+  conversation_id: number;
+  message_id: number;
+  position: number;
+  parts: (TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | PausePart)[];
+}
+
 /** A model call failed and is made again after `delay_s`: `message` says why. */
 export interface ReplyRetried {
   type: "reply_retried";
@@ -639,6 +697,7 @@ export type AppEvent =
   | MessageChanged
   | TextAppended
   | PartChanged
+  | PartsReplaced
   | ReplyRetried
   | SettingsChanged
   | KeysChanged
@@ -745,6 +804,9 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** The shown path's messages before `before_id`, oldest first, with replies that still stream. */
       page: (params: PageMessagesInput, options?: CallOptions): Promise<MessagePage> =>
         call("messages.page", params, options),
+      /** The messages in which other agents answer this one's calls, oldest first; see `call_position`. */
+      delegated: (params: DelegatedBy, options?: CallOptions): Promise<MessageRow[]> =>
+        call("messages.delegated", params, options),
       /** Switch the shown path to another version of a message, and return the path's end. */
       show_version: (params: ShowVersion, options?: CallOptions): Promise<MessagePage> =>
         call("messages.show_version", params, options),
@@ -768,6 +830,22 @@ export function commandsOver(call: Call, _stream: Stream) {
        */
       start: (params: StartRunInput, options?: CallOptions): Promise<StartedRun> =>
         call("runs.start", params, options),
+      /**
+       * Say something to a reply that is being written; the model reads it before its next step.
+       *
+       * Once this returns it is on the disk. Conflict when the reply has ended.
+       */
+      steer: (params: Steer, options?: CallOptions): Promise<MessageRow> =>
+        call("runs.steer", params, options),
+      /** Answer whether a tool call that waits may run. Also lets a run go on that ended with the program. */
+      decide: (params: DecideCallInput, options?: CallOptions): Promise<void> =>
+        call("runs.decide", params, options),
+      /** Let a run pass the limit that it waits at, or stop it there. */
+      decide_pause: (params: DecidePause, options?: CallOptions): Promise<void> =>
+        call("runs.decide_pause", params, options),
+      /** Answer what an MCP server asks in the middle of a call. */
+      answer_elicitation: (params: AnswerElicitationInput, options?: CallOptions): Promise<void> =>
+        call("runs.answer_elicitation", params, options),
       /** Stop the run that writes this reply; what was said is kept. Nothing happens if it has ended. */
       stop: (params: ReplyId, options?: CallOptions): Promise<void> =>
         call("runs.stop", params, options),

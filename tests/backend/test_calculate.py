@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 
 from deskside.backend.tools import TOOLS
 from deskside.backend.tools.calculate import LENGTH_LIMIT, CannotCalculate, calculate, evaluate
+from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import BadArguments
+
+NO_CONTEXT = cast(ToolContext, cast(Any, None))
 
 
 async def calculated(expression: str) -> str:
     arguments = calculate.read_arguments(msgspec.json.encode({"expression": expression}).decode())
-    return await calculate.call(arguments)
+    return (await calculate.call(NO_CONTEXT, arguments)).text
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import pytest
+from alone import Alone
 
 from deskside.backend.agent.events import (
     AssistantReasoning,
@@ -31,9 +32,8 @@ from deskside.backend.agent.events import (
     UsageReported,
     UserText,
 )
-from deskside.backend.agent.loop import run
+from deskside.backend.agent.loop import Plan, run
 from deskside.backend.errors import BadKey, Overloaded, RateLimited, StreamDropped
-from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import Tool, tool
 
 Said = ModelEvent | Exception | asyncio.Event | Callable[[], object]
@@ -64,11 +64,6 @@ class Script:
                     yield said
         finally:
             self.closed += 1
-
-
-def context(call_id: str) -> ToolContext:
-    """For tools that use nothing of the program."""
-    return ToolContext(cast(Any, None), 1, 2, 3, None, call_id)
 
 
 class Waits:
@@ -138,8 +133,23 @@ def waiting_tool(name: str, started: asyncio.Event, release: asyncio.Event) -> T
 TOOLS = [add, explode, never_ends, cancels_itself, delete_everything]
 
 
-async def all_of(model: Any, tools: list[Tool], history: list[HistoryItem], **options: Any) -> list[RunEvent]:
-    return [event async for event in run(model, tools, history, context=context, **options)]
+def events_of(
+    model: Any,
+    tools: Sequence[Tool],
+    history: list[HistoryItem],
+    *,
+    sleep: Any = asyncio.sleep,
+    **options: Any,
+) -> AsyncGenerator[RunEvent, None]:
+    """A run with one model, without anybody to ask."""
+    plan = Plan([model.name], tools, **options)
+    return run(Alone({model.name: model}), plan, history, sleep=sleep)
+
+
+async def all_of(
+    model: Any, tools: Sequence[Tool], history: list[HistoryItem], **options: Any
+) -> list[RunEvent]:
+    return [event async for event in events_of(model, tools, history, **options)]
 
 
 def results_by_request(history: list[HistoryItem]) -> list[tuple[str, list[ToolFinished]]]:
@@ -197,11 +207,12 @@ async def test_an_answer_that_was_cut_short_is_not_called_answered(stop_reason: 
 
 async def test_a_stream_that_just_ends_is_an_error_not_an_answer() -> None:
     history: list[HistoryItem] = []
+    model = Script(*[[TextDelta(f"half {n}")] for n in range(4)])
 
     with pytest.raises(StreamDropped):
-        await all_of(Script([TextDelta("half")]), [], history)
+        await all_of(model, [], history, sleep=Waits())
 
-    assert history == [AssistantText("half")]
+    assert history == [AssistantText("half 3")]
 
 
 # -- invariant 1: every event is yielded before the next side effect -----------------------------
@@ -217,7 +228,7 @@ async def test_a_tool_starts_only_after_its_request_and_its_start_were_seen() ->
         return "ok"
 
     model = Script([asks("note"), TOOL_USE], [lambda: seen.append("called again"), TextDelta("."), ANSWERED])
-    async with aclosing(run(model, [note], [], context=context)) as events:
+    async with aclosing(events_of(model, [note], [])) as events:
         async for event in events:
             await asyncio.sleep(0)  # time for a side effect that started too early
             seen.append(type(event).__name__)
@@ -246,7 +257,7 @@ async def test_a_tool_starts_only_after_its_request_and_its_start_were_seen() ->
         (asks("add", '{"a": "\ud83d"}'), True, "must be one JSON object that fits"),
         (asks("add", '{"a": ' * 100_000), True, "must be one JSON object that fits"),
         (asks("never_ends"), True, "'never_ends' was given up after 0.01 s."),
-        (asks("delete_everything"), True, "needs the user's approval"),
+        (asks("delete_everything"), True, "The user did not allow this call."),
         (asks("cancels_itself"), True, "The tool was cancelled before it finished."),
     ],
 )
@@ -290,10 +301,10 @@ async def test_a_result_that_is_no_text_becomes_some() -> None:
 
 async def test_an_error_while_streaming_answers_what_was_already_asked_for() -> None:
     history: list[HistoryItem] = []
-    model = Script([TextDelta("let me"), asks("add"), StreamDropped("gone")])
+    model = Script(*[[TextDelta("let me"), asks("add"), StreamDropped("gone")]] * 4)
 
     with pytest.raises(StreamDropped):
-        await all_of(model, TOOLS, history)
+        await all_of(model, TOOLS, history, sleep=Waits())
 
     assert history[:2] == [AssistantText("let me"), asks("add")]
     assert [(call_id, len(results)) for call_id, results in results_by_request(history)] == [("id-add", 1)]
@@ -343,7 +354,7 @@ async def test_closing_between_any_two_events_leaves_no_request_unanswered(seen:
     model = Script(
         [TextDelta("a"), asks("add", '{"a": 1}'), asks("explode"), TOOL_USE], [TextDelta("b"), ANSWERED]
     )
-    events = run(model, TOOLS, history, context=context)
+    events = events_of(model, TOOLS, history)
     for _ in range(seen):
         await anext(events)
 
@@ -361,7 +372,7 @@ async def test_closing_between_any_two_events_leaves_no_request_unanswered(seen:
 async def test_a_stopped_run_does_not_wait_for_a_tool_that_will_not_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("deskside.backend.agent.loop.STOP_GRACE_S", 0.01)
+    monkeypatch.setattr("deskside.backend.agent.tool_calls.STOP_GRACE_S", 0.01)
     started, release = asyncio.Event(), asyncio.Event()
 
     @tool(approval="never")
@@ -428,26 +439,34 @@ async def test_a_call_that_failed_before_it_said_anything_is_made_again_in_the_s
     assert events[-1] == Finished("answered")
 
 
-async def test_a_call_is_retried_twice_at_most() -> None:
-    model = Script(*[[Overloaded(f"busy {n}")] for n in range(4)])
+async def test_a_call_is_retried_three_times_at_most() -> None:
+    model = Script(*[[Overloaded(f"busy {n}")] for n in range(5)])
 
-    with pytest.raises(Overloaded, match="busy 2"):
+    with pytest.raises(Overloaded, match="busy 3"):
         await all_of(model, [], [], sleep=Waits())
 
-    assert len(model.requests) == 3
+    assert len(model.requests) == 4
 
 
 @pytest.mark.parametrize(
     "said",
     [TextDelta("a"), ReasoningDelta("a"), ToolCallStarted("1", "add"), asks("add"), ReasoningFinished("{}")],
 )
-async def test_a_call_that_has_said_something_is_not_made_again(said: ModelEvent) -> None:
-    model = Script([said, StreamDropped("gone")], [ANSWERED])
+async def test_a_call_that_broke_off_is_made_again_without_what_it_had_said(said: ModelEvent) -> None:
+    history: list[HistoryItem] = [UserText("hi")]
+    model = Script([said, StreamDropped("gone")], [TextDelta("whole"), ANSWERED])
 
-    with pytest.raises(StreamDropped):
-        await all_of(model, TOOLS, [], sleep=Waits())
+    events = await all_of(model, TOOLS, history, sleep=Waits())
 
-    assert len(model.requests) == 1
+    retried = [event for event in events if isinstance(event, StepRetried)]
+    assert [(0, 1, True)] == [(event.step, event.attempt, event.had_said) for event in retried]
+    assert retried[0].call_id not in (
+        "",
+        next(each.call_id for each in events if isinstance(each, StepStarted)),
+    )
+    assert [UserText("hi")] == model.requests[1].history
+    assert [UserText("hi"), AssistantText("whole")] == history
+    assert Finished("answered") == events[-1]
 
 
 async def test_an_error_that_will_not_go_away_is_not_retried() -> None:
@@ -491,7 +510,8 @@ async def test_tools_run_at_the_same_time_and_answer_in_the_models_order() -> No
             Script([asks("first"), asks("second"), TOOL_USE], [ANSWERED]), [second, first], history
         )
 
-    assert [event.output for event in events if isinstance(event, ToolFinished)] == ["first", "second"]
+    # A result is told when it is there, so that one that takes long keeps no other from the disk.
+    assert {"first", "second"} == {event.output for event in events if isinstance(event, ToolFinished)}
     assert [item.output for item in history if isinstance(item, ToolFinished)] == ["first", "second"]
 
 

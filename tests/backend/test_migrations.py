@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -29,6 +30,10 @@ insert into message_part (id, message, position, step, kind, text) values
   (10, 1, 0, 0, 'text', 'Where are the plums?'), (20, 2, 0, 0, 'reasoning', 'the icebox'),
   (21, 2, 1, 0, 'text', 'I have eaten the plums'), (30, 3, 0, 0, 'text', 'plums and');
 """
+# Since 0004.
+MESSAGES_NOW = re.sub(r"('(?:text|reasoning)', '[^']*')\)", r"\1, 'model')", MESSAGES).replace(
+    "text) values", "text, origin) values"
+)
 
 
 @pytest.fixture
@@ -107,6 +112,53 @@ def test_every_table_is_strict(database: Path, backups: Path) -> None:
         "select name from pragma_table_list where schema = 'main' and type = 'table' "
         "and not strict and name not like 'sqlite_%'",
     )
+
+
+def test_0004_says_of_each_part_where_its_text_comes_from_and_keeps_it_findable(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(3)) as connection:
+        connection.executescript(MESSAGES)
+        connection.execute(
+            "insert into message_part (id, message, position, step, kind, text, data) "
+            "values (22, 2, 2, 0, 'tool_call', '', '{\"kind\": \"tool_call\"}')"
+        )
+        connection.execute("insert into message_search (message_search) values ('rebuild')")
+        connection.commit()
+    before = rows(
+        database, "select id, message, position, step, kind, text, data from message_part order by id"
+    )
+
+    migrate(database, backups)
+
+    assert before == rows(
+        database, "select id, message, position, step, kind, text, data from message_part order by id"
+    )
+    assert [(10, "user"), (20, "model"), (21, "model"), (22, "tool"), (30, "model")] == rows(
+        database, "select id, origin from message_part order by id"
+    )
+    assert [(10,), (21,)] == rows(
+        database, "select rowid from message_search where message_search match 'plums' order by rowid"
+    )
+
+
+def test_0004_gives_the_name_of_a_deleted_agent_free(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    add = (
+        "insert into agent (name, label, instructions, step_limit, created_ms, updated_ms, deleted_ms) "
+        "values ('writer', '', '', 20, 0, 0, ?)"
+    )
+    with closing(database_at(3)) as connection:
+        connection.execute(add, (1,))
+        connection.commit()
+
+    migrate(database, backups)
+
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(add, (None,))
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(add, (None,))
 
 
 def test_every_reference_has_an_index(database: Path, backups: Path) -> None:
@@ -262,7 +314,7 @@ def test_a_migration_that_fails_leaves_the_old_schema_and_rows(
     sql: str, problem: str, database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
 ) -> None:
     with closing(database_at(NEWEST)) as connection:
-        connection.executescript(MESSAGES)
+        connection.executescript(MESSAGES_NOW)
     before = _dump(database)
 
     with pytest.raises((sqlite3.Error, ValueError), match=problem):
@@ -275,7 +327,7 @@ def test_a_migration_that_breaks_a_reference_is_undone(
     database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
 ) -> None:
     with closing(database_at(NEWEST)) as connection:
-        connection.executescript(MESSAGES)
+        connection.executescript(MESSAGES_NOW)
     before = _dump(database)
 
     with pytest.raises(StoreRefused, match="'conversation' refers to a row of 'user'"):

@@ -260,7 +260,8 @@ def _prepend_messages(db: Db, conversation_id: int, count: int) -> None:
         ((1000 + n, conversation_id, 999 + n if n else None) for n in range(count)),
     )
     db.sql.executemany(
-        "insert into message_part (message, position, step, kind, text) values (?, 0, 0, 'text', 'past')",
+        "insert into message_part (message, position, step, kind, text, origin) "
+        "values (?, 0, 0, 'text', 'past', 'model')",
         ((1000 + n,) for n in range(count)),
     )
     db.sql.execute("update message set parent = ? where id = ?", (999 + count, root))
@@ -769,4 +770,11 @@ def test_a_tool_call_is_one_json_text_in_its_part(tmp_path: Path) -> None:
         "status": "writing",
         "output": None,
         "duration_ms": 0,
+        "origin": "tool",
+        "source": "",
+        "is_outside": False,
+        "hidden_characters": 0,
+        "approval": None,
+        "elicitation": None,
+        "is_agent": False,
     } == json.loads(data)

@@ -50,6 +50,7 @@ from deskside.backend.store.connection import Db
 from deskside.backend.store.messages import (
     MessageRow,
     MessageUsage,
+    NotePart,
     ReasoningPart,
     TextPart,
     ToolCallPart,
@@ -240,7 +241,7 @@ async def test_what_a_run_does_is_stored_before_it_is_shown(data: Path) -> None:
 async def test_usage_is_recorded_for_each_call_also_one_that_failed_half_way(data: Path) -> None:
     steps: list[Step] = [
         [ADD, UsageReported(Usage(10, output_tokens=1)), UsageReported(Usage(10, output_tokens=5))],
-        ["half", UsageReported(Usage(20, 3)), StreamDropped("gone")],
+        ["half", UsageReported(Usage(20, 3)), BadKey("gone")],
     ]
     async with opened(data, *steps) as (app, _):
         token = request_id.set("feedfacecafe")
@@ -328,26 +329,32 @@ async def test_stopping_what_has_ended_or_never_was_does_nothing(data: Path) -> 
         assert (await app.store.read(messages.get, reply.id)).status == "complete"
 
 
-async def test_a_models_error_is_on_the_reply_with_what_was_said(data: Path) -> None:
-    async with opened(data, ["half a ", StreamDropped("The answer broke off.")]) as (app, _):
+async def test_a_models_error_is_on_the_reply_with_what_was_said(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deskside.backend.agent.loop.FIRST_WAIT_S", 0.001)
+    steps = [[f"half {n} ", StreamDropped("The answer broke off.")] for n in range(4)]
+    async with opened(data, *steps) as (app, _):
         reply = await answer(app)
 
         assert reply.status == "failed"
-        assert reply.parts == [TextPart("half a ")]
+        notes = [part for part in reply.parts if isinstance(part, NotePart)]
+        assert ["half 0 ", "half 1 ", "half 2 "] == [note.detail for note in notes]
+        assert reply.parts == [*notes, TextPart("half 3 ")]
         assert reply.error is not None
         assert (reply.error.code, reply.error.retryable) == ("stream_dropped", True)
         assert "Continue or Retry" in reply.error.hint
 
 
 async def test_a_run_that_fails_is_in_the_error_log_with_the_request_that_started_it(data: Path) -> None:
-    async with opened(data, [TextDelta("As I "), StreamDropped("The line went dead.")]) as (app, _):
+    async with opened(data, [TextDelta("As I "), BadKey("The key was refused.")]) as (app, _):
         request_id.set("abc-123")
         reply = await answer(app)
         (row,) = await app.store.read(errors.recent, 10)
 
-    assert ("run", "stream_dropped", "The line went dead.") == (row.source, row.code, row.message)
+    assert ("run", "bad_key", "The key was refused.") == (row.source, row.code, row.message)
     assert f"run {reply.run_id}" == row.place
-    assert "StreamDropped at" in row.detail
+    assert "BadKey at" in row.detail
     assert "abc-123" == row.request_id
 
 
@@ -593,7 +600,7 @@ async def test_retry_answers_again_and_keeps_the_old_version(data: Path) -> None
 
 async def test_continue_goes_on_in_the_same_sentence_of_the_same_message(data: Path) -> None:
     steps: list[Step] = [
-        ["Once upon a 🌍", UsageReported(Usage(1, output_tokens=2)), StreamDropped("gone")],
+        ["Once upon a 🌍", UsageReported(Usage(1, output_tokens=2)), BadKey("gone")],
         [" time, ", "there was", UsageReported(Usage(3, output_tokens=4))],
     ]
     async with opened(data, *steps) as (app, model):
@@ -618,7 +625,7 @@ async def test_continue_goes_on_in_the_same_sentence_of_the_same_message(data: P
 
 async def test_a_continued_reply_that_crashes_keeps_both_halves(data: Path, tmp_path: Path) -> None:
     hang = Hang()
-    async with opened(data, ["first half", StreamDropped("gone")], [", second half", hang]) as (app, _):
+    async with opened(data, ["first half", BadKey("gone")], [", second half", hang]) as (app, _):
         cut = await answer(app)
         await app.runs.continue_reply(cut.id)
         await hang.reached.wait()

@@ -55,6 +55,6 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         with suppress(StoreDamaged):  # what is there can be looked at without it, and nothing else be done
             await store.write(tools.sync_built_in, [tool.spec for tool in TOOLS])
         services = ToolServices(store, settings, paths)
-        runs = Runs(store, events, providers, device, TOOLS, services)
+        runs = Runs(events, providers, device, TOOLS, [], services)
         stack.push_async_callback(runs.close)
         yield App(paths, store, events, settings, keys, providers, device, runs)

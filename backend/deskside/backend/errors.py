@@ -15,6 +15,7 @@
     │   ├── Overloaded            5xx, or "overloaded"                         retry
     │   ├── ContextTooLong        the conversation does not fit                start a new one, or cut
     │   ├── AnswerCut             a limit ended the answer                     Continue
+    │   ├── OutputInvalid         the answer does not fit the agent's schema       retry
     │   ├── ContentRefused        the provider's content policy                rephrase
     │   ├── RequestRefused        any other 4xx                                read what it says
     │   ├── NoNetwork             could not connect                            check the network
@@ -132,6 +133,11 @@ class AnswerCut(ProviderError):
 
     code = "answer_cut"
     default_hint = "Press Continue to let it go on."
+
+
+class OutputInvalid(ProviderError):
+    code = "output_invalid"
+    default_hint = "Press Retry, or change the form of the answer in the agent's settings."
 
 
 class ContentRefused(ProviderError):

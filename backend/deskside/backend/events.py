@@ -53,6 +53,16 @@ class PartChanged(msgspec.Struct, frozen=True, tag="part_changed"):
     part: MessagePart
 
 
+class PartsReplaced(msgspec.Struct, frozen=True, tag="parts_replaced"):
+    """From `position` on the parts of a message are these: what a broken attempt had said is no part of the
+    answer any more."""
+
+    conversation_id: int
+    message_id: int
+    position: int
+    parts: list[MessagePart]
+
+
 class ReplyRetried(msgspec.Struct, frozen=True, tag="reply_retried"):
     """A model call failed and is made again after `delay_s`: `message` says why."""
 
@@ -94,6 +104,7 @@ AppEvent = (
     | MessageChanged
     | TextAppended
     | PartChanged
+    | PartsReplaced
     | ReplyRetried
     | SettingsChanged
     | KeysChanged

@@ -10,7 +10,9 @@ Money is exact until the end: prices are Decimals of nano-dollars a token, a cos
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
+import sys
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
@@ -52,7 +54,8 @@ FREE = Price("", (Rates(0, Decimal(0), Decimal(0), Decimal(0), Decimal(0)),), "r
 
 async def load() -> None:
     """Import the price list on a thread, so that the first `price_of` does not hold the loop up."""
-    await asyncio.to_thread(_version)
+    if "genai_prices.data_snapshot" not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, "genai_prices.data_snapshot")
 
 
 def price_of(model_name: str, at_ms: int, address: str | None = None) -> Price | None:

@@ -45,14 +45,22 @@ class ReplyText:
         return self.text[len(before) :] if self.text.startswith(before) else ""
 
 
-def ask(client: Client, question: str, model: str | None, as_json: bool, out: TextIO = sys.stdout) -> None:
+def ask(
+    client: Client,
+    question: str,
+    model: str | None,
+    as_json: bool,
+    out: TextIO = sys.stdout,
+    *,
+    agent: str = "assistant",
+) -> None:
     """Store the question, stream the answer to `out`, and return when it is stored.
 
     Raises Refused when it failed. Ctrl-C, and an output that nobody reads any more, stop the run, keep what
     was said, and are raised again.
     """
     with client.socket() as socket:
-        started = client.call("runs.start", {"text": question, "model": model})
+        started = client.call("runs.start", {"text": question, "model": model, "agent": agent})
         reply_id = started["reply"]["id"]
         try:
             reply, text = _follow(client, socket, started["reply"], None if as_json else out)

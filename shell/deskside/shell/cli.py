@@ -157,14 +157,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _ask(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
-    from deskside.backend.errors import NotFound
     from deskside.shell.ask import ask
     from deskside.shell.running import session
 
-    if arguments.agent != "assistant":
-        raise NotFound(f"There is no agent named {arguments.agent!r}.", hint="There is 'assistant'.")
     with session(paths, level) as client:
-        ask(client, arguments.question, arguments.model, arguments.json)
+        ask(client, arguments.question, arguments.model, arguments.json, agent=arguments.agent)
     return 0
 
 

@@ -44,6 +44,11 @@ class Usage(msgspec.Struct, frozen=True):
     output_tokens: int = 0
     reasoning_tokens: int = 0
 
+    @property
+    def total_tokens(self) -> int:
+        """Of all classes that are billed."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens + self.output_tokens
+
 
 # -- what a model yields ------------------------------------------------------------------------
 
@@ -106,24 +111,143 @@ ModelEvent = (
 )
 
 
+# -- approvals ----------------------------------------------------------------------------------
+
+Effect = Literal["read", "write", "send", "execute"]
+"""What a call does beyond the conversation: only reads, changes something on this machine, sends something
+away from it, or runs code. All but `read` are asked about once text from outside is in a run."""
+
+Scope = Literal["once", "run", "agent"]
+
+
+class ApprovalQuestion(msgspec.Struct, frozen=True):
+    """Why the user is asked about a call, and what they answered.
+
+    `reasons` are sentences. `summary` says what would happen, `diff` how a file would change. `outside`
+    names where text from outside, that is in the run, came from. `scopes` are what an answer may hold for
+    besides this call. `decision` is empty while the user has not answered; `arguments_before` is what the
+    model wrote, where the user changed it.
+    """
+
+    reasons: list[str]
+    effect: Effect
+    summary: str = ""
+    diff: str = ""
+    outside: list[str] = []
+    scopes: list[Literal["run", "agent"]] = []
+    asked_ms: int = 0
+    decision: Literal["", "approved", "denied"] = ""
+    scope: Scope = "once"
+    reason: str = ""
+    arguments_before: str | None = None
+    decided_ms: int = 0
+
+
 # -- what the loop adds -------------------------------------------------------------------------
 
 
 class StepStarted(msgspec.Struct, frozen=True, tag="step_started"):
-    """One model call begins. `call_id` is unique and ends up on the usage record."""
+    """One model call begins. `call_id` is unique and ends up on the usage record. `model` is empty in what
+    earlier versions recorded."""
 
     step: int
     call_id: str
+    model: str = ""
 
 
 class StepRetried(msgspec.Struct, frozen=True, tag="step_retried"):
-    """The model call failed before it said anything and is made again after `delay_s`."""
+    """The model call failed and is made again after `delay_s`, as the call `call_id`. `had_said` is True
+    where it had said something: that is not part of the answer any more."""
 
     step: int
     attempt: int
     delay_s: float
     code: str
     message: str
+    call_id: str = ""
+    had_said: bool = False
+
+
+class ModelFellBack(msgspec.Struct, frozen=True, tag="model_fell_back"):
+    """The model failed for good, and the call is made with the next one in line."""
+
+    step: int
+    failed_model: str
+    model: str
+    call_id: str
+    code: str
+    message: str
+    had_said: bool = False
+
+
+class Steered(msgspec.Struct, frozen=True, tag="steered"):
+    """What the user said while the run worked, now part of the history. `id` is its row."""
+
+    id: int
+    text: str
+
+
+class HistoryTrimmed(msgspec.Struct, frozen=True, tag="history_trimmed"):
+    """Results of tools that are long ago are no longer sent, all but those of the last `kept` items."""
+
+    results: int
+    kept: int
+
+
+class HistoryCompacted(msgspec.Struct, frozen=True, tag="history_compacted"):
+    """All but the last `kept` items of the history were replaced by a summary."""
+
+    summary: str
+    items: int
+    kept: int
+
+
+class SideCallStarted(msgspec.Struct, frozen=True, tag="side_call_started"):
+    """A model call that is no step: its usage counts, what it says is not part of the answer."""
+
+    call_id: str
+    model: str
+
+
+class OutputRepaired(msgspec.Struct, frozen=True, tag="output_repaired"):
+    """The answer does not fit the schema it should, and the model is asked once more."""
+
+    problem: str
+    rejected: str
+
+
+class AnswerForced(msgspec.Struct, frozen=True, tag="answer_forced"):
+    """The model may not use tools any more and has to answer with what it has."""
+
+    reason: Literal["step_limit", "bad_calls"]
+    message: str
+
+
+class Paused(msgspec.Struct, frozen=True, tag="paused"):
+    """The run would pass a limit and waits for the user's word. `text` says which."""
+
+    text: str
+
+
+class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
+    """The user's word to a pause."""
+
+    goes_on: bool
+
+
+class ToolWaiting(msgspec.Struct, frozen=True, tag="tool_waiting"):
+    """The user is asked whether the call may run."""
+
+    call_id: str
+    question: ApprovalQuestion
+
+
+class ToolDecided(msgspec.Struct, frozen=True, tag="tool_decided"):
+    """The user's answer. `arguments` is what the call runs with."""
+
+    call_id: str
+    question: ApprovalQuestion
+    arguments: str
 
 
 class ToolStarted(msgspec.Struct, frozen=True, tag="tool_started"):
@@ -134,7 +258,8 @@ class ToolFinished(msgspec.Struct, frozen=True, tag="tool_finished"):
     """Exactly one for each `ToolRequested`, also when the tool raised or the user stopped the run.
 
     `is_outside` says that text from outside is in the output: of an agent it is the whole of its run that
-    counts. `source` is what the user is shown of where it comes from.
+    counts. `source` is what the user is shown of where it comes from. `hidden_characters` counts the
+    invisible ones that no model reads.
     """
 
     call_id: str
@@ -144,15 +269,35 @@ class ToolFinished(msgspec.Struct, frozen=True, tag="tool_finished"):
     origin: Origin = "tool"
     source: str = ""
     is_outside: bool = False
+    hidden_characters: int = 0
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """The run's last event: `turn_limit` means the step limit was hit while tools were still wanted."""
+    """The run's last event: `turn_limit` means that tools were still wanted when the steps ran out, `limit`
+    that the user did not let the run pass one, `invalid_output` that the answer does not fit its schema."""
 
-    reason: Literal["answered", "turn_limit", "length", "refused", "other"]
+    reason: Literal["answered", "turn_limit", "length", "refused", "limit", "invalid_output", "other"]
 
 
-RunEvent = ModelEvent | StepStarted | StepRetried | ToolStarted | ToolFinished | Finished
+RunEvent = (
+    ModelEvent
+    | StepStarted
+    | StepRetried
+    | ModelFellBack
+    | Steered
+    | HistoryTrimmed
+    | HistoryCompacted
+    | SideCallStarted
+    | OutputRepaired
+    | AnswerForced
+    | Paused
+    | Resumed
+    | ToolWaiting
+    | ToolDecided
+    | ToolStarted
+    | ToolFinished
+    | Finished
+)
 
 
 # -- history ------------------------------------------------------------------------------------
@@ -174,7 +319,15 @@ class AssistantReasoning(msgspec.Struct, frozen=True, tag="assistant_reasoning")
     model: str = ""
 
 
-HistoryItem = UserText | AssistantText | AssistantReasoning | ToolRequested | ToolFinished
+class Summary(msgspec.Struct, frozen=True, tag="summary"):
+    """What stands for all that came before, once that was too long. `outside` names where text from outside
+    in it came from."""
+
+    text: str
+    outside: list[str] = []
+
+
+HistoryItem = UserText | Summary | AssistantText | AssistantReasoning | ToolRequested | ToolFinished
 
 
 class ToolSpec(msgspec.Struct, frozen=True):
@@ -185,15 +338,23 @@ class ToolSpec(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
 
 
+Effort = Literal["minimal", "low", "medium", "high"]
+"""How much a model that reasons should think before it answers."""
+
+
 class ModelRequest(msgspec.Struct, frozen=True):
     """One model call. `max_output_tokens` None leaves the limit to the provider, or to the adapter
-    where the provider demands one."""
+    where the provider demands one. `may_use_tools` False shows the tools, which a history with calls of
+    theirs needs, and forbids them. `output_schema` is the JSON Schema that the answer must fit."""
 
     history: Sequence[HistoryItem]
     instructions: str = ""
     tools: Sequence[ToolSpec] = ()
     max_output_tokens: int | None = None
     temperature: float | None = None
+    reasoning_effort: Effort | None = None
+    output_schema: dict[str, Any] | None = None
+    may_use_tools: bool = True
 
 
 class Model(Protocol):

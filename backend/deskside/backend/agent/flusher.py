@@ -134,6 +134,10 @@ class Flusher:
 
 def write_unsaved(db: Db, unsaved: Unsaved) -> None:
     """All that a reply has said and done since the last flush, in one unit of work."""
+    if unsaved.cut_from is not None:
+        replies.cut_parts(db, unsaved.message_id, unsaved.cut_from)
+    if unsaved.heard:
+        replies.hear(db, unsaved.heard)
     replies.append_chunks(db, unsaved.chunks)
     for part in unsaved.parts:
         replies.save_part(db, unsaved.message_id, part)

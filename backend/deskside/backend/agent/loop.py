@@ -1,7 +1,7 @@
 """The agent loop: call the model, run the tools it asked for, repeat.
 
 One step is one model call plus the tools it requested. The loop ends when the model answers without
-asking for a tool, when the step limit is hit, or when its caller closes or cancels it.
+asking for a tool, when a limit ends it, or when its caller closes or cancels it.
 
 Invariants
   1. Every event is yielded before the next side effect starts, so a caller that stores events as they
@@ -11,40 +11,56 @@ Invariants
      was stopped. (Providers reject a history with an unanswered call.)
   3. Cancelling one tool is data for the model. Cancelling the run ends it promptly, with what was said
      kept in `history`.
-  4. Retries of one model call stay one step. Outputs keep the model's order even when tools run in
+  4. Retries of one model call stay one step, also when it had said something: that is dropped from
+     `history`, and `had_said` tells the caller. Outputs keep the model's order even when tools run in
      parallel.
+  5. An answer that broke off is never called answered.
 
 `history` is extended in place and is the truth. A generator that is being closed cannot yield, so the
 results of the tools that a stop cuts off are in `history` only: whoever ends a run early closes the
 generator (`aclosing`, or cancelling the task that iterates it) and takes from `history` the
 `ToolFinished` it has not seen. An exception leaves `history` whole in the same way.
 
-The loop never touches the store or the window. What the model may not have, it never raises: a tool's
-failure is text for the model. What it raises is the model's `AppError`, or a bug.
+A history that ends in requests without a result is gone on with by answering them first: that is how a
+call that waits for the user outlives the program.
+
+The loop never touches the store or the window: what it needs of them is the `Host`. What the model may not
+have, it never raises: a tool's failure is text for the model. What it raises is the model's `AppError`, or a
+bug.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 from uuid import uuid4
 
-from loguru import logger
-
+from deskside.backend.agent import compaction
 from deskside.backend.agent.events import (
+    AnswerForced,
     AssistantReasoning,
     AssistantText,
+    Effort,
     Finished,
+    HistoryCompacted,
     HistoryItem,
+    HistoryTrimmed,
     Model,
     ModelEvent,
+    ModelFellBack,
     ModelRequest,
+    OutputRepaired,
+    Paused,
     ReasoningDelta,
     ReasoningFinished,
+    Resumed,
     RunEvent,
+    SideCallStarted,
+    Steered,
     StepFinished,
     StepRetried,
     StepStarted,
@@ -52,23 +68,37 @@ from deskside.backend.agent.events import (
     TextDelta,
     ToolFinished,
     ToolRequested,
-    ToolStarted,
     UsageReported,
-    is_outside,
+    UserText,
 )
-from deskside.backend.errors import AppError, RateLimited, StreamDropped
-from deskside.backend.tools.context import ToolContext
-from deskside.backend.tools.declaration import BadArguments, Tool
+from deskside.backend.agent.structured_output import REPAIR, problem_with
+from deskside.backend.agent.tool_calls import STOPPED_TOOL, CallHost, ToolCalls, failure
+from deskside.backend.errors import (
+    AppError,
+    ContentRefused,
+    ContextTooLong,
+    DeviceModelError,
+    KeychainUnavailable,
+    NoKey,
+    NoModel,
+    ProviderError,
+    RateLimited,
+    StreamDropped,
+)
+from deskside.backend.tools.declaration import Tool
 
 STEP_LIMIT = 20
-RETRY_LIMIT = 2
+PARALLEL_TOOLS = 4
+MEND_LIMIT = 3  # steps in a row with a call that cannot be understood
+RETRY_LIMIT = 3
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0  # nobody sits out more: the user is told how long the provider asked for
-OUTPUT_LIMIT = 200_000  # characters of one tool result, about 50k tokens; a longer one is cut, and says so
-STOP_GRACE_S = 1.0  # how long a stopped run waits for tools that clean up
 
-STOPPED_TOOL = "The run was stopped, or broke off, before this tool finished."
-CANCELLED_TOOL = "The tool was cancelled before it finished."
+NO_MORE_STEPS = (
+    "You have used all the steps you have. Answer now with what you found out, and say what is still missing."
+)
+NO_MORE_CALLS = "Your calls could not be understood. Answer now without using a tool."
+FORCED: Mapping[str, str] = {"step_limit": NO_MORE_STEPS, "bad_calls": NO_MORE_CALLS}
 
 FINISHED: Mapping[StopReason, Finished] = {
     "answered": Finished("answered"),
@@ -76,63 +106,375 @@ FINISHED: Mapping[StopReason, Finished] = {
     "refused": Finished("refused"),
 }
 
+# What another model may do better. (That the content was refused is no fault of the model's.)
+FALLS_BACK = (ProviderError, NoKey, KeychainUnavailable, NoModel, DeviceModelError)
+
 Sleep = Callable[[float], Awaitable[object]]
 
 
-async def run(
-    model: Model,
-    tools: Iterable[Tool],
-    history: list[HistoryItem],
-    *,
-    context: Callable[[str], ToolContext],
-    instructions: str = "",
-    temperature: float | None = None,
-    first_step: int = 0,
-    step_limit: int = STEP_LIMIT,
-    sleep: Sleep = asyncio.sleep,
+@dataclass(frozen=True)
+class Plan:
+    """How a run is to be done. `models` are asked in order: the next one when one failed for good. A run
+    makes at most `step_limit` steps; the last one is an answer without tools."""
+
+    models: Sequence[str]
+    tools: Sequence[Tool] = ()
+    instructions: str = ""
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+    reasoning_effort: Effort | None = None
+    output_schema: dict[str, Any] | None = None
+    first_step: int = 0
+    step_limit: int = STEP_LIMIT
+    parallel_tools: int = PARALLEL_TOOLS
+
+
+class Host(CallHost, Protocol):
+    """What a run needs of whoever started it. Everything happens on the event loop."""
+
+    async def model(self, name: str) -> Model:
+        """The model of this name. Raises AppError where there is none, or no key for it."""
+
+    async def context_tokens(self, model: str) -> int | None:
+        """How much the model reads at most; None where that is not known."""
+
+    def take_steering(self) -> list[Steered]:
+        """What the user said since the last call of this."""
+
+    def has_steering(self) -> bool: ...
+
+    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> str | None:
+        """Which limit the call could pass, as a sentence for the user; None where it may be made."""
+
+    async def exceeds_with_tools(self, wanted: int) -> str | None:
+        """Which limit so many more calls of tools would pass; None where they may be made."""
+
+    async def word(self) -> bool:
+        """Whether the user lets the run pass the limit that was named last. Waits as long as it takes."""
+
+
+def run(
+    host: Host, plan: Plan, history: list[HistoryItem], *, sleep: Sleep = asyncio.sleep
 ) -> AsyncGenerator[RunEvent, None]:
     """Yield events until the model has answered; the last one is `Finished`.
 
-    `context` is what the tool of a call may use. `sleep` is how a retry waits.
-
-    Raises the model's AppError when a call failed for good.
+    `sleep` is how a retry waits. Raises the last model's AppError when a call failed for good.
     """
-    offered = {tool.spec.name: tool for tool in tools}
-    specs = [tool.spec for tool in offered.values()]
-    for step in range(first_step, first_step + step_limit):
-        answer = _Answer(model.name, history)
-        yield StepStarted(step, uuid4().hex)
+    return _Run(host, plan, history, sleep).events()
+
+
+@dataclass
+class _Run:
+    host: Host
+    plan: Plan
+    history: list[HistoryItem]
+    sleep: Sleep
+    forced: AnswerForced | None = None
+    bad_steps: int = 0
+    is_repaired: bool = False
+    is_last_step: bool = False
+    finished: Finished | None = None
+    names: list[str] = field(init=False)
+    made: dict[str, Model] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names = list(self.plan.models)
+        self.offered = {tool.spec.name: tool for tool in self.plan.tools}
+        self.specs = [tool.spec for tool in self.offered.values()]
+
+    async def events(self) -> AsyncGenerator[RunEvent, None]:
+        """All steps."""
+        plan = self.plan
+        left_open = _unanswered(self.history)
+        if left_open:
+            try:
+                async with aclosing(self._use_tools(left_open)) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                self._answer_all()
+        if self.finished is not None:
+            yield self.finished
+            return
+        for step in range(plan.first_step, plan.first_step + plan.step_limit):
+            self.is_last_step = step == plan.first_step + plan.step_limit - 1
+            try:
+                async with aclosing(self._step(step)) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                self._answer_all()
+            if self.finished is not None:
+                yield self.finished
+                return
+        yield Finished("turn_limit")
+
+    def _answer_all(self) -> None:
+        for request in _unanswered(self.history):
+            self.history.append(failure(request, STOPPED_TOOL))
+
+    async def _step(self, step: int) -> AsyncGenerator[RunEvent, None]:
+        """One model call and the tools it asks for. Sets `finished` where no other step follows."""
+        call_id = uuid4().hex
+        async with aclosing(self._may_call(call_id, self.names[0])) as pauses:
+            async for event in pauses:
+                yield event
+        if self.finished is not None:
+            return
+        yield StepStarted(step, call_id, self.names[0])
+        for said in self.host.take_steering():
+            self.history.append(UserText(said.text))
+            yield said
+        if self.is_last_step and self.specs and self.forced is None and self.plan.step_limit > 1:
+            self.forced = AnswerForced("step_limit", f"All {self.plan.step_limit} steps are used.")
+            yield self.forced
+        answer = _Answer(self.history)
         try:
-            request = ModelRequest(list(history), instructions, specs, temperature=temperature)
-            async with aclosing(_ask(model, request, answer, step, sleep)) as events:
+            async with aclosing(self._ask(answer, step)) as events:
                 async for event in events:
                     yield event
-            answer.close()
-            async with aclosing(_use_tools(offered, answer, context)) as results:
-                async for result in results:
-                    yield result
         finally:
             answer.close()
-            answer.close_unanswered()
-        if not answer.requests:
-            yield FINISHED.get(answer.stop_reason, Finished("other"))
+        if self.finished is not None:
             return
-    yield Finished("turn_limit")
+        if not answer.requests:
+            async for event in self._end(answer):
+                yield event
+        elif self.forced is not None:
+            self.finished = Finished("turn_limit")
+        else:
+            async with aclosing(self._use_tools(answer.requests)) as results:
+                async for event in results:
+                    yield event
+
+    async def _end(self, answer: _Answer) -> AsyncGenerator[RunEvent, None]:
+        """The model has answered: the run is over, unless the user said more, or the answer has to be
+        mended."""
+        if self.host.has_steering() and not self.is_last_step:
+            return
+        problem = await self._problem(answer)
+        if problem is None:
+            self.finished = FINISHED.get(answer.stop_reason, Finished("other"))
+        elif self.is_repaired or self.is_last_step:
+            self.finished = Finished("invalid_output")
+        else:
+            self.is_repaired = True
+            yield OutputRepaired(problem, answer.text)
+            self.history.append(UserText(REPAIR.format(problem=problem)))
+
+    # -- the model ---------------------------------------------------------------------------------
+
+    async def _ask(self, answer: _Answer, step: int) -> AsyncGenerator[RunEvent, None]:
+        """One step's model call, made again after a fault that passes, and with the next model after one
+        that does not. Returns without an answer where the user stops it at a limit."""
+        attempt = 1
+        has_summarised = False
+        while True:
+            name = self.names[0]
+            try:
+                async with aclosing(self._call(answer, name)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except AppError as error:
+                fault = error
+            if isinstance(fault, ContextTooLong) and answer.is_silent and not has_summarised:
+                has_summarised = True
+                before = len(self.history)
+                async with aclosing(self._summarise(name)) as events:
+                    async for event in events:
+                        yield event
+                if len(self.history) < before:
+                    continue
+            delay_s = _delay_s(fault, attempt)
+            is_retried = fault.retryable and delay_s <= LONGEST_WAIT_S and attempt <= RETRY_LIMIT
+            if not is_retried and not self._can_fall_back(fault):
+                raise fault
+            call_id = uuid4().hex
+            async with aclosing(self._may_call(call_id, name if is_retried else self.names[1])) as pauses:
+                async for event in pauses:
+                    yield event
+            if self.finished is not None:
+                return
+            had_said = answer.drop()
+            if is_retried:
+                yield StepRetried(step, attempt, delay_s, fault.code, fault.message, call_id, had_said)
+                attempt += 1
+                await self.sleep(delay_s)
+            else:
+                self.names.pop(0)
+                attempt, has_summarised = 1, False
+                yield ModelFellBack(step, name, self.names[0], call_id, fault.code, fault.message, had_said)
+
+    async def _call(self, answer: _Answer, name: str) -> AsyncGenerator[RunEvent, None]:
+        """One model call to its end. Raises AppError where it does not get there."""
+        model = await self._model(name)
+        async with aclosing(self._make_room(name)) as events:
+            async for event in events:
+                yield event
+        answer.begin(model.name)
+        async with aclosing(model.stream(self._request())) as said:
+            async for each in said:
+                answer.take(each)
+                yield each
+        if not answer.is_whole:
+            raise StreamDropped("The answer broke off.")
+
+    async def _model(self, name: str) -> Model:
+        if name not in self.made:
+            self.made[name] = await self.host.model(name)
+        return self.made[name]
+
+    def _request(self) -> ModelRequest:
+        plan, history = self.plan, list(self.history)
+        if self.forced is not None:
+            history.append(UserText(FORCED[self.forced.reason]))
+        return ModelRequest(
+            history,
+            plan.instructions,
+            self.specs,
+            max_output_tokens=plan.max_output_tokens,
+            temperature=plan.temperature,
+            reasoning_effort=plan.reasoning_effort,
+            output_schema=plan.output_schema,
+            may_use_tools=self.forced is None,
+        )
+
+    def _can_fall_back(self, failure: AppError) -> bool:
+        return (
+            len(self.names) > 1
+            and isinstance(failure, FALLS_BACK)
+            and not isinstance(failure, ContentRefused)
+        )
+
+    async def _may_call(self, call_id: str, name: str) -> AsyncGenerator[RunEvent, None]:
+        """Ask the user where the next call could pass a limit. Their no finishes the run."""
+        request = self._request()
+
+        async def exceeded() -> str | None:
+            return await self.host.exceeds(call_id, name, request)
+
+        async with aclosing(self._within_limits(exceeded)) as pauses:
+            async for event in pauses:
+                yield event
+
+    async def _within_limits(
+        self, exceeded: Callable[[], Awaitable[str | None]]
+    ) -> AsyncGenerator[RunEvent, None]:
+        """Pause at each limit that stands in the way, until none does or the user stops the run."""
+        while self.finished is None and (text := await exceeded()) is not None:
+            yield Paused(text)
+            goes_on = await self.host.word()
+            yield Resumed(goes_on)
+            if not goes_on:
+                self.finished = Finished("limit")
+
+    async def _problem(self, answer: _Answer) -> str | None:
+        """What is wrong with an answer that has to fit a schema."""
+        if self.plan.output_schema is None or answer.stop_reason != "answered":
+            return None
+        return await problem_with(answer.text, self.plan.output_schema)
+
+    # -- room in the context -----------------------------------------------------------------------
+
+    async def _make_room(self, name: str) -> AsyncGenerator[RunEvent, None]:
+        """Before a call that would not fit: leave out old results, then summarise what is old."""
+        context_tokens = await self.host.context_tokens(name)
+        if context_tokens is None or self._fits(context_tokens):
+            return
+        results, kept = compaction.results_to_trim(self.history)
+        if results:
+            self.history[:] = compaction.trimmed(self.history, kept)
+            yield HistoryTrimmed(results, kept)
+        if not self._fits(context_tokens):
+            async with aclosing(self._summarise(name)) as events:
+                async for event in events:
+                    yield event
+
+    def _fits(self, context_tokens: int) -> bool:
+        used = compaction.estimated_tokens(self.history, self.plan.instructions, self.specs)
+        return used + (self.plan.max_output_tokens or 0) < compaction.FULL * context_tokens
+
+    async def _summarise(self, name: str) -> AsyncGenerator[RunEvent, None]:
+        """Put a summary in place of what is old. Yields nothing where there is nothing to summarise."""
+        context_tokens = await self.host.context_tokens(name) or compaction.estimated_tokens(
+            self.history, self.plan.instructions, self.specs
+        )
+        kept = compaction.items_to_keep(self.history, context_tokens)
+        replaced = len(self.history) - kept
+        if replaced < 2:
+            return
+        model = await self._model(name)
+        call_id = uuid4().hex
+        request = compaction.summary_request(self.history, kept, context_tokens)
+        if await self.host.exceeds(call_id, name, request) is not None:
+            return  # the call that follows says so, and asks
+        yield SideCallStarted(call_id, name)
+        summary = compaction.SUMMARY_OPENING
+        async with aclosing(model.stream(request)) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    summary += event.text
+                elif isinstance(event, UsageReported):
+                    yield event
+        question = compaction.last_question(self.history[:replaced])
+        if not any(isinstance(item, UserText) for item in self.history[replaced:]) and question:
+            summary += f"\n\nThe user's last words, which are being worked on:\n\n{question}"
+        self.history[:] = compaction.compacted(self.history, summary, kept)
+        yield HistoryCompacted(summary, replaced, kept)
+
+    # -- the tools ---------------------------------------------------------------------------------
+
+    async def _use_tools(self, requests: Sequence[ToolRequested]) -> AsyncGenerator[RunEvent, None]:
+        async def exceeded() -> str | None:
+            return await self.host.exceeds_with_tools(len(requests))
+
+        async with aclosing(self._within_limits(exceeded)) as pauses:
+            async for event in pauses:
+                yield event
+        if self.finished is not None:
+            return
+        calls = ToolCalls(self.host, self.offered, requests, self.history, self.plan.parallel_tools)
+        async with aclosing(calls.run()) as events:
+            async for event in events:
+                yield event
+        self.bad_steps = self.bad_steps + 1 if calls.had_bad_call else 0
+        if self.bad_steps > MEND_LIMIT:
+            message = f"{self.bad_steps} times in a row a tool was called in a way that cannot be understood."
+            self.forced = AnswerForced("bad_calls", message)
+            yield self.forced
 
 
 class _Answer:
     """What one model call says, written into the history block by block as it comes."""
 
-    def __init__(self, model_name: str, history: list[HistoryItem]) -> None:
+    def __init__(self, history: list[HistoryItem]) -> None:
+        self._history = history
+        self.begin("")
+
+    def begin(self, model_name: str) -> None:
+        """A call is made: all that follows is its."""
         self.requests: list[ToolRequested] = []
-        self.answered = 0  # of the requests, in their order
         self.stop_reason: StopReason = "other"
         self.is_silent = True
         self.is_whole = False
         self._model_name = model_name
-        self._history = history
+        self._start = len(self._history)
         self._block: type[TextDelta] | type[ReasoningDelta] = TextDelta
         self._texts: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """What it said, without thoughts. Close it first."""
+        said = self._history[self._start :]
+        return "".join(item.text for item in said if isinstance(item, AssistantText))
+
+    def drop(self) -> bool:
+        """Forget what the call has said, because it is made again. Returns whether it had said anything."""
+        had_said = not self.is_silent
+        del self._history[self._start :]
+        self.begin("")
+        return had_said
 
     def take(self, event: ModelEvent) -> None:
         """Note an event. Called for every chunk: text only goes to a list."""
@@ -183,147 +525,26 @@ class _Answer:
         if text or provider_data is not None:
             self._history.append(AssistantReasoning(text, provider_data, self._model_name))
 
-    def add_result(self, result: ToolFinished) -> None:
-        """The result of the first request that has none yet."""
-        self.answered += 1
-        self._history.append(result)
 
-    def close_unanswered(self) -> None:
-        """Give every request without a result the one that says so."""
-        for request in self.requests[self.answered :]:
-            self.add_result(_failure(request, STOPPED_TOOL))
-
-
-# -- the model ----------------------------------------------------------------------------------
-
-
-async def _ask(
-    model: Model, request: ModelRequest, answer: _Answer, step: int, sleep: Sleep
-) -> AsyncGenerator[RunEvent, None]:
-    """One step's model call. It is made again only while it has said nothing: what was said is kept."""
-    for attempt in range(1, RETRY_LIMIT + 2):
-        try:
-            async with aclosing(model.stream(request)) as events:
-                async for event in events:
-                    answer.take(event)
-                    yield event
-            if not answer.is_whole:
-                raise StreamDropped("The answer broke off.")
-            return
-        except AppError as error:
-            delay_s = _delay_s(error, attempt)
-            is_worth_it = error.retryable and answer.is_silent and delay_s <= LONGEST_WAIT_S
-            if not is_worth_it or attempt > RETRY_LIMIT:
-                raise
-            yield StepRetried(step, attempt, delay_s, error.code, error.message)
-            await sleep(delay_s)
+def _unanswered(history: Sequence[HistoryItem]) -> list[ToolRequested]:
+    """The requests at the end of a history that have no result yet."""
+    answered: set[str] = set()
+    found: list[ToolRequested] = []
+    for item in reversed(history):
+        if isinstance(item, ToolFinished):
+            answered.add(item.call_id)
+        elif isinstance(item, ToolRequested):
+            if item.call_id not in answered:
+                found.append(item)
+        elif found or answered:
+            break
+    return found[::-1]
 
 
 def _delay_s(error: AppError, attempt: int) -> float:
-    """What the provider asked for; else 0.5, 1 s with up to a quarter more, so that runs which failed
+    """What the provider asked for; else 0.5, 1, 2 s with up to a quarter more, so that runs which failed
     together do not come back together."""
     asked_s = error.retry_after_s if isinstance(error, RateLimited) else None
     if asked_s is not None and asked_s >= 0:
         return asked_s
     return FIRST_WAIT_S * 2.0 ** (attempt - 1) * random.uniform(1, 1.25)
-
-
-# -- the tools ----------------------------------------------------------------------------------
-
-
-async def _use_tools(
-    offered: Mapping[str, Tool], answer: _Answer, context: Callable[[str], ToolContext]
-) -> AsyncGenerator[RunEvent, None]:
-    """Run what the model asked for, all at once; yield the results in the model's order."""
-    calls = [_prepared(offered, request, context) for request in answer.requests]
-    running: list[asyncio.Task[ToolFinished]] = []
-    try:
-        for request, call in zip(answer.requests, calls, strict=True):
-            if not isinstance(call, ToolFinished):
-                yield ToolStarted(request.call_id)
-        running = [asyncio.create_task(_outcome(call)) for call in calls]
-        for request, task in zip(answer.requests, running, strict=True):
-            # Not `await task`: its own cancellation must not look like the run's.
-            await asyncio.wait([task])
-            result = _result_of(task, request)
-            answer.add_result(result)
-            yield result
-    finally:
-        await _stop(running)
-        for request, task in list(zip(answer.requests, running, strict=False))[answer.answered :]:
-            # What was there when the run was stopped is kept; so is the model's order.
-            was_cut_off = not task.done() or task.cancelled()
-            answer.add_result(_failure(request, STOPPED_TOOL) if was_cut_off else task.result())
-
-
-Call = Callable[[], Awaitable[ToolFinished]]
-
-
-def _prepared(
-    offered: Mapping[str, Tool], request: ToolRequested, context: Callable[[str], ToolContext]
-) -> ToolFinished | Call:
-    """How to run a request, or the result that says why it is not run."""
-    tool = offered.get(request.name)
-    if tool is None:
-        names = ", ".join(offered) or "none"
-        return _failure(request, f"There is no tool named {request.name!r}. The tools are: {names}.")
-    if tool.approval != "never":
-        return _failure(
-            request, f"{request.name!r} needs the user's approval, and they cannot be asked here."
-        )
-    try:
-        arguments = tool.read_arguments(request.arguments)
-    except BadArguments as error:
-        return _failure(request, str(error))
-
-    async def call() -> ToolFinished:
-        started = time.perf_counter()
-        try:
-            result = await tool.call(context(request.call_id), arguments)
-            duration_ms = round(1000 * (time.perf_counter() - started))
-            return ToolFinished(
-                request.call_id,
-                _cut(result.text),
-                duration_ms=duration_ms,
-                origin=result.origin,
-                source=result.source,
-                is_outside=is_outside(result.origin),
-            )
-        except TimeoutError:
-            output = f"{request.name!r} was given up after {tool.time_limit_s:g} s."
-        except Exception as error:
-            logger.opt(exception=True).info("tool {} failed", request.name)
-            output = _cut(f"{type(error).__name__}: {error}")
-        return ToolFinished(request.call_id, output, True, round(1000 * (time.perf_counter() - started)))
-
-    return call
-
-
-def _failure(request: ToolRequested, output: str) -> ToolFinished:
-    return ToolFinished(request.call_id, output, failed=True)
-
-
-def _cut(output: str) -> str:
-    """What a tool said, not too long, and as text that can be sent and stored: a file name it lists can
-    hold bytes that are none."""
-    output = output if output.isascii() else output.encode("utf-8", "replace").decode()
-    if len(output) <= OUTPUT_LIMIT:
-        return output
-    return f"{output[:OUTPUT_LIMIT]}\n… cut after {OUTPUT_LIMIT:,} of {len(output):,} characters."
-
-
-async def _outcome(call: ToolFinished | Call) -> ToolFinished:
-    return call if isinstance(call, ToolFinished) else await call()
-
-
-def _result_of(task: asyncio.Task[ToolFinished], request: ToolRequested) -> ToolFinished:
-    return _failure(request, CANCELLED_TOOL) if task.cancelled() else task.result()
-
-
-async def _stop(running: list[asyncio.Task[ToolFinished]]) -> None:
-    """Cancel what still runs. A tool that does not end within the grace is left behind."""
-    unfinished = [task for task in running if not task.done()]
-    for task in unfinished:
-        task.cancel()
-    if unfinished:
-        await asyncio.wait(unfinished, timeout=STOP_GRACE_S)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from loguru import logger
 
+from deskside.backend import prices
 from deskside.backend.agent import catalog, providers
 from deskside.backend.agent.answer import Patience
 from deskside.backend.agent.catalog import OFFLINE_MODELS, FoundServer, ModelInfo
+from deskside.backend.agent.device import MOST_CONTEXT_TOKENS
 from deskside.backend.agent.events import Model
 from deskside.backend.agent.transport import Http, Provider
 from deskside.backend.errors import AppError, NoKey
@@ -85,6 +87,7 @@ class Models:
         self._http = http
         self._overrides = overrides
         self._environ = environ
+        self._contexts: dict[str, int | None] = {}
 
     # -- one model ---------------------------------------------------------------------------------
 
@@ -114,6 +117,23 @@ class Models:
             base_url=base_url,
             label=self._label(provider_id),
         )
+
+    async def context_tokens(self, name: str) -> int | None:
+        """How many tokens the model reads at most, where its provider or its file says so."""
+        provider_id = name.partition("/")[0]
+        if name in self._overrides:
+            return None
+        if provider_id == DEVICE:
+            return self._device.profile(name).context_tokens or MOST_CONTEXT_TOKENS
+        if name not in self._contexts:
+            kept = await self._kept_list(provider_id)
+            listed = kept.models if kept else list(OFFLINE_MODELS.get(provider_id, []))
+            self._contexts |= {model.id: model.context_tokens for model in listed}
+        return self._contexts.get(name)
+
+    def address_of(self, name: str) -> str | None:
+        """The base URL that the model is asked at; None is its provider's own."""
+        return self._base_url(name.partition("/")[0])
 
     def chosen(self) -> str | None:
         """The model that somebody asked for: the setting, else DESKSIDE_MODEL."""
@@ -154,6 +174,7 @@ class Models:
         if default is not None and default not in self._overrides:
             provider_ids.add(default.partition("/")[0])
         await providers.warm_up(provider_ids)
+        await prices.load()
 
     # -- the lists ---------------------------------------------------------------------------------
 
@@ -230,6 +251,7 @@ class Models:
         return kept if kept is not None and kept.base_url == self._base_url(provider_id) else None
 
     async def _keep_list(self, provider_id: str, models: list[ModelInfo]) -> None:
+        self._contexts |= {model.id: model.context_tokens for model in models}
         kept = KeptList(now_ms(), self._base_url(provider_id), models)
         try:
             await self._store.write_soon(rows.save, {_list_name(provider_id): msgspec.to_builtins(kept)})

@@ -9,43 +9,64 @@ Positions count a reply's parts from 0 without gaps. Offsets are UTF-16 code uni
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from deskside.backend.agent.events import (
+    AnswerForced,
+    HistoryCompacted,
     HistoryItem,
+    HistoryTrimmed,
+    ModelFellBack,
+    OutputRepaired,
+    Paused,
     ReasoningFinished,
+    Resumed,
     RunEvent,
+    SideCallStarted,
+    Steered,
+    StepRetried,
     StepStarted,
     ToolArgumentsDelta,
     ToolCallStarted,
+    ToolDecided,
     ToolFinished,
     ToolRequested,
     ToolStarted,
+    ToolWaiting,
     Usage,
     UsageReported,
 )
 from deskside.backend.errors import AppError
-from deskside.backend.events import PartChanged, TextAppended
+from deskside.backend.events import PartChanged, PartsReplaced, TextAppended
 from deskside.backend.log import request_id
 from deskside.backend.store.messages import (
+    Elicitation,
     MessageError,
     MessagePart,
     MessageRow,
     MessageStatus,
     MessageUsage,
+    NotePart,
+    PausePart,
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    ToolCallStatus,
+    UserPart,
 )
-from deskside.backend.store.replies import Chunk, StoredPart
+from deskside.backend.store.replies import Asked, Chunk, StoredPart
 from deskside.backend.store.text import now_ms
 from deskside.backend.store.usage import UsageRecord
 
-Kind = Literal["text", "reasoning", "tool_call"]
+Kind = Literal["text", "reasoning", "tool_call", "user", "note", "pause"]
+NoteKind = Literal["retried", "fell_back", "trimmed", "compacted", "repaired", "limit"]
+Change = PartChanged | PartsReplaced
+# Model, what a call used, when: nano-dollars and the price row they come from; None where it is not known.
+Priced = Callable[[str, Usage, int], tuple[int | None, dict[str, Any] | None]]
 
 USAGE_FIELDS = MessageUsage.__struct_fields__
 UNFINISHED_CALL = "The reply ended before this call was written."
@@ -55,7 +76,7 @@ UNANSWERED_CALL = "The reply ended before this tool finished."
 @dataclass(slots=True, eq=False)
 class LivePart:
     """One part as it grows. `texts` holds its text, or a tool call's arguments, in pieces; `saved` says how
-    many of them are on the disk."""
+    many of them are on the disk. A part that is one whole fact is `fact`."""
 
     position: int
     step: int
@@ -66,6 +87,28 @@ class LivePart:
     next_chunk: int = 0
     provider_data: str | None = None
     call: ToolCallPart | None = None
+    fact: UserPart | NotePart | PausePart | None = None
+
+    @classmethod
+    def taken_up(cls, stored: StoredPart) -> LivePart:
+        """A part that an earlier run of the same reply has stored."""
+        part = stored.part
+        kind: Kind = part.__struct_config__.tag  # type: ignore[assignment]
+        live = cls(stored.position, stored.step, kind, provider_data=stored.provider_data)
+        if isinstance(part, ToolCallPart):
+            live.call, text = part, part.arguments
+        elif isinstance(part, TextPart | ReasoningPart):
+            text = part.text
+        else:
+            live.fact, text = part, ""
+        live.keep_text([text] if text else [])
+        live.saved = len(live.texts)
+        return live
+
+    def keep_text(self, texts: list[str]) -> None:
+        self.texts = texts
+        self.length_utf16 = sum(_length_utf16(text) for text in texts)
+        self.saved = min(self.saved, len(texts))
 
     @property
     def is_open_call(self) -> bool:
@@ -77,6 +120,8 @@ class LivePart:
     def part(self) -> MessagePart:
         if self.call is not None:
             return msgspec.structs.replace(self.call, arguments=self.text())
+        if self.fact is not None:
+            return self.fact
         return TextPart(self.text()) if self.kind == "text" else ReasoningPart(self.text())
 
     def stored(self) -> StoredPart:
@@ -85,7 +130,9 @@ class LivePart:
 
 @dataclass(frozen=True)
 class Unsaved:
-    """What a reply has that the disk has not. `marks` is how far each part was saved before."""
+    """What a reply has that the disk has not. `cut_from` is the first position of parts that are no more,
+    `heard` the rows of what the user said and the model has read. `marks` is how far each part was saved
+    before."""
 
     request_id: str
     run_id: int
@@ -94,47 +141,71 @@ class Unsaved:
     parts: list[StoredPart]
     events: list[tuple[int, int, RunEvent]]
     calls: list[UsageRecord]
+    cut_from: int | None
+    heard: list[int]
     marks: list[tuple[LivePart, int]] = field(repr=False)
 
 
 class Reply:
     """One reply that is being written. Used from the backend's loop only.
 
-    `row` is what the store returned; `first_step` numbers its new steps. A reply that goes on takes its
-    last text part up again, so that a sentence that was cut stays one.
+    A reply that goes on takes its last text part up again, so that a sentence that was cut stays one, and one
+    that waited for the user takes up all from the part that waits.
+
+    What a model call says can turn out to be no part of the answer (it broke off and is made again). Its
+    parts are then replaced by a note that holds what was said: nothing is lost, and no model reads it.
+
+    `agent_tools` are the names of the tools that are other agents. `queue_place` and `steering` are the
+    runner's to set, and shown with the row. `priced` says what a call costs.
     """
 
     def __init__(
-        self, row: MessageRow, run_id: int, model_name: str, next_position: int, first_step: int
+        self,
+        asked: Asked,
+        model_name: str,
+        agent_id: int | None = None,
+        agent_tools: frozenset[str] = frozenset(),
+        priced: Priced | None = None,
     ) -> None:
-        self.run_id = run_id
-        self._model_name = model_name
+        row = asked.reply
+        self.run_id = asked.run_id
         self.message_id = row.id
         self.conversation_id = row.conversation_id
         self.unsaved_bytes = 0
         self.status: MessageStatus = "streaming"
         self.error: MessageError | None = None
+        self.agent_id = agent_id
+        self.agent_tools = agent_tools
+        self.queue_place = 0
+        self.steering: list[str] = []
+        self._priced = priced
+        self._model_name = model_name
         self._request_id = request_id.get()
         self._row = row
-        self._position = next_position
-        self._step = first_step
-        self._live: list[LivePart] = []
+        self._position = asked.next_position
+        self._step = asked.next_step
+        self._live = [LivePart.taken_up(stored) for stored in asked.taken_up]
         self._open: LivePart | None = None
-        self._by_call: dict[str, LivePart] = {}
+        self._by_call = {part.call.call_id: part for part in self._live if part.call is not None}
         self._changed: dict[int, LivePart] = {}
         self._events: list[tuple[int, int, RunEvent]] = []
         self._next_event = 0
         self._calls: dict[str, UsageRecord] = {}
         self._unsaved_calls: dict[str, UsageRecord] = {}
         self._call_id = ""
-        if row.parts and isinstance(row.parts[-1], TextPart):
-            self._take_up(row.parts[-1].text)
+        self._side_call_id = ""
+        self._has_started = False
+        self._cut_from: int | None = None
+        self._heard: list[int] = []
+        if self._live and self._live[-1].kind == "text":
+            self._open = self._live[-1]
+        self._begin_attempt()
 
-    def _take_up(self, text: str) -> None:
-        self._open = LivePart(
-            self._position - 1, self._step - 1, "text", [text], _length_utf16(text), saved=1
-        )
-        self._live.append(self._open)
+    def _begin_attempt(self) -> None:
+        """What is said from here on goes if the call is made again."""
+        self._attempt_from = self._position
+        self._attempt_part = self._open
+        self._attempt_pieces = len(self._open.texts) if self._open is not None else 0
 
     # -- what is said ------------------------------------------------------------------------------
 
@@ -169,43 +240,139 @@ class Reply:
         self._live.append(part)
         return part
 
-    def take(self, event: RunEvent) -> PartChanged | None:
-        """Take anything but a delta: note it for the recorder, and return the part it changed."""
+    def take(self, event: RunEvent) -> Change | None:
+        """Take anything but a delta: note it for the recorder, and return what it changed."""
         self._record(event)
         match event:
-            case StepStarted(step=step, call_id=call_id):
-                self._step = step
-                self._call_id = call_id
-                self._use(Usage())
+            case StepStarted():
+                self._start_step(event)
             case UsageReported(usage=usage):
-                self._use(usage)
+                self._use(self._side_call_id or self._call_id, usage)
+            case SideCallStarted(call_id=call_id):
+                self._side_call_id = call_id
+                self._use(call_id, Usage())
             case ReasoningFinished(provider_data=provider_data):
                 self._finish_reasoning(provider_data)
             case ToolCallStarted(call_id=call_id, name=name):
                 return self._change(self._call(call_id, name), "writing")
             case ToolRequested(call_id=call_id, name=name, arguments=arguments):
                 part = self._announced(call_id) or self._call(call_id, name)
-                part.texts = [arguments]
-                part.saved = 0
-                part.length_utf16 = _length_utf16(arguments)
-                return self._change(part, "requested")
+                return self._change(part, "requested", arguments=arguments)
+            case ToolWaiting(call_id=call_id, question=question):
+                return self._change(self._by_call[call_id], "waiting", approval=question)
+            case ToolDecided(call_id=call_id, question=question, arguments=arguments):
+                part = self._by_call[call_id]
+                return self._change(part, "requested", approval=question, arguments=arguments)
             case ToolStarted(call_id=call_id):
                 return self._change(self._by_call[call_id], "running")
             case ToolFinished(call_id=call_id):
-                return self._change(self._by_call[call_id], "failed" if event.failed else "finished", event)
+                return self._finish_call(self._by_call[call_id], event)
             case _:
-                pass
+                return self._take_notable(event)
         return None
+
+    def _take_notable(self, event: RunEvent) -> Change | None:
+        """What the user is told of in the reply itself."""
+        match event:
+            case StepRetried(call_id=call_id, message=message, had_said=had_said):
+                self._next_call(call_id, self._model_name)
+                if not had_said:
+                    return None
+                return self._supersede("retried", f"{message} This step was made again.")
+            case ModelFellBack(call_id=call_id, failed_model=failed, model=model, message=message):
+                self._next_call(call_id, model)
+                return self._supersede("fell_back", f"{failed} failed: {message} {model} answers instead.")
+            case OutputRepaired(problem=problem):
+                text = f"The answer did not have the form it should: {problem} It was asked for again."
+                return self._supersede("repaired", text)
+            case HistoryTrimmed(results=results, kept=kept):
+                what = "result of a tool is" if results == 1 else "results of tools are"
+                text = f"To make room, {results} older {what} no longer sent to the model."
+                return self._note(NotePart("trimmed", text, kept=kept))
+            case HistoryCompacted(summary=summary, kept=kept):
+                self._side_call_id = ""
+                text = "The conversation became too long for the model, which now reads a summary of it."
+                return self._note(NotePart("compacted", text, summary, kept))
+            case AnswerForced(message=message):
+                return self._note(NotePart("limit", f"{message} The model answers with what it has."))
+            case Steered(id=row_id, text=text):
+                self._heard.append(row_id)
+                return self._add_fact("user", UserPart(text))
+            case Paused(text=text):
+                return self._add_fact("pause", PausePart(text, asked_ms=now_ms()))
+            case Resumed(goes_on=goes_on):
+                return self._end_pause("went_on" if goes_on else "stopped")
+            case _:
+                return None
 
     def _record(self, event: RunEvent) -> None:
         self._events.append((self._next_event, now_ms(), event))
         self._next_event += 1
 
-    def _use(self, usage: Usage) -> None:
-        known = self._calls.get(self._call_id)
+    # -- model calls -------------------------------------------------------------------------------
+
+    def _start_step(self, event: StepStarted) -> None:
+        if self._has_started:
+            self._open = None  # only the first step may go on with a text that was cut
+        self._has_started = True
+        self._step = event.step
+        self._next_call(event.call_id, event.model or self._model_name)
+        self._begin_attempt()
+
+    def _next_call(self, call_id: str, model_name: str) -> None:
+        self._model_name = model_name
+        self._call_id = call_id
+        self._side_call_id = ""
+        self._use(call_id, Usage())
+
+    def _use(self, call_id: str, usage: Usage) -> None:
+        known = self._calls.get(call_id)
         at_ms = known.at_ms if known else now_ms()
-        call = UsageRecord(self._call_id, self.run_id, self._model_name, usage, at_ms)
-        self._calls[self._call_id] = self._unsaved_calls[self._call_id] = call
+        cost, price = (None, None) if self._priced is None else self._priced(self._model_name, usage, at_ms)
+        call = UsageRecord(call_id, self.run_id, self._model_name, usage, at_ms, cost, price, self.agent_id)
+        self._calls[call_id] = self._unsaved_calls[call_id] = call
+
+    def _supersede(self, what: NoteKind, text: str) -> PartsReplaced:
+        """Put a note in place of what this call has said."""
+        said: list[str] = []
+        first = self._attempt_from
+        grown = self._attempt_part
+        if grown is not None and len(grown.texts) > self._attempt_pieces:
+            said.append("".join(grown.texts[self._attempt_pieces :]))
+            grown.keep_text(grown.texts[: self._attempt_pieces])
+            self._changed[grown.position] = grown
+            first = grown.position
+        dropped = [part for part in self._live if part.position >= self._attempt_from]
+        said += [_as_text(part) for part in dropped]
+        for part in dropped:
+            self._live.remove(part)
+            self._changed.pop(part.position, None)
+            if part.call is not None:
+                self._by_call.pop(part.call.call_id, None)
+        self._position = self._attempt_from
+        self._cut_from = min(self._attempt_from, self._cut_from if self._cut_from is not None else 2**62)
+        self._note(NotePart(what, text, "\n\n".join(said)))
+        parts = [part.part() for part in self._live if part.position >= first]
+        return PartsReplaced(self.conversation_id, self.message_id, first, parts)
+
+    # -- parts -------------------------------------------------------------------------------------
+
+    def _note(self, note: NotePart) -> PartChanged:
+        return self._add_fact("note", note)
+
+    def _add_fact(self, kind: Kind, fact: UserPart | NotePart | PausePart) -> PartChanged:
+        self._open = None
+        part = self._add(kind)
+        part.fact = fact
+        self._begin_attempt()
+        return self._changed_part(part)
+
+    def _end_pause(self, status: Literal["went_on", "stopped"]) -> PartChanged:
+        part, pause = next(
+            (part, part.fact) for part in reversed(self._live) if isinstance(part.fact, PausePart)
+        )
+        part.fact = msgspec.structs.replace(pause, status=status, decided_ms=now_ms())
+        return self._changed_part(part)
 
     def _finish_reasoning(self, provider_data: str | None) -> None:
         part = self._open
@@ -220,7 +387,7 @@ class Reply:
     def _call(self, call_id: str, name: str) -> LivePart:
         self._open = None
         part = self._add("tool_call")
-        part.call = ToolCallPart(call_id, name, "", "writing")
+        part.call = ToolCallPart(call_id, name, "", "writing", is_agent=name in self.agent_tools)
         self._by_call[call_id] = part
         return part
 
@@ -229,45 +396,112 @@ class Reply:
         part = self._by_call.get(call_id)
         return part if part and part.call and part.call.status == "writing" else None
 
-    def _change(
-        self,
-        part: LivePart,
-        status: Literal["writing", "requested", "running", "finished", "failed"],
-        result: ToolFinished | None = None,
-    ) -> PartChanged:
+    def _change(self, part: LivePart, status: ToolCallStatus, **fields: Any) -> PartChanged:
         assert part.call is not None
-        part.call = msgspec.structs.replace(part.call, status=status)
-        if result is not None:
-            part.call = msgspec.structs.replace(
-                part.call, output=result.output, duration_ms=result.duration_ms
-            )
+        arguments = fields.pop("arguments", None)
+        if arguments is not None:
+            part.keep_text([arguments])
+            part.saved = 0
+        part.call = msgspec.structs.replace(part.call, status=status, **fields)
+        return self._changed_part(part)
+
+    def _finish_call(self, part: LivePart, result: ToolFinished) -> PartChanged:
+        return self._change(
+            part,
+            "failed" if result.failed else "finished",
+            output=result.output,
+            duration_ms=result.duration_ms,
+            origin=result.origin,
+            source=result.source,
+            is_outside=result.is_outside,
+            hidden_characters=result.hidden_characters,
+            elicitation=None,
+        )
+
+    def _changed_part(self, part: LivePart) -> PartChanged:
         self._changed[part.position] = part
         return PartChanged(self.conversation_id, self.message_id, part.position, part.part())
 
+    # -- what the runner asks of it ----------------------------------------------------------------
+
+    def call_at(self, position: int) -> ToolCallPart | None:
+        """The tool call at a position of this run, if there is one."""
+        part = next((part for part in self._live if part.position == position), None)
+        return None if part is None else part.call
+
+    def call(self, call_id: str) -> ToolCallPart | None:
+        """The last call with this id."""
+        part = self._by_call.get(call_id)
+        return None if part is None else part.call
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the user has to decide about something in it."""
+        return any(
+            (part.call is not None and part.call.status == "waiting")
+            or (isinstance(part.fact, PausePart) and part.fact.status == "waiting")
+            for part in self._live
+        )
+
+    @property
+    def has_said_something(self) -> bool:
+        """Whether there is anything but notes in it."""
+        return any(part.kind != "note" for part in self._live)
+
+    def calls(self) -> list[UsageRecord]:
+        """The model calls of this run so far, with what they used."""
+        return list(self._calls.values())
+
+    def position_of(self, call_id: str) -> int:
+        return self._by_call[call_id].position
+
+    def elicit(self, call_id: str, elicitation: Elicitation | None) -> PartChanged:
+        """A server asks the user something in the middle of a call, or has its answer."""
+        part = self._by_call[call_id]
+        assert part.call is not None
+        return self._change(part, part.call.status, elicitation=elicitation)
+
     def close(
-        self, status: MessageStatus, error: AppError | None, history: Iterable[HistoryItem] = ()
+        self,
+        status: MessageStatus,
+        error: AppError | None,
+        history: Iterable[HistoryItem] = (),
+        waits_below: Container[int] = (),
     ) -> None:
-        """No more will be said. Calls without a result get the one that the loop left in `history`."""
+        """No more will be said. Calls without a result get the one that the loop left in `history`.
+
+        Where the program ends in the middle, what waits for the user goes on waiting, and so do the calls
+        at the positions `waits_below`, whose agents wait.
+        """
         self.status = status
         self.error = None if error is None else message_error(error)
+        self.steering = []
+        goes_on_waiting = status == "interrupted"
         left = {item.call_id: item for item in history if isinstance(item, ToolFinished)}
         for part in self._live:
             if part.call is not None and part.is_open_call:
+                is_kept = part.call.status == "waiting" or part.position in waits_below
+                if goes_on_waiting and is_kept:
+                    continue
                 reason = UNFINISHED_CALL if part.call.status == "writing" else UNANSWERED_CALL
                 call_id = part.call.call_id
                 result = left.get(call_id) or ToolFinished(call_id, reason, failed=True)
                 self._record(result)
-                self._change(part, "failed" if result.failed else "finished", result)
+                self._finish_call(part, result)
+            elif isinstance(part.fact, PausePart) and part.fact.status == "waiting" and not goes_on_waiting:
+                self._end_pause("stopped")
 
     # -- what the store and the page get -----------------------------------------------------------
 
     def unsaved(self) -> Unsaved | None:
         """Everything since the last call; None if there is nothing. `give_back` undoes it."""
         if not (self.unsaved_bytes or self._changed or self._events or self._unsaved_calls):
-            return None
+            return None  # (a cut and what was heard always come with an event)
         changed, self._changed = self._changed, {}
         events, self._events = self._events, []
         calls, self._unsaved_calls = self._unsaved_calls, {}
+        cut_from, self._cut_from = self._cut_from, None
+        heard, self._heard = self._heard, []
         self.unsaved_bytes = 0
         chunks: list[Chunk] = []
         marks: list[tuple[LivePart, int]] = []
@@ -287,11 +521,14 @@ class Reply:
             stored,
             events,
             list(calls.values()),
+            cut_from,
+            heard,
             marks,
         )
 
     def _chunk(self, part: LivePart) -> Chunk:
         text = "".join(part.texts[part.saved :])
+        assert part.kind in ("text", "reasoning", "tool_call"), "a fact is saved whole"
         chunk = Chunk(self.message_id, part.position, part.kind, part.next_chunk, text)
         part.next_chunk += 1
         return chunk
@@ -300,8 +537,13 @@ class Reply:
         """It could not be written: it is unsaved again, before what came since."""
         for part, saved in unsaved.marks:
             part.saved = min(part.saved, saved)
+        # A part may have been cut meanwhile, and another stand in its place.
         by_position = {part.position: part for part in self._live}
-        self._changed = {part.position: by_position[part.position] for part in unsaved.parts} | self._changed
+        given_back = {part.position for part in unsaved.parts} & by_position.keys()
+        self._changed = {position: by_position[position] for position in given_back} | self._changed
+        if unsaved.cut_from is not None:
+            self._cut_from = min(unsaved.cut_from, self._cut_from if self._cut_from is not None else 2**62)
+        self._heard = unsaved.heard + self._heard
         self._events = unsaved.events + self._events
         self._unsaved_calls = {call.call_id: call for call in unsaved.calls} | self._unsaved_calls
         self.unsaved_bytes += sum(len(chunk.text) for chunk in unsaved.chunks)
@@ -327,11 +569,19 @@ class Reply:
             status=self.status,
             parts=[*kept, *(part.part() for part in self._live)],
             error=self.error,
+            queue_place=self.queue_place,
+            steering=list(self.steering),
         )
 
 
 def message_error(error: AppError) -> MessageError:
     return MessageError(error.code, error.message, error.hint, error.retryable)
+
+
+def _as_text(part: LivePart) -> str:
+    if part.call is not None:
+        return f"{part.call.name}({part.text()})"
+    return part.text()
 
 
 def _length_utf16(text: str) -> int:

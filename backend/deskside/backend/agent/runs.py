@@ -18,41 +18,58 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from loguru import logger
 
-from deskside.backend.agent import loop
-from deskside.backend.agent.device_models import PLAIN_PROFILE
+from deskside.backend import prices
+from deskside.backend.agent import instructions, loop
+from deskside.backend.agent.budgets import Budgets
 from deskside.backend.agent.events import (
+    ApprovalQuestion,
     AssistantReasoning,
     AssistantText,
     Finished,
     HistoryItem,
+    Paused,
     ReasoningDelta,
     ReasoningFinished,
+    Resumed,
     RunEvent,
+    Scope,
+    SideCallStarted,
+    Steered,
     StepFinished,
     StepRetried,
     StepStarted,
     TextDelta,
     ToolArgumentsDelta,
+    ToolDecided,
+    ToolStarted,
+    ToolWaiting,
+    Usage,
     UsageReported,
     UserText,
 )
 from deskside.backend.agent.flusher import Flusher, write_unsaved
+from deskside.backend.agent.host import RunHost, Surroundings
+from deskside.backend.agent.live_run import LiveRun
+from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
+from deskside.backend.agent.run_queue import RunQueue
 from deskside.backend.errors import (
     AnswerCut,
     AppError,
     Conflict,
     ContentRefused,
     Internal,
+    InvalidRequest,
     NoModel,
     NotFound,
+    OutputInvalid,
     StreamDropped,
     StreamTimedOut,
 )
@@ -63,20 +80,27 @@ from deskside.backend.events import (
     ReplyRetried,
 )
 from deskside.backend.log import place
-from deskside.backend.store import agents, conversations, errors, messages, replies
+from deskside.backend.store import agents, conversations, errors, messages, replies, tool_grants
 from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
-from deskside.backend.store.messages import MessageRow
+from deskside.backend.store.messages import (
+    ElicitationAnswer,
+    MessageRow,
+    NotePart,
+    TextPart,
+    ToolCallPart,
+)
 from deskside.backend.store.replies import Asked, FinishedReply
+from deskside.backend.store.text import now_ms
 from deskside.backend.tools.context import ToolContext, ToolServices
-from deskside.backend.tools.declaration import Tool
+from deskside.backend.tools.declaration import BadArguments, Tool, ToolOutput
+from deskside.backend.tools.toolbox import AgentTool, Source, Toolbox
 
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
     from deskside.backend.agent.models import Models
     from deskside.backend.event_buffer import EventBuffer
-    from deskside.backend.store.database import Store
 
 FIRST_STORE_RETRY_S = 1.0
 LAST_STORE_RETRY_S = 30.0
@@ -91,13 +115,18 @@ CUT_SHORT: Mapping[str, AppError] = {
     "length": AnswerCut("The answer reached the model's length limit."),
     "turn_limit": AnswerCut("The run reached its limit of steps while it still wanted to go on."),
     "refused": ContentRefused("The model declined to go on."),
+    "invalid_output": OutputInvalid("The answer does not have the form that this agent's answers must have."),
 }
 
 # The usual hint of a stream that broke off speaks of what was said and of Continue; here is neither.
 NOTHING_SAID = "Press Retry."
 
 # Nothing is shown because of these, and nothing on this machine happens: they go to the disk with the text.
-QUIET = (StepStarted, UsageReported, ReasoningFinished, StepFinished, Finished)
+QUIET = (StepStarted, SideCallStarted, UsageReported, ReasoningFinished, StepFinished, Finished)
+# The conversation begins or ceases to wait for the user with these.
+ABOUT_WAITING = (ToolWaiting, ToolDecided, Paused, Resumed)
+
+NO_ANSWER = "The agent gave no answer."
 
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
 
@@ -112,70 +141,62 @@ class StartedRun(msgspec.Struct, frozen=True):
     reply: MessageRow
 
 
-@dataclass
-class Run:
-    """One run. `interruption` is the status that a cancelled stream leaves behind."""
-
-    asked: Asked
-    model_name: str
-    reply: Reply
-    is_continuation: bool
-    history: list[HistoryItem] = field(default_factory=list)
-    finished: Finished | None = None
-    interruption: Literal["stopped", "interrupted"] = "stopped"
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    streaming: asyncio.Task[None] = field(init=False)
-    following: asyncio.Task[None] = field(init=False)
-
-    def cancel(self, interruption: Literal["stopped", "interrupted"]) -> None:
-        if not self.streaming.done():
-            self.interruption = interruption
-            self.streaming.cancel()
-
-
 class Runs:
     """All runs of the program. Used on the backend's loop only."""
 
     def __init__(
         self,
-        store: Store,
         events: EventBuffer,
         models: Models,
         device: Device,
-        tools: Sequence[Tool],
+        built_in: Sequence[Tool],
+        sources: Sequence[Source],
         services: ToolServices,
     ) -> None:
         self._services = services
-        self._store = store
+        self._store = services.store
         self._events = events
         self._models = models
         self._device = device
-        self._tools = tools
-        self._flusher = Flusher(store, self._tell)
-        self._by_conversation: dict[int, Run | None] = {}  # None while the rows are being written
-        self._unstored: dict[int, Run] = {}  # by message: what the store does not have, or not whole
+        self._settings = services.settings
+        self.toolbox = Toolbox(self._store, built_in, sources, self._delegate)
+        budgets = Budgets(self._store, self._settings)
+        self._around = Surroundings(services, models, device, budgets, events.publish)
+        self._queue = RunQueue(lambda: self._settings.current.max_runs)
+        self._flusher = Flusher(self._store, self._tell)
+        self._by_conversation: dict[int, LiveRun | None] = {}  # None while the rows are being written
+        self._unstored: dict[int, LiveRun] = {}  # by message: what the store does not have, or not whole
         self._starting: set[asyncio.Task[StartedRun]] = set()
         self._closing = asyncio.Event()
+        self._prices: dict[str, tuple[int, prices.Price | None]] = {}
 
     # -- what the commands ask for -----------------------------------------------------------------
 
-    async def start(self, conversation_id: int | None, text: str, model: str | None) -> StartedRun:
-        """Store the question, then answer it. `conversation_id` None starts a conversation.
+    async def start(
+        self, conversation_id: int | None, text: str, model: str | None, agent: str | None = None
+    ) -> StartedRun:
+        """Store the question, then answer it. `conversation_id` None starts a conversation, in which the
+        agent of this name answers.
 
         Raises Conflict while the conversation has a run, NotFound, NoModel, or the store's errors; the
         question is then not stored.
         """
 
         async def ask() -> StartedRun:
-            name = await self._model_name(conversation_id, model)
-            asked = await self._store.write(replies.ask, conversation_id, text, name)
+            if conversation_id is None:
+                row = await self._store.read(agents.by_name, agent or agents.DEFAULT)
+                name = await self._model_name(None, model or row.model)
+                asked = await self._store.write(replies.ask, None, text, name, row.id)
+            else:
+                name = await self._model_name(conversation_id, model)
+                asked = await self._store.write(replies.ask, conversation_id, text, name)
             return self._begin(asked, name, is_continuation=False)
 
         return await self._alone(conversation_id, ask)
 
     async def retry(self, message_id: int, model: str | None) -> StartedRun:
         """Answer the question of a reply again. The old reply stays as an earlier version."""
-        row = await self._store.read(messages.get, message_id)
+        row = await self._on_the_path(message_id)
 
         async def answer_again() -> StartedRun:
             name = await self._model_name(row.conversation_id, model or row.model)
@@ -186,14 +207,139 @@ class Runs:
 
     async def continue_reply(self, message_id: int) -> StartedRun:
         """Go on where an interrupted, stopped or failed reply ended, in the same message."""
-        row = await self._store.read(messages.get, message_id)
+        return await self._reopen(message_id, goes_on_waiting=False)
+
+    async def _reopen(self, message_id: int, *, goes_on_waiting: bool) -> StartedRun:
+        row = await self._on_the_path(message_id)
 
         async def reopen() -> StartedRun:
             name = await self._model_name(row.conversation_id, row.model)
-            asked = await self._store.write(replies.reopen, message_id)
+            asked = await self._store.write(replies.reopen, message_id, goes_on_waiting=goes_on_waiting)
             return self._begin(asked, name, is_continuation=True)
 
         return await self._alone(row.conversation_id, reopen)
+
+    async def _on_the_path(self, message_id: int) -> MessageRow:
+        row = await self._store.read(messages.get, message_id)
+        if row.delegator_id is not None:
+            raise InvalidRequest(
+                "This is the work of an agent that another one asked.",
+                hint="Retry or continue the answer it is in.",
+            )
+        return row
+
+    async def steer(self, message_id: int, text: str) -> MessageRow:
+        """Say something to a reply while it is written: the model reads it before its next step. What no
+        model got to read is in the conversation's draft when the reply has ended.
+
+        Raises Conflict once it has ended.
+        """
+        run = self._working(message_id)
+        row_id = await self._store.write(replies.steer, message_id, text)
+        if not run.streaming.done():
+            run.steering.append(Steered(row_id, text))
+            run.reply.steering.append(text)
+            self._events.publish(MessageChanged(run.reply.row()))
+        return run.reply.row()
+
+    # -- what the user decides ---------------------------------------------------------------------
+
+    async def decide(
+        self,
+        message_id: int,
+        position: int,
+        decision: Literal["approved", "denied"],
+        scope: Scope,
+        arguments: str | None,
+        reason: str,
+    ) -> None:
+        """Answer whether a call may run. `arguments` are those it runs with instead of the model's. An answer
+        to a call whose run has ended with the program lets that run go on.
+
+        Raises Conflict where the call does not wait, InvalidRequest for a scope that was not offered or
+        arguments that the tool does not take.
+        """
+        run = self._unstored.get(message_id)
+        if run is not None and run.streaming.done():
+            await run.ended.wait()
+            run = None
+        call = await self._waiting_call(run, message_id, position)
+        assert call.approval is not None
+        if decision == "approved" and scope != "once" and scope not in call.approval.scopes:
+            raise InvalidRequest("This can be allowed once only.", hint="Allow it once, or deny it.")
+        agent_id, tools = await self._agent_and_tools(run, message_id)
+        changed = None if arguments is None or arguments == call.arguments else arguments
+        if decision == "approved" and changed is not None:
+            _check_arguments(tools, call.name, changed)
+        if decision == "approved" and scope == "agent":
+            await self._store.write(tool_grants.add, agent_id, call.name)
+        question = msgspec.structs.replace(
+            call.approval,
+            decision=decision,
+            scope=scope,
+            reason=reason,
+            arguments_before=None if changed is None else call.arguments,
+            decided_ms=now_ms(),
+        )
+        if run is None:
+            written = changed or call.arguments
+            await self._store.write(replies.decide_call, message_id, position, question, written)
+            await self._reopen(await self._store.read(replies.root_of, message_id), goes_on_waiting=True)
+            return
+        if decision == "approved" and scope != "once":
+            run.granted.add(call.name)
+        _answer(run, position, ToolDecided(call.call_id, question, changed or call.arguments))
+        if decision == "approved" and scope != "once":
+            _answer_the_same(run, call.name, question)
+
+    async def decide_pause(self, message_id: int, position: int, *, goes_on: bool) -> None:
+        """Let a run pass the limit that it waits at, or stop it there. Raises Conflict where it does not
+        wait."""
+        run = self._unstored.get(message_id)
+        if run is not None and not run.streaming.done():
+            if run.pause is None or run.pause.done():
+                raise _waits_no_more()
+            run.pause.set_result(goes_on)
+            return
+        await self._store.write(replies.decide_pause, message_id, position, goes_on=goes_on)
+        root = await self._store.read(replies.root_of, message_id)
+        if goes_on:
+            await self._reopen(root, goes_on_waiting=True)
+        else:
+            await self._store.write(replies.go_on_without, root)
+            self._events.publish(MessageChanged(await self._store.read(messages.get, message_id)))
+
+    async def answer_elicitation(self, message_id: int, position: int, answer: ElicitationAnswer) -> None:
+        """Hand the user's answer to the server that asked. Raises Conflict where nothing asks any more."""
+        run = self._unstored.get(message_id)
+        waiting = None if run is None else run.elicitations.get(position)
+        if waiting is None or waiting.done():
+            raise _waits_no_more()
+        waiting.set_result(answer)
+
+    async def _waiting_call(self, run: LiveRun | None, message_id: int, position: int) -> ToolCallPart:
+        if run is None:
+            parts = (await self._store.read(messages.get, message_id)).parts
+            part = parts[position] if position < len(parts) else None
+        else:
+            part = run.reply.call_at(position)
+        if not isinstance(part, ToolCallPart) or part.status != "waiting" or part.approval is None:
+            raise _waits_no_more()
+        return part
+
+    async def _agent_and_tools(self, run: LiveRun | None, message_id: int) -> tuple[int, Mapping[str, Tool]]:
+        if run is not None and run.agent is not None:
+            return run.agent.id, run.tools
+        agent = await self._store.read(agents.of_message, message_id)
+        return agent.id, {tool.spec.name: tool for tool in await self.toolbox.tools_for(agent, 0)}
+
+    def _working(self, message_id: int) -> LiveRun:
+        run = self._unstored.get(message_id)
+        if run is None or run.streaming.done():
+            raise Conflict("This answer has ended.", hint="Send it as a new message.")
+        return run
+
+    # -- ending ------------------------------------------------------------------------------------
 
     async def stop(self, message_id: int) -> None:
         """Stop the run that writes this reply, and return when what was said is stored."""
@@ -225,7 +371,8 @@ class Runs:
             await asyncio.wait(self._starting)
         open_runs = list(self._unstored.values())
         for run in open_runs:
-            run.cancel("interrupted")
+            if run.parent is None:
+                run.cancel("interrupted")
         if open_runs:
             await asyncio.wait([run.following for run in open_runs])
         await self._flusher.close()
@@ -272,11 +419,23 @@ class Runs:
             raise NoModel("There is no model to answer with.")
         return name
 
-    def _begin(self, asked: Asked, model_name: str, *, is_continuation: bool) -> StartedRun:
+    def _begin(
+        self,
+        asked: Asked,
+        model_name: str,
+        *,
+        is_continuation: bool,
+        parent: LiveRun | None = None,
+        agent: AgentRow | None = None,
+        task: str = "",
+    ) -> StartedRun:
         """From here to the end of the run nothing awaits before both tasks exist."""
-        reply = Reply(asked.reply, asked.run_id, model_name, asked.next_position, asked.next_step)
-        run = Run(asked, model_name, reply, is_continuation)
-        self._by_conversation[reply.conversation_id] = run
+        reply = Reply(asked, model_name, priced=self._priced)
+        run = LiveRun(asked, model_name, reply, is_continuation, parent, task, agent=agent)
+        if parent is None:
+            self._by_conversation[reply.conversation_id] = run
+        else:
+            run.inherited_outside = [*parent.inherited_outside, *outside_sources(parent.history)]
         self._unstored[reply.message_id] = run
         self._flusher.add(reply)
         run.streaming = asyncio.create_task(self._stream(run), name=f"run {asked.run_id}")
@@ -284,7 +443,8 @@ class Runs:
         run.following.add_done_callback(lambda _task: run.ended.set())
         logger.info("run {} started: {}", asked.run_id, model_name)
         conversation = msgspec.structs.replace(asked.conversation, is_running=True)
-        self._events.publish(ConversationChanged(conversation))
+        if parent is None:
+            self._events.publish(ConversationChanged(conversation))
         if asked.question is not None:
             self._events.publish(MessageChanged(asked.question))
         self._events.publish(MessageChanged(asked.reply))
@@ -292,33 +452,77 @@ class Runs:
 
     # -- streaming ---------------------------------------------------------------------------------
 
-    async def _stream(self, run: Run) -> None:
-        """Answer. Raises what the model raises; a stop cancels it."""
-        is_on_device = run.model_name.startswith("device/")
-        profile = self._device.profile(run.model_name) if is_on_device else PLAIN_PROFILE
-        async with self._device.in_use() if is_on_device else nullcontext():
-            model = await self._models.make(run.model_name)
-            agent, run.history = await self._store.read(_read_start, run.asked.reply, run.is_continuation)
-            events = loop.run(
-                model,
-                self._tools if profile.can_use_tools else [],
-                run.history,
-                context=partial(self._context, run, agent.id),
-                instructions=profile.system_prompt or agent.instructions,
-                temperature=agent.temperature if profile.temperature is None else profile.temperature,
-                first_step=run.asked.next_step,
-                step_limit=agent.step_limit,
-            )
-            async with aclosing(events):
-                await self._take_all(run, events)
+    async def _stream(self, run: LiveRun) -> None:
+        """Answer, when it is the run's turn. Raises what the model raises; a stop cancels it."""
+        if run.parent is not None:  # it works in the turn of whoever asked it
+            await self._work(run)
+            return
+        async with self._queue.turn(partial(self._placed, run)):
+            await self._work(run)
 
-    def _context(self, run: Run, agent_id: int, call_id: str) -> ToolContext:
-        reply = run.reply
-        return ToolContext(
-            self._services, reply.conversation_id, reply.message_id, reply.run_id, agent_id, call_id
+    def _placed(self, run: LiveRun, place_in_line: int) -> None:
+        if run.reply.queue_place != place_in_line:
+            run.reply.queue_place = place_in_line
+            self._events.publish(MessageChanged(run.reply.row()))
+
+    async def _work(self, run: LiveRun) -> None:
+        agent, run.history, granted = await self._store.read(_read_start, run)
+        run.agent, run.reply.agent_id = agent, agent.id
+        tools = await self.toolbox.tools_for(agent, run.depth)
+        run.tools = {tool.spec.name: tool for tool in tools}
+        run.reply.agent_tools = frozenset(tool.spec.name for tool in tools if isinstance(tool, AgentTool))
+        names = list(dict.fromkeys([run.model_name, *agent.fallback_models]))
+        values = instructions.field_values(self._settings.current, datetime.now())
+        plan = loop.Plan(
+            models=names,
+            tools=tools,
+            instructions=instructions.rendered(agent.instructions, values),
+            temperature=agent.temperature,
+            max_output_tokens=agent.max_output_tokens,
+            reasoning_effort=agent.reasoning_effort,
+            output_schema=agent.output_schema,
+            first_step=run.asked.next_step,
+            step_limit=agent.step_limit,
         )
+        host = RunHost(run, self._around, granted)
+        is_on_device = any(name.startswith("device/") for name in names)
+        async with self._device.in_use() if is_on_device else nullcontext():
+            try:
+                async with aclosing(loop.run(host, plan, run.history)) as events:
+                    await self._take_all(run, events)
+            finally:
+                host.settle()
 
-    async def _take_all(self, run: Run, events: AsyncGenerator[RunEvent, None]) -> None:
+    def _priced(self, model: str, usage: Usage, at_ms: int) -> tuple[int | None, dict[str, Any] | None]:
+        """What a call costs. Looked up by model once an hour: prices change, but not between two calls."""
+        hour = at_ms // 3_600_000
+        if self._prices.get(model, (0, None))[0] != hour:
+            self._prices[model] = (hour, prices.price_of(model, at_ms, self._models.address_of(model)))
+        price = self._prices[model][1]
+        if price is None:
+            return None, None
+        return prices.cost(usage, price), msgspec.to_builtins(price)
+
+    async def _delegate(self, context: ToolContext, agent: AgentRow, task: str) -> ToolOutput:
+        """Let another agent do a task, and return its answer. A stop of the run stops it, too."""
+        parent = self._unstored[context.message_id]
+        position = parent.reply.position_of(context.call_id)
+        name = agent.model or parent.model_name
+        asked = await self._store.write(
+            replies.delegate, parent.reply.message_id, position, agent.id, name, parent.asked.run_id
+        )
+        is_continuation = bool(asked.reply.parts)
+        self._begin(asked, name, is_continuation=is_continuation, parent=parent, agent=agent, task=task)
+        child = parent.children[position] = self._unstored[asked.reply.id]
+        try:
+            await child.ended.wait()
+        except asyncio.CancelledError:
+            child.cancel(parent.interruption)
+            await child.ended.wait()
+            raise
+        return _report(child, agent)
+
+    async def _take_all(self, run: LiveRun, events: AsyncGenerator[RunEvent, None]) -> None:
         reply, publish, flusher = run.reply, self._events.publish, self._flusher
         async for event in events:
             if isinstance(event, TextDelta):
@@ -335,13 +539,16 @@ class Runs:
             else:
                 await self._take(run, event)
 
-    async def _take(self, run: Run, event: RunEvent) -> None:
+    async def _take(self, run: LiveRun, event: RunEvent) -> None:
         """Store what a run does, then show it."""
-        changed = run.reply.take(event)
+        reply = run.reply
+        changed = reply.take(event)
         if isinstance(event, Finished):
             run.finished = event
+        elif isinstance(event, ToolStarted):
+            run.tool_calls += 1
         if isinstance(event, QUIET):
-            self._flusher.note(run.reply)
+            self._flusher.note(reply)
         else:
             await self._flusher.flush()
         if changed is not None:
@@ -350,22 +557,33 @@ class Runs:
             logger.info("run {} retries after {}: {:.1f} s", run.asked.run_id, event.code, event.delay_s)
             self._events.publish(
                 ReplyRetried(
-                    run.reply.conversation_id,
-                    run.reply.message_id,
-                    event.attempt,
-                    event.delay_s,
-                    event.message,
+                    reply.conversation_id, reply.message_id, event.attempt, event.delay_s, event.message
                 )
             )
+        elif isinstance(event, Steered):
+            self._events.publish(MessageChanged(reply.row()))
+        elif isinstance(event, ABOUT_WAITING):
+            await self._publish_conversation(reply.conversation_id)
+
+    async def _publish_conversation(self, conversation_id: int) -> None:
+        """Its row says whether it waits for the user."""
+        try:
+            row = await self._store.read(conversations.get, conversation_id)
+        except NotFound:  # deleted meanwhile
+            return
+        row = msgspec.structs.replace(row, is_running=self.is_running(conversation_id))
+        self._events.publish(ConversationChanged(row))
 
     # -- the end -----------------------------------------------------------------------------------
 
-    async def _follow(self, run: Run) -> None:
+    async def _follow(self, run: LiveRun) -> None:
         """Wait for the end of the stream, however it comes, and store the whole reply."""
         await asyncio.wait([run.streaming])
         status, error = self._outcome(run)
         logger.info("run {} ended: {}", run.asked.run_id, status)
-        run.reply.close(status, error, run.history)
+        run.reply.close(
+            status, error, run.history, [at for at, child in run.children.items() if child.is_waiting]
+        )
         await self._flusher.release(run.reply)
         finished = FinishedReply(
             message_id=run.reply.message_id,
@@ -386,24 +604,26 @@ class Runs:
             del self._unstored[finished.message_id]
             self._let_go(run, *stored)
 
-    def _outcome(self, run: Run) -> tuple[EndStatus, AppError | None]:
+    def _outcome(self, run: LiveRun) -> tuple[EndStatus, AppError | None]:
         """How the stream ended. This is the edge where a bug in a run becomes a failed reply."""
         if run.streaming.cancelled():
             return run.interruption, None
         error = run.streaming.exception()
         if error is None and run.finished is not None:
+            if run.finished.reason == "limit":
+                return "stopped", None
             cut = CUT_SHORT.get(run.finished.reason)
             return ("complete", None) if cut is None else ("failed", cut)
         if isinstance(error, AppError):
             logger.info("run {} failed: {}", run.asked.run_id, error.code)
-            if isinstance(error, StreamDropped | StreamTimedOut) and not run.reply.stored_parts():
+            if isinstance(error, StreamDropped | StreamTimedOut) and not run.reply.has_said_something:
                 error.hint = NOTHING_SAID
             return "failed", error
         logger.opt(exception=error).error("run {} failed", run.asked.run_id)
         return "failed", Internal("The answer failed because of a fault in Deskside.")
 
     async def _store_end(
-        self, run: Run, finished: FinishedReply, detail: str | None
+        self, run: LiveRun, finished: FinishedReply, detail: str | None
     ) -> tuple[MessageRow, ConversationRow | None] | None:
         """Write the whole reply. None if that fails: the reply is then shown as failed, and kept."""
         rest = run.reply.unsaved()
@@ -431,7 +651,7 @@ class Runs:
         except TimeoutError:
             pass
 
-    def _let_go(self, run: Run, row: MessageRow, conversation: ConversationRow | None) -> None:
+    def _let_go(self, run: LiveRun, row: MessageRow, conversation: ConversationRow | None) -> None:
         """The run is over for everyone who looks; `row` is how it ended."""
         conversation_id = run.reply.conversation_id
         if self._by_conversation.get(conversation_id) is run:
@@ -448,13 +668,76 @@ class Runs:
         self._events.publish(Notice("warning", error.code, error.message, error.hint))
 
 
-def _read_start(db: Db, reply: MessageRow, is_continuation: bool) -> tuple[AgentRow, list[HistoryItem]]:
-    """Who answers, and what was said before."""
-    until = reply.id if is_continuation or reply.parent_id is None else reply.parent_id
-    history = messages.history(db, until)
-    if is_continuation and history and isinstance(history[-1], AssistantText | AssistantReasoning):
+def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[str]]:
+    """Who answers, what was said before, and which tools the user allowed them for good."""
+    reply = run.asked.reply
+    agent = run.agent or agents.of_conversation(db, reply.conversation_id)
+    granted = tool_grants.of_agent(db, agent.id)
+    if run.parent is not None:
+        history: list[HistoryItem] = [UserText(run.task)]
+        if run.is_continuation:
+            history += messages.history(db, reply.id, keeps_open=True)
+        return agent, history, granted
+    until = reply.id if run.is_continuation or reply.parent_id is None else reply.parent_id
+    history = messages.history(db, until, keeps_open=run.is_continuation)
+    if run.is_continuation and history and isinstance(history[-1], AssistantText | AssistantReasoning):
         history.append(UserText(CONTINUE))
-    return agents.default(db), history
+    return agent, history, granted
+
+
+def _check_arguments(tools: Mapping[str, Tool], name: str, arguments: str) -> None:
+    tool = tools.get(name)
+    if tool is None:
+        raise Conflict(f"The tool {name!r} is not there any more.", hint="Deny the call.")
+    try:
+        tool.read_arguments(arguments)
+    except BadArguments as error:
+        raise InvalidRequest(str(error), hint="Correct the arguments, or deny the call.") from error
+
+
+def _answer(run: LiveRun, position: int, decided: ToolDecided) -> None:
+    waiting = run.questions.get(position)
+    if waiting is None or waiting.done():
+        raise _waits_no_more()
+    waiting.set_result(decided)
+
+
+def _answer_the_same(run: LiveRun, name: str, question: ApprovalQuestion) -> None:
+    """What was allowed for more than one call holds for those that wait already."""
+    for position, waiting in run.questions.items():
+        call = run.reply.call_at(position)
+        if waiting.done() or call is None or call.name != name or call.approval is None:
+            continue
+        if call.approval.scopes:
+            own = msgspec.structs.replace(
+                call.approval, decision="approved", scope=question.scope, decided_ms=question.decided_ms
+            )
+            waiting.set_result(ToolDecided(call.call_id, own, call.arguments))
+
+
+def _waits_no_more() -> Conflict:
+    return Conflict("This does not wait for an answer any more.", hint="Look at the conversation again.")
+
+
+def _report(child: LiveRun, agent: AgentRow) -> ToolOutput:
+    """What an agent hands to the one that asked it: its last words."""
+    label = agent.label or agent.name
+    reply = child.reply
+    if reply.status == "failed":
+        message = "" if reply.error is None else reply.error.message
+        raise RuntimeError(f"the agent {label!r} failed: {message}")
+    texts: list[str] = []
+    for part in reply.row().parts:
+        if isinstance(part, TextPart):
+            texts.append(part.text)
+        elif not isinstance(part, NotePart):
+            texts = []
+    text = "\n\n".join(texts) or NO_ANSWER
+    if reply.status == "stopped":
+        text = f"{text}\n\n(The agent was stopped before it was done.)"
+    outside = [*child.inherited_outside, *outside_sources(child.history)]
+    source = ", ".join([label, *dict.fromkeys(outside)][:6])
+    return ToolOutput(text, "agent", source, is_outside=bool(outside))
 
 
 def _write_end(

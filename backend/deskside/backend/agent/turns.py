@@ -26,6 +26,7 @@ from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
     HistoryItem,
+    Summary,
     ToolFinished,
     ToolRequested,
     UserText,
@@ -83,8 +84,8 @@ class _Grouping:
                 self._results[item.call_id] = msgspec.structs.replace(
                     item, output=_whole(without_invisible(item.output))
                 )
-        elif isinstance(item, UserText):
-            text = without_tags(item.text)
+        elif isinstance(item, UserText | Summary):
+            text = without_tags(item.text) if isinstance(item, UserText) else without_invisible(item.text)
             if text.strip():
                 self.close_assistant()
                 self._add_user(text)

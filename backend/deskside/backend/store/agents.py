@@ -119,6 +119,16 @@ def of_conversation(db: Db, conversation_id: int) -> AgentRow:
     return default(db) if row is None else _row(row)
 
 
+def of_message(db: Db, message_id: int) -> AgentRow:
+    """Who wrote a reply: the default agent where that one was deleted."""
+    row = db.sql.execute(
+        f"select {COLUMNS} from agent where deleted_ms is null "
+        "and id = (select agent from run where message = ? order by id desc limit 1)",
+        (message_id,),
+    ).fetchone()
+    return default(db) if row is None else _row(row)
+
+
 def all(db: Db) -> list[AgentRow]:
     """Every agent that was not deleted: the default one first, the others by label."""
     rows = db.sql.execute(

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from deskside.backend.agent.compaction import compacted, trimmed
 from deskside.backend.agent.events import (
+    ApprovalQuestion,
     AssistantReasoning,
     AssistantText,
     HistoryItem,
@@ -28,7 +30,6 @@ from deskside.backend.store.connection import Db
 Role = Literal["user", "assistant"]
 MessageStatus = Literal["streaming", "complete", "interrupted", "stopped", "failed"]
 ToolCallStatus = Literal["writing", "requested", "waiting", "running", "finished", "failed"]
-Scope = Literal["once", "run", "agent"]
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="kind"):
@@ -45,29 +46,6 @@ class UserPart(msgspec.Struct, frozen=True, tag="user", tag_field="kind"):
     text: str
 
 
-class ApprovalQuestion(msgspec.Struct, frozen=True):
-    """Why the user is asked about a call, and what they answered.
-
-    `reasons` are sentences. `summary` says what would happen, `diff` how a file would change. `outside`
-    names where text from outside, that is in the run, came from. `scopes` are what an answer may hold for
-    besides this call. `decision` is empty while the user has not answered; `arguments_before` is what
-    the model wrote, where the user changed it.
-    """
-
-    reasons: list[str]
-    effect: Literal["read", "write", "send", "execute"]
-    summary: str = ""
-    diff: str = ""
-    outside: list[str] = []
-    scopes: list[Literal["run", "agent"]] = []
-    asked_ms: int = 0
-    decision: Literal["", "approved", "denied"] = ""
-    scope: Scope = "once"
-    reason: str = ""
-    arguments_before: str | None = None
-    decided_ms: int = 0
-
-
 class Elicitation(msgspec.Struct, frozen=True):
     """What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
     or None where `url` is a page to be opened."""
@@ -76,6 +54,14 @@ class Elicitation(msgspec.Struct, frozen=True):
     message: str
     schema: dict[str, Any] | None = None
     url: str = ""
+
+
+class ElicitationAnswer(msgspec.Struct, frozen=True):
+    """What the user answered. `content` is the form's fields by name; none for a page, or without
+    "accept"."""
+
+    action: Literal["accept", "decline", "cancel"]
+    content: dict[str, Any] | None = None
 
 
 class ToolCallPart(msgspec.Struct, frozen=True, tag="tool_call", tag_field="kind"):
@@ -203,9 +189,14 @@ ROWS = """
     message.error, message.usage,
     (select group_concat(id) from (
       select id from message version
-      where version.parent is message.parent and version.conversation = message.conversation order by id
+      where version.parent is message.parent and version.conversation = message.conversation
+        and version.delegator is message.delegator and version.call_position is message.call_position
+      order by id
     )),
-    message.created_ms, message.finished_ms
+    message.created_ms, message.finished_ms,
+    (select ifnull(nullif(agent.label, ''), agent.name) from run join agent on agent.id = run.agent
+      where run.message = message.id order by run.id desc limit 1),
+    message.delegator, message.call_position
   from path join message on message.id = path.id
   order by path.depth desc"""
 
@@ -221,6 +212,8 @@ PAGE = f"""with recursive path (id, parent, depth) as (
   ) {ROWS}"""
 
 ONE = f"with path (id, depth) as (values (?, 1)) {ROWS}"
+
+DELEGATED = f"with path (id, depth) as (select id, -id from message where delegator = ?) {ROWS}"
 
 HISTORY = """with recursive path (id, parent, depth) as (
     select id, parent, 1 from message where id = ?
@@ -260,6 +253,11 @@ def get(db: Db, message_id: int) -> MessageRow:
     return _message_rows(db, rows)[0]
 
 
+def delegated(db: Db, message_id: int) -> list[MessageRow]:
+    """The messages in which other agents answer the calls of this one, oldest first."""
+    return _message_rows(db, db.sql.execute(DELEGATED, (message_id,)).fetchall())
+
+
 def show_version(db: Db, message_id: int) -> int:
     """Show the path through this message, down to the newest message below it. Returns the conversation's
     id. NotFound."""
@@ -276,11 +274,13 @@ def show_version(db: Db, message_id: int) -> int:
     return int(row[0])
 
 
-def history(db: Db, message_id: int) -> list[HistoryItem]:
+def history(db: Db, message_id: int, *, keeps_open: bool = False) -> list[HistoryItem]:
     """What was said from the first message up to and including this one, as a model reads it.
 
     In each step all tool requests come before their results; a request whose result is missing gets a
-    failed one, because both providers reject a history with an unanswered call. NotFound.
+    failed one, because both providers reject a history with an unanswered call. `keeps_open` leaves those
+    of this very message without one: whoever goes on with it answers them first. What a run left out or
+    summarised to make room is left out here, too. NotFound.
     """
     rows = db.sql.execute(HISTORY, (message_id,)).fetchall()
     if not rows:
@@ -296,13 +296,24 @@ def history(db: Db, message_id: int) -> list[HistoryItem]:
             call = read_part(kind, text, data)
             assert isinstance(call, ToolCallPart)
             items.append(ToolRequested(call.call_id, call.name, call.arguments))
-            results.append(_result(call))
+            if call.output is not None or not (keeps_open and message == message_id):
+                results.append(_result(call))
         elif kind == "reasoning":
             items.append(AssistantReasoning(text, provider_data, model or ""))
-        elif text and kind in ("text", "user"):
+        elif kind == "note":
+            items = _with_less(items, read_part(kind, text, data))
+        elif text:
             is_users = role == "user" or kind == "user"
             items.append(UserText(text) if is_users else AssistantText(text))
     return items + results
+
+
+def _with_less(items: list[HistoryItem], note: MessagePart) -> list[HistoryItem]:
+    """The history as the run went on with it after this note."""
+    assert isinstance(note, NotePart)
+    if note.what == "trimmed":
+        return trimmed(items, note.kept)
+    return compacted(items, note.detail, note.kept) if note.what == "compacted" else items
 
 
 def not_found(message_id: int) -> NotFound:
@@ -381,7 +392,7 @@ def _message_rows(db: Db, rows: list[Sequence[Any]]) -> list[MessageRow]:
         (ids,),
     ):
         parts[message][position] = read_part(kind, text, data)
-    # At most one: a conversation answers once at a time.
+    # One, besides those of agents that were asked: a conversation answers once at a time.
     for streaming in (row[0] for row in rows if row[4] == "streaming"):
         chunks = db.sql.execute(
             "select position, kind, text from message_chunk where message = ? order by position, n",
@@ -392,7 +403,10 @@ def _message_rows(db: Db, rows: list[Sequence[Any]]) -> list[MessageRow]:
 
 
 def _message_row(row: Sequence[Any], parts: list[MessagePart]) -> MessageRow:
-    id, conversation, parent, role, status, model, run, error, usage, versions, created_ms, finished_ms = row
+    (
+        id, conversation, parent, role, status, model, run, error, usage, versions, created_ms, finished_ms,
+        agent, delegator, call_position,
+    ) = row  # fmt: skip
     return MessageRow(
         id=id,
         conversation_id=conversation,
@@ -407,4 +421,7 @@ def _message_row(row: Sequence[Any], parts: list[MessagePart]) -> MessageRow:
         versions=[int(version) for version in versions.split(",")],
         created_ms=created_ms,
         finished_ms=finished_ms,
+        agent=agent,
+        delegator_id=delegator,
+        call_position=call_position,
     )

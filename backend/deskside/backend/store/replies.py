@@ -8,6 +8,8 @@ Invariants
   - A conversation has at most one reply with the status `streaming` (a unique index says so too).
   - What was flushed is never lost: whatever way a reply ends, its chunks become parts first.
   - A tool call is saved as a part (`writing`) before chunks of its arguments are flushed.
+  - What waits for the user (a call, a pause) outlives the program, with the calls of the agents above it.
+    It ends when they decide, or when the conversation goes on without them.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from deskside.backend.agent.events import Origin
+from deskside.backend.agent.events import ApprovalQuestion, Origin
 from deskside.backend.errors import Conflict, InvalidRequest
 from deskside.backend.log import request_id
 from deskside.backend.store import agents, conversations, messages, search_index
@@ -28,14 +30,25 @@ from deskside.backend.store.messages import (
     MessagePart,
     MessageRow,
     MessageUsage,
+    PausePart,
     ToolCallPart,
 )
 from deskside.backend.store.text import as_json, now_ms, storable, title_of
 
 
+class StoredPart(msgspec.Struct, frozen=True):
+    """A whole part. `provider_data` is what the provider wants back unchanged, as JSON text."""
+
+    position: int
+    step: int
+    part: MessagePart
+    provider_data: str | None = None
+
+
 class Asked(msgspec.Struct, frozen=True):
     """A reply that may now be written. New parts start at `next_position` and `next_step`, behind those
-    that a continued reply already has. `question` is None where none was added."""
+    that a continued reply already has. Of those, `taken_up` are the last ones that may still change: a text
+    that goes on, and what waits for the user. `question` is None where none was added."""
 
     run_id: int
     conversation: ConversationRow
@@ -43,6 +56,7 @@ class Asked(msgspec.Struct, frozen=True):
     reply: MessageRow
     next_position: int
     next_step: int
+    taken_up: list[StoredPart] = []
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -54,15 +68,6 @@ class Chunk(msgspec.Struct, frozen=True):
     kind: Literal["text", "reasoning", "tool_call"]
     n: int
     text: str
-
-
-class StoredPart(msgspec.Struct, frozen=True):
-    """A whole part. `provider_data` is what the provider wants back unchanged, as JSON text."""
-
-    position: int
-    step: int
-    part: MessagePart
-    provider_data: str | None = None
 
 
 class FinishedReply(msgspec.Struct, frozen=True):
@@ -81,18 +86,20 @@ class FinishedReply(msgspec.Struct, frozen=True):
 # -- asking -------------------------------------------------------------------------------------
 
 
-def ask(db: Db, conversation_id: int | None, text: str, model: str) -> Asked:
-    """Add a question at the end of the shown path and an empty reply to it; None starts a conversation.
+def ask(db: Db, conversation_id: int | None, text: str, model: str, agent_id: int | None = None) -> Asked:
+    """Add a question at the end of the shown path and an empty reply to it; None starts a conversation, which
+    `agent_id` answers in (None is the default agent).
 
     Raises NotFound, and Conflict while the conversation is still answering.
     """
     text = storable(text)
     if conversation_id is None:
-        conversation_id = _new_conversation(db, title_of(text), model)
+        conversation_id = _new_conversation(db, title_of(text), model, agent_id)
     else:
         conversations.get(db, conversation_id)
         _check_not_answering(db, conversation_id)
     (head,) = db.sql.execute("select head from conversation where id = ?", (conversation_id,)).fetchone()
+    go_on_without(db, head)
     question = _insert_message(db, conversation_id, head, "user", "complete", None)
     _put_part(db, question, StoredPart(0, 0, messages.TextPart(text)), is_question=True)
     search_index.add(db, question)
@@ -107,23 +114,149 @@ def answer_again(db: Db, reply_id: int, model: str | None) -> Asked:
     """
     reply = _stored_reply(db, reply_id)
     _check_not_answering(db, reply.conversation_id)
+    go_on_without(db, reply_id)
     return _new_reply(db, reply.conversation_id, reply.parent_id, model or reply.model or "", None)
 
 
-def reopen(db: Db, reply_id: int) -> Asked:
+def reopen(db: Db, reply_id: int, *, goes_on_waiting: bool = False) -> Asked:
     """Let a reply that was cut off go on in the same message, behind what it has.
 
-    Raises NotFound, and Conflict for a reply that is complete or while the conversation is answering.
+    `goes_on_waiting` leaves what waits for the user as it is, for a run that takes the decision up;
+    otherwise the reply goes on without it. Raises NotFound, and Conflict for a reply that is complete or
+    while the conversation is answering.
     """
     reply = _stored_reply(db, reply_id)
-    _check_not_answering(db, reply.conversation_id)
+    if reply.delegator_id is None:
+        _check_not_answering(db, reply.conversation_id)
     if reply.status == "complete":
         raise Conflict(f"reply {reply_id} is complete", hint="Ask a new question, or press Retry.")
     search_index.remove(db, reply_id)
+    if not goes_on_waiting:
+        go_on_without(db, reply_id)
     db.sql.execute(
         "update message set status = 'streaming', error = null, finished_ms = null where id = ?", (reply_id,)
     )
     return _asked(db, reply.conversation_id, reply_id, reply.model or "", None)
+
+
+def delegate(db: Db, reply_id: int, position: int, agent_id: int, model: str, parent_run: int) -> Asked:
+    """Let another agent answer the call at `position` of a reply, in a message of its own. Where an earlier
+    run has left such a message waiting, that one goes on.
+
+    Raises NotFound for the reply.
+    """
+    left = db.sql.execute(
+        "select id from message where delegator = ? and call_position = ? and status = 'interrupted' "
+        "order by id desc limit 1",
+        (reply_id, position),
+    ).fetchone()
+    if left is not None and _waits_below(db, left[0]):
+        return _of_parent(db, reopen(db, left[0], goes_on_waiting=True), agent_id, parent_run)
+    reply = _stored_reply(db, reply_id)
+    message = _insert_message(db, reply.conversation_id, None, "assistant", "streaming", model)
+    db.sql.execute(
+        "update message set delegator = ?, call_position = ? where id = ?", (reply_id, position, message)
+    )
+    return _of_parent(db, _asked(db, reply.conversation_id, message, model, None), agent_id, parent_run)
+
+
+def _of_parent(db: Db, asked: Asked, agent_id: int, parent_run: int) -> Asked:
+    db.sql.execute("update run set agent = ?, parent = ? where id = ?", (agent_id, parent_run, asked.run_id))
+    return msgspec.structs.replace(asked, reply=messages.get(db, asked.reply.id))
+
+
+# -- what the user says meanwhile ---------------------------------------------------------------
+
+
+def steer(db: Db, message_id: int, text: str) -> int:
+    """Keep what the user said to a reply that is being written. Returns its row's id. NotFound."""
+    reply = _stored_reply(db, message_id)
+    if reply.status != "streaming":
+        raise Conflict(f"reply {message_id} has ended", hint="Send it as a new message.")
+    row = db.sql.execute(
+        "insert into steering (message, text, created_ms) values (?, ?, ?)",
+        (message_id, storable(text), now_ms()),
+    ).lastrowid
+    assert row is not None
+    return row
+
+
+def decide_call(db: Db, message_id: int, position: int, question: ApprovalQuestion, arguments: str) -> None:
+    """Keep the user's answer about a call that waits, of a reply that no run is writing. Raises NotFound, and
+    Conflict where it does not wait any more."""
+    stored = _waiting_part(db, message_id, position)
+    if not isinstance(stored.part, ToolCallPart):
+        raise InvalidRequest(f"part {position} of message {message_id} is not a call")
+    decided = msgspec.structs.replace(stored.part, approval=question, arguments=arguments)
+    _put_part(db, message_id, msgspec.structs.replace(stored, part=decided))
+
+
+def decide_pause(db: Db, message_id: int, position: int, *, goes_on: bool) -> None:
+    """Keep the user's word about a pause, of a reply that no run is writing. Raises as `decide_call`."""
+    stored = _waiting_part(db, message_id, position)
+    if not isinstance(stored.part, PausePart):
+        raise InvalidRequest(f"part {position} of message {message_id} is not a pause")
+    status: Literal["went_on", "stopped"] = "went_on" if goes_on else "stopped"
+    decided = msgspec.structs.replace(stored.part, status=status, decided_ms=now_ms())
+    _put_part(db, message_id, msgspec.structs.replace(stored, part=decided))
+
+
+def root_of(db: Db, message_id: int) -> int:
+    """The reply on the path that a message belongs to: itself, or the one whose agents asked for it."""
+    (root,) = db.sql.execute(ROOT, (message_id,)).fetchone() or (None,)
+    if root is None:
+        raise messages.not_found(message_id)
+    return int(root)
+
+
+ROOT = """with recursive above (id, delegator) as (
+    select id, delegator from message where id = ?
+    union all select message.id, message.delegator from above join message on message.id = above.delegator
+  ) select id from above where delegator is null"""
+
+WAITS_BELOW = """with recursive below (id) as (
+    select ?1 union all select message.id from below join message on message.delegator = below.id
+  ) select 1 from message_part
+  where message in (select id from below) and kind in ('tool_call', 'pause')
+    and json_extract(data, '$.status') = 'waiting' limit 1"""
+
+
+def _waits_below(db: Db, message_id: int) -> bool:
+    """Whether something waits for the user in this message, or in those of the agents it asked."""
+    return db.sql.execute(WAITS_BELOW, (message_id,)).fetchone() is not None
+
+
+def _waiting_part(db: Db, message_id: int, position: int) -> StoredPart:
+    messages.get(db, message_id)
+    stored = _stored_parts(db, message_id).get(position)
+    if stored is None or not _is_waiting(stored.part):
+        raise Conflict("This does not wait for an answer any more.", hint="Look at the conversation again.")
+    return stored
+
+
+def _is_waiting(part: MessagePart) -> bool:
+    return isinstance(part, ToolCallPart | PausePart) and part.status == "waiting"
+
+
+def go_on_without(db: Db, message_id: int | None) -> None:
+    """The conversation goes on without an answer to what waits in a message and below it."""
+    if message_id is None or not _waits_below(db, message_id):
+        return
+    for child in db.sql.execute("select id from message where delegator = ?", (message_id,)).fetchall():
+        go_on_without(db, child[0])
+    for stored in _stored_parts(db, message_id).values():
+        part = stored.part
+        ended: MessagePart
+        if isinstance(part, PausePart) and part.status == "waiting":
+            ended = msgspec.structs.replace(part, status="stopped", decided_ms=now_ms())
+        elif isinstance(part, ToolCallPart) and part.output is None:
+            ended = msgspec.structs.replace(part, status="failed", output=UNDECIDED)
+        else:
+            continue
+        _put_part(db, message_id, msgspec.structs.replace(stored, part=ended))
+
+
+UNDECIDED = "The user went on without deciding about this call."
 
 
 # -- streaming ----------------------------------------------------------------------------------
@@ -141,6 +274,17 @@ def append_chunks(db: Db, chunks: list[Chunk]) -> None:
         "on conflict do update set kind = excluded.kind, text = excluded.text",
         [(c.message_id, c.position, c.n, c.kind, storable(c.text)) for c in chunks],
     )
+
+
+def cut_parts(db: Db, message_id: int, position: int) -> None:
+    """Take away the parts from a position on: what a broken attempt said is in the note that comes there."""
+    for table in ("message_part", "message_chunk"):
+        db.sql.execute(f"delete from {table} where message = ? and position >= ?", (message_id, position))
+
+
+def hear(db: Db, steering_ids: list[int]) -> None:
+    """The model has been told: what the user said is a part of the reply now."""
+    db.sql.executemany("delete from steering where id = ?", [(row,) for row in steering_ids])
 
 
 def save_part(db: Db, message_id: int, part: StoredPart) -> None:
@@ -173,6 +317,7 @@ def finish(db: Db, finished: FinishedReply) -> MessageRow:
         (finished.status, _json(finished.error), _json(_sum(reply.usage, finished.usage)), at_ms, reply.id),
     )
     search_index.add(db, reply.id)
+    _give_back_steering(db, reply.id)
     db.sql.execute(
         "update run set status = ?, reason = ?, finished_ms = ? where id = ?",
         (finished.status, finished.reason, at_ms, finished.run_id),
@@ -184,10 +329,15 @@ def finish(db: Db, finished: FinishedReply) -> MessageRow:
 def interrupt_unfinished(db: Db) -> int:
     """End what a crash left streaming: keep what was flushed, mark it `interrupted`. Returns how many.
 
-    A tool call that had no result becomes a failed one. When it ended is not known, so no time is set.
+    A tool call that had no result becomes a failed one, unless the user was still to decide about it or about
+    what is below it. When it ended is not known, so no time is set.
     """
-    streaming = [row[0] for row in db.sql.execute("select id from message where status = 'streaming'")]
+    # Those of agents that were asked are newer than whoever asked them, and come first.
+    streaming = [
+        row[0] for row in db.sql.execute("select id from message where status = 'streaming' order by id desc")
+    ]
     for message_id in streaming:
+        _give_back_steering(db, message_id)
         _settle_chunks(db, message_id)
         _fail_open_tool_calls(db, message_id)
         db.sql.execute("update message set status = 'interrupted' where id = ?", (message_id,))
@@ -200,12 +350,12 @@ def interrupt_unfinished(db: Db) -> int:
 # -- the pieces ---------------------------------------------------------------------------------
 
 
-def _new_conversation(db: Db, title: str, model: str) -> int:
+def _new_conversation(db: Db, title: str, model: str, agent_id: int | None) -> int:
     at_ms = now_ms()
     cursor = db.sql.execute(
         "insert into conversation (user, agent, title, model, draft, created_ms, updated_ms) "
         "values ((select min(id) from user), ?, ?, ?, '', ?, ?)",
-        (agents.default(db).id, title, model, at_ms, at_ms),
+        (agent_id or agents.default(db).id, title, model, at_ms, at_ms),
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid
@@ -244,12 +394,13 @@ def _asked(db: Db, conversation_id: int, reply: int, model: str, question: Messa
         (reply, model, request_id.get(), now_ms(), conversation_id),
     ).lastrowid
     assert run is not None
-    next_position, next_step = db.sql.execute(
-        "select ifnull(max(position) + 1, 0), ifnull(max(step) + 1, 0) from message_part where message = ?",
-        (reply,),
-    ).fetchone()
     conversation = conversations.get(db, conversation_id)
-    return Asked(run, conversation, question, messages.get(db, reply), next_position, next_step)
+    row = messages.get(db, reply)
+    if not row.parts:
+        return Asked(run, conversation, question, row, 0, 0)
+    parts = list(_stored_parts(db, reply).values())
+    next_step = max(stored.step for stored in parts) + 1
+    return Asked(run, conversation, question, row, parts[-1].position + 1, next_step, _taken_up(parts))
 
 
 def _insert_message(
@@ -321,8 +472,39 @@ def _fail_open_tool_calls(db: Db, message_id: int) -> None:
     for stored in _stored_parts(db, message_id).values():
         part = stored.part
         if isinstance(part, ToolCallPart) and part.status not in ("finished", "failed"):
+            if part.status == "waiting" or (part.is_agent and _agent_waits(db, message_id, stored.position)):
+                continue
             failed = msgspec.structs.replace(part, status="failed", output=INTERRUPTED)
             _put_part(db, message_id, msgspec.structs.replace(stored, part=failed))
+
+
+def _agent_waits(db: Db, message_id: int, position: int) -> bool:
+    children = db.sql.execute(
+        "select id from message where delegator = ? and call_position = ?", (message_id, position)
+    )
+    return any(_waits_below(db, child) for (child,) in children.fetchall())
+
+
+def _give_back_steering(db: Db, message_id: int) -> None:
+    """What the user said and no model has read goes back to where they type."""
+    rows = db.sql.execute("select text from steering where message = ? order by id", (message_id,)).fetchall()
+    if not rows:
+        return
+    said = "\n\n".join(row[0] for row in rows)
+    db.sql.execute(
+        "update conversation set draft = ?1 || iif(draft = '', '', char(10, 10) || draft) "
+        "where id = (select conversation from message where id = ?2)",
+        (said, message_id),
+    )
+    db.sql.execute("delete from steering where message = ?", (message_id,))
+
+
+def _taken_up(parts: list[StoredPart]) -> list[StoredPart]:
+    """The last parts that may still change: all from the first call that is open, else the last text."""
+    for place, stored in enumerate(parts):
+        if isinstance(stored.part, ToolCallPart) and stored.part.output is None:
+            return parts[place:]
+    return parts[-1:] if parts and isinstance(parts[-1].part, messages.TextPart) else []
 
 
 def _stored_parts(db: Db, message_id: int) -> dict[int, StoredPart]:

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from deskside.backend.agent.events import ToolSpec
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import as_json, now_ms
+
+if TYPE_CHECKING:
+    from deskside.backend.tools.declaration import Approval
+
+
+class ToolChoice(msgspec.Struct, frozen=True):
+    """What the user chose about a tool."""
+
+    approval: Approval
+    is_enabled: bool
+
+
+def choices(db: Db) -> dict[str, ToolChoice]:
+    """What the user chose about each tool, by its name."""
+    rows = db.sql.execute("select name, approval, is_enabled from tool")
+    return {name: ToolChoice(approval, bool(is_enabled)) for name, approval, is_enabled in rows}
 
 
 def sync_built_in(db: Db, specs: Sequence[ToolSpec]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from deskside.backend.paths import Paths
     from deskside.backend.settings import SettingsStore
     from deskside.backend.store.database import Store
+    from deskside.backend.store.messages import Elicitation, ElicitationAnswer
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class ToolContext:
     """One call: what it may use, and whom it runs for.
 
     `conversation_id`, `message_id` (the reply), `run_id` and `agent_id` are rows of the store; `call_id` is
-    the model's own id of the call. `is_tainted` says that text from outside is in the run.
+    the model's own id of the call. `is_tainted` says that text from outside is in the run. `elicit` asks the
+    user something in the middle of the call; None where nobody can be asked.
     """
 
     services: ToolServices
@@ -35,6 +38,7 @@ class ToolContext:
     agent_id: int | None
     call_id: str
     is_tainted: bool = False
+    elicit: Callable[[Elicitation], Awaitable[ElicitationAnswer]] | None = None
 
     @property
     def store(self) -> Store:

@@ -20,15 +20,11 @@ from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
-from deskside.backend.agent.events import Origin, ToolSpec
+from deskside.backend.agent.events import Effect, Origin, ToolSpec
 from deskside.backend.tools.context import ToolContext
 
 Approval = Literal["never", "ask", "always_ask"]
 """Whether the user is asked before the tool runs: never, until they allow it for good, or each time."""
-
-Effect = Literal["read", "write", "send", "execute"]
-"""What a call does beyond the conversation: only reads, changes something on this machine, sends something
-away from it, or runs code. All but `read` are asked about once text from outside is in a run."""
 
 # What a tool that was not declared otherwise returns was worked out by this program.
 OWN: Origin = "tool"
@@ -36,11 +32,12 @@ OWN: Origin = "tool"
 
 class ToolOutput(msgspec.Struct, frozen=True):
     """What a tool found, and where it comes from. `source` is what the user is shown of it: an address, a
-    path, a server's name. What `events.is_outside` says of the origin decides whether it is trusted."""
+    path, a server's name. `is_outside` None leaves it to the origin whether the text is trusted."""
 
     text: str
     origin: Origin = OWN
     source: str = ""
+    is_outside: bool | None = None
 
 
 class Preview(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from deskside.backend.app import App
 from deskside.backend.store import messages
-from deskside.backend.store.messages import MessagePage
+from deskside.backend.store.messages import MessagePage, MessageRow
 from deskside.bridge.commands.conversations import RowId
 from deskside.bridge.registry import command
 
@@ -34,6 +34,17 @@ async def page(app: App, params: PageMessages) -> MessagePage:
     return msgspec.structs.replace(
         found, messages=[app.runs.with_live_parts(row) for row in found.messages], last_event=last_event
     )
+
+
+class DelegatedBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    message_id: RowId
+
+
+@command
+async def delegated(app: App, params: DelegatedBy) -> list[MessageRow]:
+    """The messages in which other agents answer this one's calls, oldest first; see `call_position`."""
+    rows = await app.store.read(messages.delegated, params.message_id)
+    return [app.runs.with_live_parts(row) for row in rows]
 
 
 @command

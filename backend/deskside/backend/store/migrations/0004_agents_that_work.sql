@@ -36,6 +36,7 @@ create unique index message_streaming_by_conversation on message (conversation)
 create index message_streaming on message (status) where status = 'streaming';
 
 alter table run add column parent integer references run on delete set null;
+create index run_by_parent on run (parent) where parent is not null;
 alter table usage_record add column agent integer references agent on delete set null;
 
 -- What the user said to a reply that is being written, until its next step takes it.

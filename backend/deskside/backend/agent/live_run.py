@@ -1,0 +1,131 @@
+"""One run while it works: what it has, what it waits for, and what it has used.
+
+Lowest of the modules that know runs: host.py acts for a run, runs.py owns its tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from deskside.backend.agent.budgets import WorkingRun
+from deskside.backend.agent.events import (
+    Finished,
+    HistoryItem,
+    Steered,
+    ToolDecided,
+)
+from deskside.backend.agent.limits import Resource, Scope, Use
+from deskside.backend.agent.reply import Reply
+from deskside.backend.store.agents import AgentRow
+from deskside.backend.store.messages import ElicitationAnswer
+from deskside.backend.store.replies import Asked
+from deskside.backend.tools.declaration import Tool
+
+
+@dataclass(eq=False)
+class LiveRun:
+    """One run. `interruption` is the status that a cancelled stream leaves behind.
+
+    `parent` is the run that this one works for; `children` are those that work for it, by the position of
+    the call that asked. `inherited_outside` is where text from outside in the parent's history came from.
+    """
+
+    asked: Asked
+    model_name: str
+    reply: Reply
+    is_continuation: bool
+    parent: LiveRun | None = None
+    task: str = ""
+    inherited_outside: list[str] = field(default_factory=list)
+    agent: AgentRow | None = None
+    tools: dict[str, Tool] = field(default_factory=dict)
+    history: list[HistoryItem] = field(default_factory=list)
+    finished: Finished | None = None
+    interruption: Literal["stopped", "interrupted"] = "stopped"
+    children: dict[int, LiveRun] = field(default_factory=dict)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    streaming: asyncio.Task[None] = field(init=False)
+    following: asyncio.Task[None] = field(init=False)
+    # What the user may still say
+    steering: list[Steered] = field(default_factory=list)
+    questions: dict[int, asyncio.Future[ToolDecided]] = field(default_factory=dict)
+    pause: asyncio.Future[bool] | None = None
+    elicitations: dict[int, asyncio.Future[ElicitationAnswer]] = field(default_factory=dict)
+    # What they allowed
+    granted: set[str] = field(default_factory=set)
+    lifted: set[tuple[Scope, Resource]] = field(default_factory=set)
+    # What it used
+    tool_calls: int = 0
+    _started_s: float = field(default_factory=time.monotonic)
+    _waited_s: float = 0.0
+    _waiting: int = 0
+    _waiting_since_s: float = 0.0
+
+    @property
+    def depth(self) -> int:
+        """How many agents stand above it."""
+        return 0 if self.parent is None else self.parent.depth + 1
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the user has to decide something, here or below."""
+        return self.reply.is_waiting or any(child.is_waiting for child in self.children.values())
+
+    def cancel(self, interruption: Literal["stopped", "interrupted"]) -> None:
+        for child in self.children.values():
+            child.cancel(interruption)
+        if not self.streaming.done():
+            self.interruption = interruption
+            self.streaming.cancel()
+
+    @contextmanager
+    def waiting_for_user(self) -> Iterator[None]:
+        """The time that passes inside counts for no limit, in this run and those it works for."""
+        run: LiveRun | None = self
+        waiting: list[LiveRun] = []
+        while run is not None:
+            waiting.append(run)
+            run = run.parent
+        for each in waiting:
+            each._begin_waiting()
+        try:
+            yield
+        finally:
+            for each in waiting:
+                each._end_waiting()
+
+    def _begin_waiting(self) -> None:
+        if self._waiting == 0:
+            self._waiting_since_s = time.monotonic()
+        self._waiting += 1
+
+    def _end_waiting(self) -> None:
+        self._waiting -= 1
+        if self._waiting == 0:
+            self._waited_s += time.monotonic() - self._waiting_since_s
+
+    def used(self) -> Use:
+        """What it and all that work for it have used so far."""
+        below = [child.used() for child in self.children.values()]
+        calls = self.reply.calls()
+        return Use(
+            cost_nano_usd=sum(call.cost_nano_usd or 0 for call in calls)
+            + sum(use.cost_nano_usd for use in below),
+            tokens=sum(call.usage.total_tokens for call in calls) + sum(use.tokens for use in below),
+            seconds=time.monotonic() - self._started_s - self._waited_s,
+            tool_calls=self.tool_calls + sum(use.tool_calls for use in below),
+        )
+
+    def working_runs(self) -> list[WorkingRun]:
+        """This run and those it works for, the nearest first."""
+        runs: list[WorkingRun] = []
+        run: LiveRun | None = self
+        while run is not None and run.agent is not None:
+            runs.append(WorkingRun(run.asked.run_id, run.agent, run.used()))
+            run = run.parent
+        return runs
