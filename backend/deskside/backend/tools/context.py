@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from deskside.backend.paths import Paths
     from deskside.backend.settings import SettingsStore
     from deskside.backend.store.database import Store
+    from deskside.backend.tools.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class ToolServices:
     store: Store
     settings: SettingsStore
     paths: Paths
+    sandbox: Sandbox
 
 
 @dataclass(frozen=True)
