@@ -126,8 +126,7 @@ def _with_defaults(takes: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | N
 
 def _add_default(schema: Plain, default: ast.expr) -> None:
     try:
-        value = ast.literal_eval(default)
-        msgspec.json.encode(value)
+        value = msgspec.json.decode(msgspec.json.encode(ast.literal_eval(default)))
     except (ValueError, TypeError, MemoryError, RecursionError, msgspec.MsgspecError):
         return  # the function knows it; the model need not
     schema["default"] = value
