@@ -600,6 +600,99 @@ export interface LimitInput {
   tokens?: number | null;
 }
 
+/**
+ * A tool as it is listed. `source` is the Python text of a user's own tool, `server` the name of the MCP
+ * server it comes from.
+ */
+export interface ToolRow {
+  name: string;
+  kind: "built_in" | "mcp" | "user";
+  description: string;
+  parameters: Record<string, unknown>;
+  approval: "always_ask" | "ask" | "never";
+  effect: "execute" | "read" | "send" | "write";
+  is_enabled: boolean;
+  category: string;
+  capabilities: ("files" | "time" | "web")[];
+  source: string | null;
+  server: string | null;
+}
+
+/** Only what is present is changed. */
+export interface ChangeToolInput {
+  /** length ≥ 1, length ≤ 200 */
+  name: string;
+  approval?: "always_ask" | "ask" | "never";
+  is_enabled?: boolean;
+}
+
+/** `parameters` is a JSON Schema of an object. */
+export interface CreateToolInput {
+  name: string;
+  /** length ≥ 1, length ≤ 10000 */
+  description: string;
+  parameters: Record<string, unknown>;
+  /** length ≥ 1, length ≤ 100000 */
+  source: string;
+  /** length ≤ 60 */
+  category?: string;
+  /** length ≤ 3 */
+  capabilities?: ("files" | "time" | "web")[];
+  approval?: "always_ask" | "ask" | "never";
+  is_enabled?: boolean;
+}
+
+/** `name` is the tool's name until now, `tool` all that it is from now on. */
+export interface UpdateToolInput {
+  /** length ≥ 1, length ≤ 200 */
+  name: string;
+  tool: CreateToolInput;
+}
+
+export interface ToolId {
+  /** length ≥ 1, length ≤ 200 */
+  name: string;
+}
+
+export interface DraftParameters {
+  /** length ≤ 100000 */
+  source: string;
+}
+
+/**
+ * What was read. `function` is what is called, "" where there is none to call. `problems` are sentences
+ * for the writer, most with a line.
+ */
+export interface ToolDraft {
+  function: string;
+  name: string;
+  description: string;
+  parameters: Record<string, unknown>;
+  problems: string[];
+}
+
+export interface TryToolInput {
+  /** length ≥ 1, length ≤ 100000 */
+  source: string;
+  parameters: Record<string, unknown>;
+  arguments: Record<string, unknown>;
+  /** length ≤ 3 */
+  capabilities?: ("files" | "time" | "web")[];
+}
+
+/**
+ * A run on the test bench. `result` is JSON text, None where there is none; `line` is where it went
+ * wrong, None where no line of the code is at fault.
+ */
+export interface TryOut {
+  ok: boolean;
+  result: string | null;
+  printed: string;
+  error: string;
+  duration_ms: number;
+  line: number | null;
+}
+
 export interface ConversationChanged {
   type: "conversation_changed";
   conversation: ConversationRow;
@@ -677,6 +770,11 @@ export interface ModelsChanged {
   type: "models_changed";
 }
 
+/** Tools, or what was chosen about them, changed: ask `tools.list` again. */
+export interface ToolsChanged {
+  type: "tools_changed";
+}
+
 export interface DeviceChanged {
   type: "device_changed";
   status: DeviceStatus;
@@ -702,6 +800,7 @@ export type AppEvent =
   | SettingsChanged
   | KeysChanged
   | ModelsChanged
+  | ToolsChanged
   | DeviceChanged
   | Notice;
 
@@ -863,6 +962,29 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Change some settings and return all of them. */
       change: (params: ChangeSettingsInput, options?: CallOptions): Promise<Settings> =>
         call("settings.change", params, options),
+    },
+    tools: {
+      /** All tools of all kinds, by name. */
+      list: (options?: CallOptions): Promise<ToolRow[]> =>
+        call("tools.list", null, options),
+      /** Change when a tool asks the user, and whether it is on. NotFound if it was deleted meanwhile. */
+      change: (params: ChangeToolInput, options?: CallOptions): Promise<ToolRow> =>
+        call("tools.change", params, options),
+      /** Keep a tool that the user wrote. Conflict where the name is taken. */
+      create: (params: CreateToolInput, options?: CallOptions): Promise<ToolRow> =>
+        call("tools.create", params, options),
+      /** Replace a tool that the user wrote; agents that use it follow its new name. */
+      update: (params: UpdateToolInput, options?: CallOptions): Promise<ToolRow> =>
+        call("tools.update", params, options),
+      /** Forget a tool that the user wrote. Creating it again undoes that: agents keep its name. */
+      delete: (params: ToolId, options?: CallOptions): Promise<void> =>
+        call("tools.delete", params, options),
+      /** Read the name, description and parameters off a tool's source, without running it. */
+      draft_parameters: (params: DraftParameters, options?: CallOptions): Promise<ToolDraft> =>
+        call("tools.draft_parameters", params, options),
+      /** Run a tool's source once with these arguments, in the sandbox, without keeping it. */
+      try_out: (params: TryToolInput, options?: CallOptions): Promise<TryOut> =>
+        call("tools.try_out", params, options),
     },
   } as const;
 }

@@ -20,7 +20,18 @@ from deskside.backend.store import messages
 from deskside.backend.store.messages import MessageRow
 
 # Each costs a tenth of a second to a second, and most starts need none of them at once.
-HEAVY = ["openai", "anthropic", "httpx2", "keyring", "cryptography", "xllamacpp", "litestar", "webview"]
+HEAVY = [
+    "openai",
+    "anthropic",
+    "pydantic_monty",
+    "jsonschema",
+    "httpx2",
+    "keyring",
+    "cryptography",
+    "xllamacpp",
+    "litestar",
+    "webview",
+]
 
 KEY = "sk-planted-0123456789abcdef"
 PROMPT = "my planted prompt about the divorce"

@@ -1,8 +1,7 @@
-"""Asking before a tool runs: who is asked when, what an answer holds for, and that it outlives the program."""
+"""Asking before a tool runs: when, what an answer holds for, and that it outlives the program."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
@@ -14,7 +13,6 @@ from test_runs import ended, until
 
 from deskside.backend.agent.events import (
     Origin,
-    StepFinished,
     ToolFinished,
     ToolRequested,
     UserText,
@@ -484,7 +482,3 @@ async def test_runs_beyond_the_most_wait_in_line_and_know_their_place(open_desk:
 def placed(event: Any, message_id: int) -> int | None:
     is_it = isinstance(event, MessageChanged) and event.message.id == message_id
     return event.message.queue_place if is_it else None
-
-
-assert asyncio
-assert StepFinished

@@ -87,6 +87,22 @@ def test_0003_keeps_keys_and_knows_no_address_of_theirs(
     assert [("openai", "wxyz", None)] == rows(database, "select provider, last_four, address from api_key")
 
 
+def test_tools_of_before_are_asked_about_until_they_say_what_they_do(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(4)) as connection:
+        connection.execute(
+            "insert into tool values (1, 'calculate', 'built_in', '', '{}', null, null, 'never', 1, 0, 0)"
+        )
+        connection.commit()
+
+    migrate(database, backups)
+
+    assert [("calculate", "execute", "", "[]")] == rows(
+        database, "select name, effect, category, capabilities from tool"
+    )
+
+
 def test_entities_and_files_name_the_same_tables_and_columns(database: Path, backups: Path) -> None:
     migrate(database, backups)
     db = Db(database, busy_timeout_s=1)

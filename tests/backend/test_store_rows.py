@@ -1,4 +1,4 @@
-"""The store's small tables: conversations, settings, keys, agents, tools, usage, the recorder, errors."""
+"""The store's small tables: conversations, settings, keys, agents, usage, the recorder, errors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from deskside.backend.agent.events import (
     StepStarted,
     ToolFinished,
     ToolRequested,
-    ToolSpec,
     Usage,
     UsageReported,
 )
 from deskside.backend.errors import InvalidRequest, NotFound
 from deskside.backend.keys import KeyRow
 from deskside.backend.log import request_id
-from deskside.backend.store import agents, api_keys, conversations, errors, runs, settings, tools, usage
+from deskside.backend.store import agents, api_keys, conversations, errors, runs, settings, usage
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.store.text import LONGEST_TITLE, NO_TITLE, title_of
 from deskside.backend.store.usage import UsageRecord
@@ -204,7 +203,7 @@ async def test_a_key_is_replaced_touched_and_forgotten(tmp_path: Path) -> None:
         assert [KeyRow("openai", "OpenAI", "bbbb", "file", None)] == await store.read(api_keys.rows)
 
 
-# -- agents and tools ---------------------------------------------------------------------------
+# -- agents ------------------------------------------------------------------------------------
 
 
 async def test_the_default_agent_is_the_assistant(tmp_path: Path) -> None:
@@ -214,24 +213,6 @@ async def test_the_default_agent_is_the_assistant(tmp_path: Path) -> None:
         assert ("assistant", None, None) == (agent.name, agent.model, agent.temperature)
         assert agent.instructions
         assert agent.step_limit > 1
-
-
-def spec(name: str, description: str = "Does it") -> ToolSpec:
-    return ToolSpec(name, description, {"type": "object", "properties": {}})
-
-
-async def test_built_in_tools_are_what_the_program_has_and_keep_what_the_user_chose(tmp_path: Path) -> None:
-    paths = paths_in(tmp_path)
-    async with open_store(paths) as store:
-        await store.write(tools.sync_built_in, [spec("calculate"), spec("dropped")])
-        await store.write(lambda db: db.Tool.get(name="calculate").set(approval="ask", is_enabled=False))
-
-        await store.write(tools.sync_built_in, [spec("calculate", "Does it better"), spec("added")])
-
-    assert [
-        ("added", "Does it", "never", 1),
-        ("calculate", "Does it better", "ask", 0),
-    ] == rows(paths.database, "select name, description, approval, is_enabled from tool order by name")
 
 
 # -- usage --------------------------------------------------------------------------------------

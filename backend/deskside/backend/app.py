@@ -20,6 +20,8 @@ from deskside.backend.store import tools
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolServices
+from deskside.backend.tools.sandbox import Sandbox
+from deskside.backend.tools.user_tools import UserTools
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class App:
     models: Models
     device: Device
     runs: Runs
+    user_tools: UserTools
 
 
 @asynccontextmanager
@@ -53,8 +56,11 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         http = await stack.enter_async_context(Http())
         providers = Models(store, settings, keys, device, http, models or {})
         with suppress(StoreDamaged):  # what is there can be looked at without it, and nothing else be done
-            await store.write(tools.sync_built_in, [tool.spec for tool in TOOLS])
-        services = ToolServices(store, settings, paths)
-        runs = Runs(events, providers, device, TOOLS, [], services)
+            await store.write(tools.sync_built_in, TOOLS)
+        sandbox = Sandbox()
+        stack.push_async_callback(sandbox.close)
+        user_tools = UserTools(store, events, sandbox)
+        services = ToolServices(store, settings, paths, sandbox)
+        runs = Runs(events, providers, device, TOOLS, [user_tools.tools], user_tools.choices, services)
         stack.push_async_callback(runs.close)
-        yield App(paths, store, events, settings, keys, providers, device, runs)
+        yield App(paths, store, events, settings, keys, providers, device, runs, user_tools)

@@ -85,6 +85,10 @@ class ModelsChanged(msgspec.Struct, frozen=True, tag="models_changed"):
     """The list of models changed: ask `models.available` again."""
 
 
+class ToolsChanged(msgspec.Struct, frozen=True, tag="tools_changed"):
+    """Tools, or what was chosen about them, changed: ask `tools.list` again."""
+
+
 class DeviceChanged(msgspec.Struct, frozen=True, tag="device_changed"):
     status: DeviceStatus
 
@@ -109,6 +113,7 @@ AppEvent = (
     | SettingsChanged
     | KeysChanged
     | ModelsChanged
+    | ToolsChanged
     | DeviceChanged
     | Notice
 )

@@ -145,7 +145,7 @@ class RunHost:
     async def word(self) -> bool:
         assert self._exceeded is not None, "the loop asks after `exceeds`"
         run = self._run
-        run.pause = asyncio.get_running_loop().create_future()
+        assert run.pause is not None, "made when the pause was shown"
         try:
             with run.waiting_for_user():
                 goes_on = await run.pause
@@ -207,11 +207,9 @@ class RunHost:
             return ToolDecided(request.call_id, question, request.arguments)
         run = self._run
         position = run.reply.position_of(request.call_id)
-        answer: asyncio.Future[ToolDecided] = asyncio.get_running_loop().create_future()
-        run.questions[position] = answer
         try:
             with run.waiting_for_user():
-                return await answer
+                return await run.questions[position]
         finally:
             run.questions.pop(position, None)
 

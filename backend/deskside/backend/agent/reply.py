@@ -117,9 +117,14 @@ class LivePart:
     def text(self) -> str:
         return "".join(self.texts)
 
+    def whole_call(self) -> ToolCallPart | None:
+        """The call with its arguments so far; None for a part that is none."""
+        return None if self.call is None else msgspec.structs.replace(self.call, arguments=self.text())
+
     def part(self) -> MessagePart:
-        if self.call is not None:
-            return msgspec.structs.replace(self.call, arguments=self.text())
+        call = self.whole_call()
+        if call is not None:
+            return call
         if self.fact is not None:
             return self.fact
         return TextPart(self.text()) if self.kind == "text" else ReasoningPart(self.text())
@@ -427,12 +432,12 @@ class Reply:
     def call_at(self, position: int) -> ToolCallPart | None:
         """The tool call at a position of this run, if there is one."""
         part = next((part for part in self._live if part.position == position), None)
-        return None if part is None else part.call
+        return None if part is None else part.whole_call()
 
     def call(self, call_id: str) -> ToolCallPart | None:
         """The last call with this id."""
         part = self._by_call.get(call_id)
-        return None if part is None else part.call
+        return None if part is None else part.whole_call()
 
     @property
     def is_waiting(self) -> bool:

@@ -95,7 +95,7 @@ from deskside.backend.store.replies import Asked, FinishedReply
 from deskside.backend.store.text import now_ms
 from deskside.backend.tools.context import ToolContext, ToolServices
 from deskside.backend.tools.declaration import BadArguments, Tool, ToolOutput
-from deskside.backend.tools.toolbox import AgentTool, Source, Toolbox
+from deskside.backend.tools.toolbox import AgentTool, Choices, Source, Toolbox
 
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
@@ -151,15 +151,17 @@ class Runs:
         device: Device,
         built_in: Sequence[Tool],
         sources: Sequence[Source],
+        choices: Choices,
         services: ToolServices,
     ) -> None:
         self._services = services
         self._store = services.store
+        self._loop = asyncio.get_running_loop()
         self._events = events
         self._models = models
         self._device = device
         self._settings = services.settings
-        self.toolbox = Toolbox(self._store, built_in, sources, self._delegate)
+        self.toolbox = Toolbox(self._store, built_in, sources, choices, self._delegate)
         budgets = Budgets(self._store, self._settings)
         self._around = Surroundings(services, models, device, budgets, events.publish)
         self._queue = RunQueue(lambda: self._settings.current.max_runs)
@@ -547,6 +549,10 @@ class Runs:
             run.finished = event
         elif isinstance(event, ToolStarted):
             run.tool_calls += 1
+        elif isinstance(event, ToolWaiting):  # before it is shown: the answer may come at once
+            run.questions[reply.position_of(event.call_id)] = self._loop.create_future()
+        elif isinstance(event, Paused):
+            run.pause = self._loop.create_future()
         if isinstance(event, QUIET):
             self._flusher.note(reply)
         else:

@@ -114,6 +114,9 @@ def define_entities(db: Database) -> None:
         mcp_server = IntegerOrNull()
         approval = Text()
         is_enabled = Flag()
+        effect = Text(default="execute")
+        category = TextOrEmpty()
+        capabilities = Text(default="[]")
         created_ms = Integer()
         updated_ms = Integer()
 

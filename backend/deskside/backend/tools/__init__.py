@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from deskside.backend.tools.calculate import calculate
 from deskside.backend.tools.declaration import FunctionTool
+from deskside.backend.tools.run_python import run_python
 
-TOOLS: list[FunctionTool] = [calculate]
+TOOLS: list[FunctionTool] = [calculate, run_python]

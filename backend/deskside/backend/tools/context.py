@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from deskside.backend.settings import SettingsStore
     from deskside.backend.store.database import Store
     from deskside.backend.store.messages import Elicitation, ElicitationAnswer
+    from deskside.backend.tools.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class ToolServices:
     store: Store
     settings: SettingsStore
     paths: Paths
+    sandbox: Sandbox
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,16 @@ declaration.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from deskside.backend.agent.events import Effect, ToolSpec
-from deskside.backend.store import agents, tools
+from deskside.backend.store import agents
 from deskside.backend.store.agents import AgentRow
+from deskside.backend.store.tools import ToolChoice
 from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import Approval, Preview, Tool, ToolOutput, bad_arguments
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from deskside.backend.store.database import Store
 
 Source = Callable[[], Awaitable[Sequence[Tool]]]
+Choices = Callable[[], Awaitable[Mapping[str, ToolChoice]]]
 Delegate = Callable[[ToolContext, AgentRow, str], Awaitable[ToolOutput]]
 
 # An agent that asks one that asks one: deeper, nobody follows what happens, and the cost multiplies.
@@ -108,31 +110,32 @@ def agent_tool_name(agent_name: str) -> str:
 
 
 class Toolbox:
-    """All tools of the program. `sources` are asked anew for each run; each keeps its own list."""
+    """All tools of the program. `sources`, and `choices` for what the user chose about each, are asked anew
+    for each run; each keeps its own list."""
 
     def __init__(
-        self, store: Store, built_in: Sequence[Tool], sources: Sequence[Source], delegate: Delegate
+        self,
+        store: Store,
+        built_in: Sequence[Tool],
+        sources: Sequence[Source],
+        choices: Choices,
+        delegate: Delegate,
     ) -> None:
         self._store = store
         self._built_in = built_in
         self._sources = sources
+        self._choices = choices
         self._delegate = delegate
-        self._choices: dict[str, tools.ToolChoice] | None = None
-
-    def forget_choices(self) -> None:
-        """The user changed something about a tool: look again."""
-        self._choices = None
 
     async def tools_for(self, agent: AgentRow, depth: int) -> list[Tool]:
         """What the agent may ask for, at `depth` below the agent that the user talks to."""
-        if self._choices is None:
-            self._choices = await self._store.read(tools.choices)
+        choices = await self._choices()
         found: list[Tool] = list(self._built_in)
         for source in self._sources:
             found += await source()
         offered: list[Tool] = []
         for tool in found:
-            choice = self._choices.get(tool.spec.name)
+            choice = choices.get(tool.spec.name)
             if choice is not None and not choice.is_enabled:
                 continue
             if agent.tools is None or tool.spec.name in agent.tools:

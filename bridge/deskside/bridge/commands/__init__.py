@@ -15,6 +15,7 @@ from deskside.bridge.commands import (
     models,
     runs,
     settings,
+    tools,
 )
 
 COMMANDS: list[ModuleType] = [
@@ -28,4 +29,5 @@ COMMANDS: list[ModuleType] = [
     models,
     runs,
     settings,
+    tools,
 ]

@@ -1,0 +1,320 @@
+"""Tools that the user wrote: kept, offered, checked and called, with what they were granted and no more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from deskside.backend.app import App, open_app
+from deskside.backend.errors import Conflict, InvalidRequest, NotFound
+from deskside.backend.events import ToolsChanged
+from deskside.backend.store import tools as rows
+from deskside.backend.store.tools import NewTool, ToolChanges
+from deskside.backend.tools import TOOLS
+from deskside.backend.tools.context import ToolContext, ToolServices
+from deskside.backend.tools.declaration import BadArguments, ToolOutput
+from deskside.backend.tools.run_python import run_python
+from deskside.backend.tools.sandbox import CodeFailed, Sandbox
+from deskside.backend.tools.signature import draft
+from deskside.backend.tools.user_tools import UserTool, UserTools
+from stores import paths_in
+
+ADD = 'def add(a: int, b: int = 1) -> int:\n    """Add two numbers."""\n    return a + b\n'
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[App]:
+    async with open_app(paths_in(tmp_path)) as opened:
+        yield opened
+
+
+def new(source: str = ADD, **changes: Any) -> NewTool:
+    read = draft(source)
+    plain = NewTool(read.name, read.description, read.parameters, source, "Sums", [], "ask", True)
+    return msgspec.structs.replace(plain, **changes)
+
+
+async def only(tools: UserTools) -> UserTool:
+    (tool,) = await tools.tools()
+    return tool
+
+
+async def called(tool: UserTool, **arguments: Any) -> ToolOutput:
+    read = tool.read_arguments(msgspec.json.encode(arguments).decode())
+    return await tool.call(cast(ToolContext, None), read)
+
+
+# -- keeping and offering -----------------------------------------------------------------------
+
+
+async def test_a_tool_is_offered_as_it_was_written_and_called_in_the_sandbox(app: App) -> None:
+    await app.user_tools.create(new())
+
+    tool = await only(app.user_tools)
+    assert ("add", "Add two numbers.") == (tool.spec.name, tool.spec.description)
+    assert ["a"] == tool.spec.parameters["required"]
+    assert ("ask", "read") == (tool.approval, tool.effect)
+    assert ToolOutput("5", "user_tool", "add") == await called(tool, a=2, b=3)
+    assert ToolOutput("3", "user_tool", "add") == await called(tool, a=2)
+
+
+async def test_changes_are_offered_at_once_and_told_to_the_page(app: App) -> None:
+    await app.user_tools.create(new())
+    assert 1 == len(await app.user_tools.tools())
+
+    await app.user_tools.change("add", ToolChanges(is_enabled=False))
+    assert [] == await app.user_tools.tools()
+    await app.user_tools.change("add", ToolChanges(approval="always_ask", is_enabled=True))
+    assert "always_ask" == (await only(app.user_tools)).approval
+    await app.user_tools.update("add", new(ADD.replace("a + b", "a - b"), name="take"))
+    changed = await only(app.user_tools)
+    assert ("take", "-1") == (changed.spec.name, (await called(changed, a=0)).text)
+    await app.user_tools.delete("take")
+    assert [] == await app.user_tools.tools()
+
+    events = app.events.since(0, 100) or []
+    assert 5 == sum(isinstance(event, ToolsChanged) for event in events)
+
+
+async def test_names_are_unique_and_gone_tools_are_not_found(app: App) -> None:
+    await app.user_tools.create(new())
+
+    with pytest.raises(Conflict):
+        await app.user_tools.create(new())
+    with pytest.raises(Conflict):
+        await app.user_tools.create(new(name="calculate"))
+    with pytest.raises(Conflict):
+        await app.user_tools.update("add", new(name="calculate"))
+    with pytest.raises(NotFound):
+        await app.user_tools.delete("gone")
+    with pytest.raises(NotFound):
+        await app.user_tools.change("gone", ToolChanges("never"))
+
+
+async def test_code_without_a_function_to_call_is_not_kept(app: App) -> None:
+    with pytest.raises(InvalidRequest, match="Write the tool as a function"):
+        await app.user_tools.create(new(source="x = 1", name="x"))
+
+    assert [] == await app.store.read(rows.listed, "user")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"type": "array"},
+        {"type": "object", "properties": 3},
+        {"type": "object", "properties": {"a": {"type": "nonsense"}}},
+        {"type": "object", "properties": {"a": {"pattern": "(a+)+$"}}},
+        {"type": "object", "patternProperties": {"(a+)+$": {}}},
+        {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1/schema"}}},
+        {"type": "object", "properties": {"a": {"$ref": "#"}}},
+        {"type": "object", "allOf": [{"$dynamicRef": "#"}]},
+        {"type": "object", "description": "x" * 30_000},
+    ],
+)
+async def test_parameters_that_are_no_schema_or_could_do_harm_are_not_kept(
+    app: App, parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequest, match="parameters"):
+        await app.user_tools.create(new(parameters=parameters))
+
+
+async def test_a_parameter_may_have_any_name(app: App) -> None:
+    source = 'def find(pattern: str) -> str:\n    """Find."""\n    return pattern\n'
+    await app.user_tools.create(new(source))
+
+    assert "x" == (await called(await only(app.user_tools), pattern="x")).text
+
+
+# -- calling ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ('{"a": "one"}', "'one' is not of type 'integer' - at `$.a`"),
+        ('{"b": 1}', "'a' is a required property"),
+        ('{"a": 1, "c": 2}', "'c' was unexpected"),
+        ("[1]", "is not of type 'object'"),
+        ('{"a": ', "truncated"),
+        ("", "'a' is a required property"),
+        ('{"a": "\ud800"}', "surrogates"),
+        ('{"a": ' + "[" * 5_000 + "]" * 5_000 + "}", "."),
+    ],
+)
+async def test_arguments_that_do_not_fit_tell_the_model_how_to_mend_them(
+    app: App, arguments: str, problem: str
+) -> None:
+    await app.user_tools.create(new())
+    tool = await only(app.user_tools)
+
+    with pytest.raises(BadArguments) as refused:
+        tool.read_arguments(arguments)
+
+    assert problem in str(refused.value)
+    assert "'add'" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("return 'plain ünïcode'", "plain ünïcode"),
+        ("return {'a': [1, None]}", '{"a": [1, null]}'),
+        ("print('seen')\n    return 'text'", "seen\ntext"),
+        ("print('seen')", "seen\n"),
+        ("pass", "null"),
+    ],
+)
+async def test_what_a_tool_returns_and_prints_is_what_the_model_reads(app: App, body: str, text: str) -> None:
+    await app.user_tools.create(new(f'def it():\n    "Does it."\n    {body}\n'))
+
+    assert text == (await called(await only(app.user_tools))).text
+
+
+async def test_an_error_in_a_tool_says_what_and_where(app: App) -> None:
+    await app.user_tools.create(
+        new('def it(n: int):\n    "Does it."\n    print("so far")\n    return 1 / n\n')
+    )
+
+    with pytest.raises(CodeFailed) as failed:
+        await called(await only(app.user_tools), n=0)
+
+    assert "line 4: ZeroDivisionError: division by zero\nIt had printed:\nso far\n" == str(failed.value)
+
+
+# -- capabilities -------------------------------------------------------------------------------
+
+
+class FakeFiles:
+    async def read_text(self, path: str) -> str:
+        if path != "/granted/a.txt":
+            raise PermissionError(f"{path} is in no folder that you granted")
+        return "the plums"
+
+    async def list_dir(self, path: str) -> list[str]:
+        return ["a.txt"]
+
+
+class FakeWeb:
+    async def fetch_text(self, url: str) -> str:
+        return f"the page of {url}"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    made = Sandbox()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def reaching(app: App, sandbox: Sandbox) -> UserTools:
+    return UserTools(app.store, app.events, sandbox, files=FakeFiles(), web=FakeWeb())
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "effect", "reach"),
+    [
+        ([], "read", "It reaches no files and no network."),
+        (["time"], "read", "It may know the time."),
+        (["files"], "read", "It may read files in the folders you granted."),
+        (["web"], "send", "It may fetch web pages."),
+        (["web", "files"], "send", "It may read files in the folders you granted and fetch web pages."),
+    ],
+)
+async def test_what_a_tool_may_reach_is_its_effect_and_is_said_before_it_runs(
+    app: App, capabilities: list[Any], effect: str, reach: str
+) -> None:
+    await app.user_tools.create(new(capabilities=capabilities))
+
+    tool = await only(app.user_tools)
+    preview = await tool.preview(cast(ToolContext, None), {"a": 1})
+    assert effect == tool.effect
+    assert f"Runs your tool add in the sandbox. {reach}" == preview.summary
+
+
+SOURCES = {
+    "files": 'def it() -> list:\n    "Reads."\n    return [list_dir("/a"), read_text("/granted/a.txt")]\n',
+    "web": 'def it() -> str:\n    "Fetches."\n    return fetch_text("https://example.org/")\n',
+    "time": 'import datetime\ndef it():\n    "Tells."\n    return datetime.date.today().year // 1000\n',
+}
+RESULTS = {"files": '[["a.txt"], "the plums"]', "web": "the page of https://example.org/", "time": "2"}
+
+
+@pytest.mark.parametrize("capability", SOURCES)
+async def test_a_tool_reaches_what_it_was_given_and_nothing_without(
+    reaching: UserTools, capability: Any
+) -> None:
+    await reaching.create(new(SOURCES[capability], capabilities=[capability]))
+    assert RESULTS[capability] == (await called(await only(reaching))).text
+
+    others = [each for each in SOURCES if each != capability]
+    await reaching.update("it", new(SOURCES[capability], capabilities=others))
+
+    with pytest.raises(CodeFailed, match=r"not defined|may not look at the clock"):
+        await called(await only(reaching))
+
+
+async def test_a_folder_that_was_not_granted_stays_closed(reaching: UserTools) -> None:
+    source = 'def it() -> str:\n    "Reads."\n    return read_text("/etc/passwd")\n'
+    await reaching.create(new(source, capabilities=["files"]))
+
+    with pytest.raises(CodeFailed, match="PermissionError: /etc/passwd is in no folder that you granted"):
+        await called(await only(reaching))
+
+
+# -- the test bench -----------------------------------------------------------------------------
+
+
+async def test_the_bench_runs_what_is_not_kept(app: App) -> None:
+    tried = await app.user_tools.try_out(ADD + "print('loaded')\n", draft(ADD).parameters, {"a": 2}, [])
+
+    assert (True, "3", "loaded\n", "", None) == (
+        tried.ok,
+        tried.result,
+        tried.printed,
+        tried.error,
+        tried.line,
+    )
+    assert tried.duration_ms > 0
+    assert [] == await app.store.read(rows.listed, "user")
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "error", "line"),
+    [
+        (ADD, {"a": "x"}, "The arguments do not fit the parameters: 'x' is not of type 'integer'", None),
+        (ADD.replace("a + b", "a / 0"), {"a": 1}, "ZeroDivisionError: division by zero", 3),
+        (ADD.replace("return", "retrun"), {"a": 1}, "Simple statements must be separated", 3),
+        ("x = 1", {"a": 1}, "Write the tool as a function", None),
+        (ADD + "def other(): pass\n", {"a": 1}, "Which one is the tool", None),
+        (ADD.replace("return a + b", "while True: pass"), {"a": 1}, "It ran for more than 5 s", None),
+    ],
+)
+async def test_the_bench_says_what_is_wrong_and_in_which_line(
+    app: App, source: str, arguments: dict[str, Any], error: str, line: int | None
+) -> None:
+    tried = await app.user_tools.try_out(source, draft(ADD).parameters, arguments, [])
+
+    assert (False, None, line) == (tried.ok, tried.result, tried.line)
+    assert error in tried.error
+
+
+# -- run_python ---------------------------------------------------------------------------------
+
+
+async def test_a_model_runs_python_and_reads_prints_and_the_last_value(app: App, sandbox: Sandbox) -> None:
+    services = ToolServices(app.store, app.settings, app.paths, sandbox=sandbox)
+    context = ToolContext(services, 1, 1, 1, None, "call-1")
+    arguments = run_python.read_arguments(msgspec.json.encode({"code": "print('a')\n[1, 2]"}).decode())
+
+    assert run_python in TOOLS
+    assert ("ask", "execute") == (run_python.approval, run_python.effect)
+    assert ToolOutput("a\n[1, 2]") == await run_python.call(context, arguments)
+    preview = await run_python.preview(context, arguments)
+    assert preview.summary.startswith("Runs 2 lines of Python in the sandbox.")
