@@ -17,6 +17,7 @@ from deskside.backend.agent.events import (
     ToolDecided,
     ToolRequested,
 )
+from deskside.backend.agent.limits import Exceeded
 from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.errors import NoKey
 from deskside.backend.tools.context import ToolContext
@@ -50,10 +51,11 @@ class Alone:
     def has_steering(self) -> bool:
         return bool(self.steering)
 
-    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> str | None:
-        return self.exceeded.pop(0) if self.exceeded else None
+    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> Exceeded | None:
+        text = self.exceeded.pop(0) if self.exceeded else None
+        return None if text is None else Exceeded(text, "run", "cost")
 
-    async def exceeds_with_tools(self, wanted: int) -> str | None:
+    async def exceeds_with_tools(self, wanted: int) -> Exceeded | None:
         return None
 
     async def word(self) -> bool:

@@ -317,7 +317,7 @@ async def test_a_call_that_could_pass_a_limit_waits_for_the_users_word() -> None
 
         events = await play(host, [])
 
-        assert [Paused("This could cost $5."), Resumed(goes_on)] == events[:2]
+        assert [Paused("This could cost $5.", "run.cost"), Resumed(goes_on)] == events[:2]
         assert calls == len(model.requests)
         assert Finished(reason) == events[-1]  # type: ignore[arg-type]
 
@@ -330,7 +330,7 @@ async def test_a_retry_may_pass_a_limit_as_well() -> None:
 
     events = await play(host, history)
 
-    assert [Paused("Enough.")] == of(Paused, events)
+    assert [Paused("Enough.", "run.cost")] == of(Paused, events)
     assert Finished("limit") == events[-1]
     assert [AssistantText("half")] == history
 

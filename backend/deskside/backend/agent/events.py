@@ -224,9 +224,11 @@ class AnswerForced(msgspec.Struct, frozen=True, tag="answer_forced"):
 
 
 class Paused(msgspec.Struct, frozen=True, tag="paused"):
-    """The run would pass a limit and waits for the user's word. `text` says which."""
+    """The run would pass a limit and waits for the user's word. `text` says which; `limit` is the name that
+    the user's word is kept under."""
 
     text: str
+    limit: str = ""
 
 
 class Resumed(msgspec.Struct, frozen=True, tag="resumed"):

@@ -119,7 +119,7 @@ class RunHost:
 
     # -- limits ------------------------------------------------------------------------------------
 
-    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> str | None:
+    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> Exceeded | None:
         run, budgets = self._run, self._around.budgets
         self.settle()
         runs = run.working_runs()
@@ -130,16 +130,15 @@ class RunHost:
         self._exceeded = await budgets.admit(runs, call, lifted=run.lifted)
         if self._exceeded is None:
             self._admitted = call_id
-            return None
-        return self._exceeded.text
+        return self._exceeded
 
-    async def exceeds_with_tools(self, wanted: int) -> str | None:
+    async def exceeds_with_tools(self, wanted: int) -> Exceeded | None:
         for working in self._run.working_runs():
             label = working.agent.label or working.agent.name
             for exceeded in tools_exceeded(working.agent.limits.run, working.used, wanted, label):
                 if exceeded.key not in self._run.lifted:
                     self._exceeded = exceeded
-                    return exceeded.text
+                    return exceeded
         return None
 
     async def word(self) -> bool:

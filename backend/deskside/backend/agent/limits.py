@@ -58,6 +58,15 @@ Scope = Literal["run", "agent_day", "agent_month", "day", "month"]
 Resource = Literal["cost", "tokens", "seconds", "tool_calls"]
 
 
+def key_of(name: str) -> tuple[Scope, Resource] | None:
+    """`Exceeded.key` from its two words with a dot between; None for what is none."""
+    scope, _, resource = name.partition(".")
+    try:
+        return msgspec.convert((scope, resource), tuple[Scope, Resource])
+    except msgspec.ValidationError:
+        return None
+
+
 class Exceeded(msgspec.Struct, frozen=True):
     """What stands in the way of going on. `text` says so to the user; the others say which limit it is."""
 

@@ -71,6 +71,7 @@ from deskside.backend.agent.events import (
     UsageReported,
     UserText,
 )
+from deskside.backend.agent.limits import Exceeded
 from deskside.backend.agent.structured_output import REPAIR, problem_with
 from deskside.backend.agent.tool_calls import STOPPED_TOOL, CallHost, ToolCalls, failure
 from deskside.backend.errors import (
@@ -143,10 +144,10 @@ class Host(CallHost, Protocol):
 
     def has_steering(self) -> bool: ...
 
-    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> str | None:
-        """Which limit the call could pass, as a sentence for the user; None where it may be made."""
+    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> Exceeded | None:
+        """Which limit the call could pass; None where it may be made."""
 
-    async def exceeds_with_tools(self, wanted: int) -> str | None:
+    async def exceeds_with_tools(self, wanted: int) -> Exceeded | None:
         """Which limit so many more calls of tools would pass; None where they may be made."""
 
     async def word(self) -> bool:
@@ -351,7 +352,7 @@ class _Run:
         """Ask the user where the next call could pass a limit. Their no finishes the run."""
         request = self._request()
 
-        async def exceeded() -> str | None:
+        async def exceeded() -> Exceeded | None:
             return await self.host.exceeds(call_id, name, request)
 
         async with aclosing(self._within_limits(exceeded)) as pauses:
@@ -359,11 +360,11 @@ class _Run:
                 yield event
 
     async def _within_limits(
-        self, exceeded: Callable[[], Awaitable[str | None]]
+        self, exceeded: Callable[[], Awaitable[Exceeded | None]]
     ) -> AsyncGenerator[RunEvent, None]:
         """Pause at each limit that stands in the way, until none does or the user stops the run."""
-        while self.finished is None and (text := await exceeded()) is not None:
-            yield Paused(text)
+        while self.finished is None and (limit := await exceeded()) is not None:
+            yield Paused(limit.text, ".".join(limit.key))
             goes_on = await self.host.word()
             yield Resumed(goes_on)
             if not goes_on:
@@ -426,7 +427,7 @@ class _Run:
     # -- the tools ---------------------------------------------------------------------------------
 
     async def _use_tools(self, requests: Sequence[ToolRequested]) -> AsyncGenerator[RunEvent, None]:
-        async def exceeded() -> str | None:
+        async def exceeded() -> Exceeded | None:
             return await self.host.exceeds_with_tools(len(requests))
 
         async with aclosing(self._within_limits(exceeded)) as pauses:

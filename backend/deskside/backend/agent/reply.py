@@ -303,8 +303,8 @@ class Reply:
             case Steered(id=row_id, text=text):
                 self._heard.append(row_id)
                 return self._add_fact("user", UserPart(text))
-            case Paused(text=text):
-                return self._add_fact("pause", PausePart(text, asked_ms=now_ms()))
+            case Paused(text=text, limit=limit):
+                return self._add_fact("pause", PausePart(text, limit, asked_ms=now_ms()))
             case Resumed(goes_on=goes_on):
                 return self._end_pause("went_on" if goes_on else "stopped")
             case _:

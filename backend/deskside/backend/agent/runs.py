@@ -26,7 +26,7 @@ import msgspec
 from loguru import logger
 
 from deskside.backend import prices
-from deskside.backend.agent import instructions, loop
+from deskside.backend.agent import instructions, limits, loop
 from deskside.backend.agent.budgets import Budgets
 from deskside.backend.agent.events import (
     ApprovalQuestion,
@@ -88,6 +88,7 @@ from deskside.backend.store.messages import (
     ElicitationAnswer,
     MessageRow,
     NotePart,
+    PausePart,
     TextPart,
     ToolCallPart,
 )
@@ -470,6 +471,7 @@ class Runs:
     async def _work(self, run: LiveRun) -> None:
         agent, run.history, granted = await self._store.read(_read_start, run)
         run.agent, run.reply.agent_id = agent, agent.id
+        run.lifted = _lifted(run.asked.reply)
         tools = await self.toolbox.tools_for(agent, run.depth)
         run.tools = {tool.spec.name: tool for tool in tools}
         run.reply.agent_tools = frozenset(tool.spec.name for tool in tools if isinstance(tool, AgentTool))
@@ -689,6 +691,12 @@ def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[
     if run.is_continuation and history and isinstance(history[-1], AssistantText | AssistantReasoning):
         history.append(UserText(CONTINUE))
     return agent, history, granted
+
+
+def _lifted(reply: MessageRow) -> set[tuple[limits.Scope, limits.Resource]]:
+    """The limits that the user has let earlier runs of this reply pass."""
+    names = [part.limit for part in reply.parts if isinstance(part, PausePart) and part.status == "went_on"]
+    return {key for name in names if (key := limits.key_of(name)) is not None}
 
 
 def _check_arguments(tools: Mapping[str, Tool], name: str, arguments: str) -> None:

@@ -102,9 +102,11 @@ class NotePart(msgspec.Struct, frozen=True, tag="note", tag_field="kind"):
 
 
 class PausePart(msgspec.Struct, frozen=True, tag="pause", tag_field="kind"):
-    """The run would pass a limit, and waits for the user's word. `text` says which and by how much."""
+    """The run would pass a limit, and waits for the user's word. `text` says which and by how much; once it
+    went on, `limit` (limits.Exceeded.key with a dot) holds no more in this reply."""
 
     text: str
+    limit: str = ""
     status: Literal["waiting", "went_on", "stopped"] = "waiting"
     asked_ms: int = 0
     decided_ms: int = 0

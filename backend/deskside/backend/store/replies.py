@@ -153,9 +153,8 @@ def delegate(db: Db, reply_id: int, position: int, agent_id: int, model: str, pa
     if left is not None and _waits_below(db, left[0]):
         return _of_parent(db, reopen(db, left[0], goes_on_waiting=True), agent_id, parent_run)
     reply = _stored_reply(db, reply_id)
-    message = _insert_message(db, reply.conversation_id, None, "assistant", "streaming", model)
-    db.sql.execute(
-        "update message set delegator = ?, call_position = ? where id = ?", (reply_id, position, message)
+    message = _insert_message(
+        db, reply.conversation_id, None, "assistant", "streaming", model, asked_by=(reply_id, position)
     )
     return _of_parent(db, _asked(db, reply.conversation_id, message, model, None), agent_id, parent_run)
 
@@ -178,6 +177,7 @@ def steer(db: Db, message_id: int, text: str) -> int:
         (message_id, storable(text), now_ms()),
     ).lastrowid
     assert row is not None
+    db.sql.execute("update conversation set draft = '' where id = ?", (reply.conversation_id,))
     return row
 
 
@@ -404,13 +404,21 @@ def _asked(db: Db, conversation_id: int, reply: int, model: str, question: Messa
 
 
 def _insert_message(
-    db: Db, conversation_id: int, parent: int | None, role: str, status: str, model: str | None
+    db: Db,
+    conversation_id: int,
+    parent: int | None,
+    role: str,
+    status: str,
+    model: str | None,
+    *,
+    asked_by: tuple[int | None, int | None] = (None, None),
 ) -> int:
+    """`asked_by` is the reply whose call it answers, and the call's position."""
     at_ms = now_ms()
     cursor = db.sql.execute(
-        "insert into message (conversation, parent, role, status, model, created_ms, finished_ms) "
-        "values (?, ?, ?, ?, ?, ?, ?)",
-        (conversation_id, parent, role, status, model, at_ms, at_ms if role == "user" else None),
+        "insert into message (conversation, parent, role, status, model, created_ms, finished_ms, delegator, "
+        "call_position) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (conversation_id, parent, role, status, model, at_ms, at_ms if role == "user" else None, *asked_by),
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid
