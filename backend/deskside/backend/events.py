@@ -85,6 +85,11 @@ class ModelsChanged(msgspec.Struct, frozen=True, tag="models_changed"):
     """The list of models changed: ask `models.available` again."""
 
 
+class AgentsChanged(msgspec.Struct, frozen=True, tag="agents_changed"):
+    """Agents were added, changed or deleted: ask `agents.list` again. A conversation's `agent` can have
+    another name by now."""
+
+
 class DeviceChanged(msgspec.Struct, frozen=True, tag="device_changed"):
     status: DeviceStatus
 
@@ -109,6 +114,7 @@ AppEvent = (
     | SettingsChanged
     | KeysChanged
     | ModelsChanged
+    | AgentsChanged
     | DeviceChanged
     | Notice
 )
