@@ -1,7 +1,7 @@
 // Written by build/api.py from the commands' signatures in Python. Do not edit.
 import type { Call, CallOptions, Stream } from "./bridge";
 
-/** An agent as it is stored. */
+/** An agent as it is stored. Its label is never empty: where none was given it is the name. */
 export interface AgentRow {
   name: string;
   /** length ≤ 100 */

@@ -68,7 +68,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentRow(Agent, frozen=True, kw_only=True):
-    """An agent as it is stored."""
+    """An agent as it is stored. Its label is never empty: where none was given it is the name."""
 
     id: int
 
@@ -191,7 +191,7 @@ def change(db: Db, agent_id: int, changes: dict[str, Any]) -> AgentRow:
 def duplicate(db: Db, agent_id: int) -> AgentRow:
     """Add a copy under a name that is free. What the user allowed the agent for good is not copied."""
     agent = get(db, agent_id)
-    label = f"{agent.label or agent.name} (copy)"
+    label = f"{agent.label} (copy)"
     copy = {name: getattr(agent, name) for name in Agent.__struct_fields__}
     changed = {"name": free_name(db, agent.name), "label": label[:LONGEST_LABEL], "is_active": True}
     return create(db, Agent(**(copy | changed)))
@@ -300,7 +300,7 @@ def _row(columns: tuple[Any, ...]) -> AgentRow:
     return AgentRow(
         id=agent_id,
         name=name,
-        label=label,
+        label=label or name,
         icon=icon,
         instructions=instructions,
         model=model,
