@@ -130,8 +130,8 @@ async def test_what_an_imported_agent_names_and_is_not_here_is_kept_and_told(app
     assert tool_names == imported["agent"]["tools"]
     listed = ", ".join(tool_names[1:9])
     assert [
-        f"The tools {listed} and 2 more are not here. The agent works without, and with them once they are.",
-        "The sub-agent nobody is not here. The agent works without, and with them once they are.",
+        f"The tools {listed} and 2 more are not here. The agent works without them until they are.",
+        "The sub-agent nobody is not here. The agent works without it until it is.",
     ] == imported["notes"]
 
 

@@ -257,8 +257,9 @@ def _missing(kind: str, names: Sentences) -> Sentences:
     if not names:
         return []
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    subject = f"The {kind} {listed} is" if len(names) == 1 else f"The {kind}s {listed} are"
-    return [f"{subject} not here. The agent works without, and with them once they are."]
+    if len(names) == 1:
+        return [f"The {kind} {listed} is not here. The agent works without it until it is."]
+    return [f"The {kind}s {listed} are not here. The agent works without them until they are."]
 
 
 def _read_text(path: Path) -> str:
