@@ -1,6 +1,190 @@
 // Written by build/api.py from the commands' signatures in Python. Do not edit.
 import type { Call, CallOptions, Stream } from "./bridge";
 
+/** An agent as it is stored. Its label is never empty: where none was given it is the name. */
+export interface AgentRow {
+  name: string;
+  /** length ≤ 100 */
+  label: string;
+  /** length ≤ 32 */
+  icon: string;
+  /** length ≤ 200000 */
+  instructions: string;
+  model: string | null;
+  /** length ≤ 10 */
+  fallback_models: string[];
+  temperature: number | null;
+  max_output_tokens: number | null;
+  reasoning_effort: "high" | "low" | "medium" | "minimal" | null;
+  output_schema: Record<string, unknown> | null;
+  /** ≥ 1, ≤ 1000 */
+  step_limit: number;
+  tools: string[] | null;
+  /** length ≤ 50 */
+  subagents: string[];
+  limits: AgentLimits;
+  is_active: boolean;
+  id: number;
+}
+
+/** An agent's limits: of each of its runs, and of all of them together in a day and in a month. */
+export interface AgentLimits {
+  run: RunLimit;
+  day: Limit;
+  month: Limit;
+}
+
+/** The most that one run may use. `seconds` are those it works, not those it waits for the user. */
+export interface RunLimit {
+  cost_nano_usd: number | null;
+  tokens: number | null;
+  seconds: number | null;
+  tool_calls: number | null;
+}
+
+/** The most that may be used. None is no limit, 0 is nothing at all. Tokens of all classes count alike. */
+export interface Limit {
+  cost_nano_usd: number | null;
+  tokens: number | null;
+}
+
+/** A new agent; what is left out is as in a new one. */
+export interface CreateAgentInput {
+  name: string;
+  /** length ≤ 100 */
+  label?: string;
+  /** length ≤ 32 */
+  icon?: string;
+  /** length ≤ 200000 */
+  instructions?: string;
+  model?: string | null;
+  /** length ≤ 10 */
+  fallback_models?: string[];
+  temperature?: number | null;
+  max_output_tokens?: number | null;
+  reasoning_effort?: "high" | "low" | "medium" | "minimal" | null;
+  output_schema?: Record<string, unknown> | null;
+  /** ≥ 1, ≤ 1000 */
+  step_limit?: number;
+  tools?: string[] | null;
+  /** length ≤ 50 */
+  subagents?: string[];
+  limits?: AgentLimitsInput;
+  is_active?: boolean;
+}
+
+/** An agent's limits: of each of its runs, and of all of them together in a day and in a month. */
+export interface AgentLimitsInput {
+  run?: RunLimitInput;
+  day?: LimitInput;
+  month?: LimitInput;
+}
+
+/** The most that one run may use. `seconds` are those it works, not those it waits for the user. */
+export interface RunLimitInput {
+  cost_nano_usd?: number | null;
+  tokens?: number | null;
+  seconds?: number | null;
+  tool_calls?: number | null;
+}
+
+/** The most that may be used. None is no limit, 0 is nothing at all. Tokens of all classes count alike. */
+export interface LimitInput {
+  cost_nano_usd?: number | null;
+  tokens?: number | null;
+}
+
+/** Only what is present is changed. */
+export interface ChangeAgentInput {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  name?: string;
+  /** length ≤ 100 */
+  label?: string;
+  /** length ≤ 32 */
+  icon?: string;
+  /** length ≤ 200000 */
+  instructions?: string;
+  model?: string | null;
+  /** length ≤ 10 */
+  fallback_models?: string[];
+  temperature?: number | null;
+  max_output_tokens?: number | null;
+  reasoning_effort?: "high" | "low" | "medium" | "minimal" | null;
+  output_schema?: Record<string, unknown> | null;
+  /** ≥ 1, ≤ 1000 */
+  step_limit?: number;
+  tools?: string[] | null;
+  /** length ≤ 50 */
+  subagents?: string[];
+  limits?: AgentLimitsInput;
+  is_active?: boolean;
+}
+
+export interface AgentId {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+}
+
+export interface NamedAgent {
+  name: string;
+}
+
+/** The text of an agent's file. */
+export interface ExportedAgent {
+  json: string;
+}
+
+/** None when the user closed the dialog without choosing. */
+export interface SavedFile {
+  path: string | null;
+}
+
+/** None when the user closed the dialog without choosing. */
+export interface OpenedFile {
+  json: string | null;
+}
+
+/**
+ * `on_conflict` says what to do where the name is taken: give the new one another name, put it in the
+ * place of the old one, or refuse with a Conflict.
+ */
+export interface ImportAgentInput {
+  /** length ≤ 3000000 */
+  json: string;
+  on_conflict?: "refuse" | "rename" | "replace";
+}
+
+/** `notes` are sentences that the user should read: what is missing here, what was taken out. */
+export interface ImportedAgent {
+  agent: AgentRow;
+  notes: string[];
+}
+
+export interface PreviewInstructions {
+  /** length ≤ 200000 */
+  instructions: string;
+}
+
+/** `text` is what the model would get now. `unknown` are names in {{ }} that stand for nothing. */
+export interface PreviewedInstructions {
+  text: string;
+  unknown: string[];
+}
+
+/** Since the last midnight, and since the first of the month. */
+export interface SpentSoFar {
+  day: Spent;
+  month: Spent;
+}
+
+/** What was used since a moment. Of `unknown_calls` the price is not known; they are not in the cost. */
+export interface Spent {
+  cost_nano_usd: number;
+  tokens: number;
+  unknown_calls: number;
+}
+
 /**
  * `needs_start` is True until the user has chosen how to begin (a key, a server, the small model).
  *
@@ -63,12 +247,6 @@ export interface Field {
 export interface Limits {
   day: Limit;
   month: Limit;
-}
-
-/** The most that may be used. None is no limit, 0 is nothing at all. Tokens of all classes count alike. */
-export interface Limit {
-  cost_nano_usd: number | null;
-  tokens: number | null;
 }
 
 export interface PageConversationsInput {
@@ -427,10 +605,14 @@ export interface NotePart {
   kept: number;
 }
 
-/** The run would pass a limit, and waits for the user's word. `text` says which and by how much. */
+/**
+ * The run would pass a limit, and waits for the user's word. `text` says which and by how much; once it
+ * went on, `limit` (limits.Exceeded.key with a dot) holds no more in this reply.
+ */
 export interface PausePart {
   kind: "pause";
   text: string;
+  limit: string;
   status: "stopped" | "waiting" | "went_on";
   asked_ms: number;
   decided_ms: number;
@@ -592,12 +774,6 @@ export interface ChangeSettingsInput {
 export interface LimitsInput {
   day?: LimitInput;
   month?: LimitInput;
-}
-
-/** The most that may be used. None is no limit, 0 is nothing at all. Tokens of all classes count alike. */
-export interface LimitInput {
-  cost_nano_usd?: number | null;
-  tokens?: number | null;
 }
 
 /**
@@ -775,6 +951,14 @@ export interface ToolsChanged {
   type: "tools_changed";
 }
 
+/**
+ * Agents were added, changed or deleted: ask `agents.list` again. A conversation's `agent` can have
+ * another name by now.
+ */
+export interface AgentsChanged {
+  type: "agents_changed";
+}
+
 export interface DeviceChanged {
   type: "device_changed";
   status: DeviceStatus;
@@ -801,11 +985,56 @@ export type AppEvent =
   | KeysChanged
   | ModelsChanged
   | ToolsChanged
+  | AgentsChanged
   | DeviceChanged
   | Notice;
 
 export function commandsOver(call: Call, _stream: Stream) {
   return {
+    agents: {
+      /** All agents: the default one first, the others by label. */
+      list: (options?: CallOptions): Promise<AgentRow[]> =>
+        call("agents.list", null, options),
+      /** Add an agent. Conflict where the name is taken. */
+      create: (params: CreateAgentInput, options?: CallOptions): Promise<AgentRow> =>
+        call("agents.create", params, options),
+      /**
+       * Change some of an agent. Conflict where a new name is taken; the default agent keeps its name and stays
+       * active.
+       */
+      change: (params: ChangeAgentInput, options?: CallOptions): Promise<AgentRow> =>
+        call("agents.change", params, options),
+      /** Add a copy under a name that is free. */
+      duplicate: (params: AgentId, options?: CallOptions): Promise<AgentRow> =>
+        call("agents.duplicate", params, options),
+      /** Take an agent off the list. The default agent answers in its conversations until `restore`. */
+      delete: (params: AgentId, options?: CallOptions): Promise<void> =>
+        call("agents.delete", params, options),
+      /** Undo `delete`. Conflict where another agent has its name by now. */
+      restore: (params: AgentId, options?: CallOptions): Promise<AgentRow> =>
+        call("agents.restore", params, options),
+      /** An agent as the text of a file, without ids and keys. */
+      export: (params: NamedAgent, options?: CallOptions): Promise<ExportedAgent> =>
+        call("agents.export", params, options),
+      /** Let the user choose where to write an agent's file. NeedsWindow without a window. */
+      export_file: (params: NamedAgent, options?: CallOptions): Promise<SavedFile> =>
+        call("agents.export_file", params, options),
+      /** Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window. */
+      open_file: (options?: CallOptions): Promise<OpenedFile> =>
+        call("agents.open_file", null, options),
+      /**
+       * Add an agent from the text of its file. It is read strictly; tools and sub-agents that are not here
+       * are kept by name and told.
+       */
+      import_: (params: ImportAgentInput, options?: CallOptions): Promise<ImportedAgent> =>
+        call("agents.import_", params, options),
+      /** Instructions as a model would get them now. */
+      preview_instructions: (params: PreviewInstructions, options?: CallOptions): Promise<PreviewedInstructions> =>
+        call("agents.preview_instructions", params, options),
+      /** What all agents together used today and this month. Beside the limits in the settings. */
+      spent: (options?: CallOptions): Promise<SpentSoFar> =>
+        call("agents.spent", null, options),
+    },
     app: {
       /** Everything the page needs before its first paint. */
       state: (options?: CallOptions): Promise<AppState> =>

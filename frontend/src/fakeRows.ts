@@ -1,5 +1,13 @@
 /** Rows as Python would send them, for tests. */
-import type { AppState, ConversationRow, MessageRow, Settings, StartedRun, TextAppended } from "./api.gen";
+import type {
+  AgentRow,
+  AppState,
+  ConversationRow,
+  MessageRow,
+  Settings,
+  StartedRun,
+  TextAppended,
+} from "./api.gen";
 
 export const NOON_MS = Date.UTC(2026, 10, 20, 12);
 
@@ -33,6 +41,32 @@ export function question(id: number, text: string, changes: Partial<MessageRow> 
     versions: [id],
     created_ms: NOON_MS,
     finished_ms: NOON_MS,
+    ...changes,
+  };
+}
+
+export function agentRow(name: string, label: string, changes: Partial<AgentRow> = {}): AgentRow {
+  return {
+    id: 1,
+    name,
+    label,
+    icon: "",
+    instructions: "",
+    model: null,
+    fallback_models: [],
+    temperature: null,
+    max_output_tokens: null,
+    reasoning_effort: null,
+    output_schema: null,
+    step_limit: 20,
+    tools: null,
+    subagents: [],
+    limits: {
+      run: { cost_nano_usd: null, tokens: null, seconds: null, tool_calls: null },
+      day: { cost_nano_usd: null, tokens: null },
+      month: { cost_nano_usd: null, tokens: null },
+    },
+    is_active: true,
     ...changes,
   };
 }
@@ -78,6 +112,10 @@ export const settings: Settings = {
   anthropic_base_url: null,
   device_model: null,
   has_chosen_start: true,
+  user_name: "",
+  fields: [],
+  limits: { day: { cost_nano_usd: null, tokens: null }, month: { cost_nano_usd: null, tokens: null } },
+  max_runs: 4,
 };
 
 export function appState(changes: Partial<AppState> = {}): AppState {

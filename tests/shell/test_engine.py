@@ -146,6 +146,40 @@ async def test_a_file_dialog_needs_a_window() -> None:
         await WindowDesktop().choose_file("Choose", ["gguf"])
 
 
+class Dialog:
+    """A window whose user saves under this path."""
+
+    def __init__(self, chosen: object) -> None:
+        self.chosen = chosen
+        self.localization: dict[str, str] = {}
+
+    def create_file_dialog(self, kind: object, save_filename: str) -> object:
+        return self.chosen
+
+
+async def test_a_file_is_written_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desktop = WindowDesktop()
+    path = tmp_path / "critic.agent.json"
+    for chosen, written in (((str(path),), str(path)), (str(path), str(path)), (None, None)):
+        desktop.window = Dialog(chosen)
+        assert written == await desktop.save_file("Export", "critic.agent.json", "{}\n")
+    # GTK's dialog does not ask before a file is overwritten.
+    monkeypatch.setattr("webview.renderer", "gtkwebkit2", raising=False)
+    desktop.window = Dialog((str(path),))
+    second = await desktop.save_file("Export", "critic.agent.json", "second")
+
+    assert "{}\n" == path.read_text("utf-8")
+    assert str(tmp_path / "critic.agent (2).json") == second
+
+
+async def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    desktop = WindowDesktop()
+    desktop.window = Dialog(str(tmp_path / "gone" / "a.json"))
+
+    with pytest.raises(InvalidRequest, match="could not be written: No such file"):
+        await desktop.save_file("Export", "a.json", "")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="xdg-open is Linux's")
 def test_a_link_is_one_argument_of_the_systems_opener(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -89,6 +89,11 @@ class ToolsChanged(msgspec.Struct, frozen=True, tag="tools_changed"):
     """Tools, or what was chosen about them, changed: ask `tools.list` again."""
 
 
+class AgentsChanged(msgspec.Struct, frozen=True, tag="agents_changed"):
+    """Agents were added, changed or deleted: ask `agents.list` again. A conversation's `agent` can have
+    another name by now."""
+
+
 class DeviceChanged(msgspec.Struct, frozen=True, tag="device_changed"):
     status: DeviceStatus
 
@@ -114,6 +119,7 @@ AppEvent = (
     | KeysChanged
     | ModelsChanged
     | ToolsChanged
+    | AgentsChanged
     | DeviceChanged
     | Notice
 )

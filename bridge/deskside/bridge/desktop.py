@@ -43,6 +43,10 @@ class Desktop(Protocol):
     async def choose_file(self, title: str, endings: Sequence[str]) -> str | None:
         """Let the user pick one existing file (`endings` such as "gguf"). None when they cancelled."""
 
+    async def save_file(self, title: str, suggested_name: str, text: str) -> str | None:
+        """Let the user choose where `text` is written (as UTF-8), and return the path. None when they
+        cancelled. InvalidRequest where it cannot be written."""
+
 
 class NoDesktop:
     """The desktop of a program without a window."""
@@ -52,3 +56,6 @@ class NoDesktop:
 
     async def choose_file(self, title: str, endings: Sequence[str]) -> str | None:
         raise NeedsWindow("Without a window there is no file dialog.", hint="Give the path instead.")
+
+    async def save_file(self, title: str, suggested_name: str, text: str) -> str | None:
+        raise NeedsWindow("Without a window there is no file dialog.", hint="Ask for the text instead.")

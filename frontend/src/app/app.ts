@@ -5,6 +5,7 @@
  * after events were missed. Losing the page loses nothing but the place, which is in the address.
  */
 import { batch, computed, signal } from "@preact/signals";
+import { createAgentChoices } from "../agents/choices";
 import type { AppEvent, AppState, ChangeSettingsInput, Commands, ConversationRow } from "../api.gen";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
@@ -38,6 +39,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const drafts = createDrafts(api);
   const list = createConversationList(api);
   const models = createModels(api);
+  const agents = createAgentChoices(api);
   const keys = createKeys(api);
   const device = createDevice(api);
   const conversation = signal<Conversation>(newConversation(null));
@@ -70,11 +72,12 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     await Promise.all([list.load(), openPlace(place.value)]);
     // Asking providers can take seconds; nothing waits for it.
     void models.load();
+    void agents.load();
   }
 
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
-    const parts = [refreshState(), list.load(), conversation.value.load(), models.load()];
+    const parts = [refreshState(), list.load(), conversation.value.load(), models.load(), agents.load()];
     if (keys.list.value) parts.push(keys.load());
     await Promise.all([...parts, device.load()]);
   }
@@ -94,6 +97,9 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "models_changed":
         void models.load();
         void refreshState();
+        return;
+      case "agents_changed":
+        void agents.load();
         return;
       case "device_changed":
         if (device.status.value?.files.length !== event.status.files.length) void refreshState();
@@ -259,6 +265,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     drafts,
     list,
     models,
+    agents,
     keys,
     device,
     conversation,

@@ -1,4 +1,14 @@
-import { Activity, Cpu, HardDrive, KeyRound, type LucideIcon, Palette, Server } from "lucide-preact";
+import {
+  Activity,
+  Bot,
+  Cpu,
+  Gauge,
+  HardDrive,
+  KeyRound,
+  type LucideIcon,
+  Palette,
+  Server,
+} from "lucide-preact";
 import type { App } from "../app/app";
 import type { Section } from "../app/place";
 
@@ -6,6 +16,8 @@ export const SECTION_TITLES: Record<Section, string> = {
   keys: "Keys",
   servers: "Models and servers",
   device: "On-device model",
+  agents: "Agents",
+  limits: "Limits",
   appearance: "Appearance",
   data: "Data",
   diagnostics: "Diagnostics",
@@ -15,6 +27,8 @@ const ICONS: Record<Section, LucideIcon> = {
   keys: KeyRound,
   servers: Server,
   device: Cpu,
+  agents: Bot,
+  limits: Gauge,
   appearance: Palette,
   data: HardDrive,
   diagnostics: Activity,

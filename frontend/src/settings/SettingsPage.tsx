@@ -1,4 +1,5 @@
 import type { ComponentType } from "preact";
+import { AgentsSection } from "../agents/AgentsSection";
 import type { App } from "../app/app";
 import { useReport } from "../app/context";
 import { PageHeader, type SidebarState } from "../app/PageHeader";
@@ -9,6 +10,7 @@ import { AppearanceSection } from "./AppearanceSection";
 import { DataSection } from "./DataSection";
 import { DeviceSection } from "./DeviceSection";
 import { KeysSection } from "./KeysSection";
+import { LimitsSection } from "./LimitsSection";
 import { ServersSection } from "./ServersSection";
 import { SECTION_TITLES } from "./SettingsNavigation";
 
@@ -16,6 +18,8 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   keys: KeysSection,
   servers: ServersSection,
   device: DeviceSection,
+  agents: AgentsSection,
+  limits: LimitsSection,
   appearance: AppearanceSection,
   data: DataSection,
   diagnostics: Diagnostics,

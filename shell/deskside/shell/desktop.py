@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
-from deskside.backend.errors import Conflict, NeedsWindow
+from deskside.backend.errors import Conflict, InvalidRequest, NeedsWindow
 from deskside.shell.open_link import open_outside
 
 T = TypeVar("T")
@@ -25,13 +26,20 @@ class WindowDesktop:
 
     async def choose_file(self, title: str, endings: Sequence[str]) -> str | None:
         """Raises Conflict while another file dialog is open: pywebview would mix up their answers."""
+        return await self._alone(lambda window: _choose(window, title, endings))
+
+    async def save_file(self, title: str, suggested_name: str, text: str) -> str | None:
+        """Raises Conflict while another file dialog is open, InvalidRequest where nothing can be written."""
+        return await self._alone(lambda window: _save(window, title, suggested_name, text))
+
+    async def _alone(self, choose: Callable[[Any], T]) -> T:
         if self.window is None:
             raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
         if self._is_choosing:
             raise Conflict("Another file dialog is open.", hint="Finish with that one first.")
         self._is_choosing = True
         try:
-            return await _in_thread(lambda: _choose(self.window, title, endings))
+            return await _in_thread(lambda: choose(self.window))
         finally:
             self._is_choosing = False
 
@@ -46,6 +54,36 @@ def _choose(window: Any, title: str, endings: Sequence[str]) -> str | None:
         webview.FileDialog.OPEN, file_types=(f"Files ({patterns})",) if patterns else ()
     )
     return str(chosen[0]) if chosen else None
+
+
+def _save(window: Any, title: str, suggested_name: str, text: str) -> str | None:
+    """Blocks until the dialog is closed, as `_choose` does."""
+    import webview
+
+    window.localization["global.saveFile"] = title
+    chosen = window.create_file_dialog(webview.FileDialog.SAVE, save_filename=suggested_name)
+    if not chosen:
+        return None
+    path = Path(chosen if isinstance(chosen, str) else chosen[0])
+    if webview.renderer == "gtkwebkit2":
+        # The other systems' dialogs ask before a file is overwritten; this one does not.
+        path = _free(path)
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise InvalidRequest(
+            f"The file could not be written: {error.strerror}.", hint="Choose another folder."
+        ) from error
+    return str(path)
+
+
+def _free(path: Path) -> Path:
+    """The path itself, or the first of "name (2).json", "name (3).json" … that does not exist."""
+    free, number = path, 1
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem} ({number}){path.suffix}")
+    return free
 
 
 async def _in_thread(function: Callable[[], T]) -> T:

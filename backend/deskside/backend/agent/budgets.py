@@ -90,7 +90,7 @@ class Budgets:
         self, runs: Sequence[WorkingRun], call: NextCall, now: datetime
     ) -> AsyncIterator[Exceeded]:
         for run in runs:
-            label, of_run = run.agent.label or run.agent.name, run.agent.limits.run
+            label, of_run = run.agent.label, run.agent.limits.run
             calls = [each.call for each in self._under_way.values() if run.run_id in each.run_ids]
             for exceeded in time_exceeded(of_run, run.used, label):
                 yield exceeded
@@ -107,7 +107,7 @@ class Budgets:
             if limit == NO_LIMIT:
                 continue
             used = await self._used(agent_id, since_ms)
-            for exceeded in call_exceeds(scope, limit, used, call, agent.label or agent.name):
+            for exceeded in call_exceeds(scope, limit, used, call, agent.label):
                 yield exceeded
 
     async def _used(self, agent_id: int | None, since_ms: int) -> Use:

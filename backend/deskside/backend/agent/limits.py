@@ -14,8 +14,10 @@ from typing import Annotated, Literal
 import msgspec
 
 # JavaScript's whole numbers end at 2**53; in nano-dollars that is nine million dollars.
-NanoUsd = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+NanoUsd = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1, description="Money, in billionths of a dollar.")]
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1, description="Tokens of all kinds together.")]
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1, description="Seconds of work.")]
+ToolCalls = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1, description="Calls of tools.")]
 
 NANO_USD = 1_000_000_000
 
@@ -27,14 +29,14 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The most that may be used. None is no limit, 0 is nothing at all. Tokens of all classes count alike."""
 
     cost_nano_usd: NanoUsd | None = None
-    tokens: Count | None = None
+    tokens: Tokens | None = None
 
 
 class RunLimit(Limit, frozen=True, forbid_unknown_fields=True):
     """The most that one run may use. `seconds` are those it works, not those it waits for the user."""
 
-    seconds: Count | None = None
-    tool_calls: Count | None = None
+    seconds: Seconds | None = None
+    tool_calls: ToolCalls | None = None
 
 
 class AgentLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

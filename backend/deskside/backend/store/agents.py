@@ -20,14 +20,26 @@ from deskside.backend.store.connection import Db
 from deskside.backend.store.text import CONTROL, INVISIBLE, as_json, now_ms, storable
 
 DEFAULT = "assistant"
+STEP_LIMIT = 20
 LONGEST_NAME = 48
 LONGEST_LABEL = 100
 
 # `$` alone would let a line break at the end through.
 AgentName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,47}(?!\\n)$")]
 ToolName = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.:/-]{1,128}(?!\\n)$")]
-AgentModel = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]*/[^\\x00-\\x20]+(?!\\n)$", max_length=300)]
+AgentModel = Annotated[
+    str, msgspec.Meta(pattern="^[a-z][a-z0-9-]*/[^\\x00-\\x1f\\x7f]+(?!\\n)$", max_length=300)
+]
+Label = Annotated[str, msgspec.Meta(max_length=LONGEST_LABEL)]
+Icon = Annotated[str, msgspec.Meta(max_length=32)]
+Instructions = Annotated[str, msgspec.Meta(max_length=200_000)]
+FallbackModels = Annotated[list[AgentModel], msgspec.Meta(max_length=10)]
+Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+OutputTokens = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 Effort = Literal["minimal", "low", "medium", "high"]
+StepLimit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+ToolNames = Annotated[list[ToolName], msgspec.Meta(max_length=500)]
+Subagents = Annotated[list[AgentName], msgspec.Meta(max_length=50)]
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,24 +51,24 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: AgentName
-    label: Annotated[str, msgspec.Meta(max_length=LONGEST_LABEL)] = ""
-    icon: Annotated[str, msgspec.Meta(max_length=32)] = ""
-    instructions: Annotated[str, msgspec.Meta(max_length=200_000)] = ""
+    label: Label = ""
+    icon: Icon = ""
+    instructions: Instructions = ""
     model: AgentModel | None = None
-    fallback_models: Annotated[list[AgentModel], msgspec.Meta(max_length=10)] = []
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
-    max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None = None
+    fallback_models: FallbackModels = []
+    temperature: Temperature | None = None
+    max_output_tokens: OutputTokens | None = None
     reasoning_effort: Effort | None = None
     output_schema: dict[str, Any] | None = None
-    step_limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
-    tools: Annotated[list[ToolName], msgspec.Meta(max_length=500)] | None = None
-    subagents: Annotated[list[AgentName], msgspec.Meta(max_length=50)] = []
+    step_limit: StepLimit = STEP_LIMIT
+    tools: ToolNames | None = None
+    subagents: Subagents = []
     limits: AgentLimits = AgentLimits()
     is_active: bool = True
 
 
 class AgentRow(Agent, frozen=True, kw_only=True):
-    """An agent as it is stored."""
+    """An agent as it is stored. Its label is never empty: where none was given it is the name."""
 
     id: int
 
@@ -139,6 +151,16 @@ def all(db: Db) -> list[AgentRow]:
     return [_row(row) for row in rows]
 
 
+def unknown_names(db: Db, agent: Agent) -> tuple[list[str], list[str]]:
+    """The tools and the sub-agents that it names and that are not there."""
+    tools = {row[0] for row in db.sql.execute("select name from tool")}
+    others = {row[0] for row in db.sql.execute("select name from agent where deleted_ms is null")}
+    return (
+        [name for name in agent.tools or [] if name not in tools],
+        [name for name in agent.subagents if name not in others],
+    )
+
+
 # -- changing -----------------------------------------------------------------------------------
 
 
@@ -169,7 +191,7 @@ def change(db: Db, agent_id: int, changes: dict[str, Any]) -> AgentRow:
 def duplicate(db: Db, agent_id: int) -> AgentRow:
     """Add a copy under a name that is free. What the user allowed the agent for good is not copied."""
     agent = get(db, agent_id)
-    label = f"{agent.label or agent.name} (copy)"
+    label = f"{agent.label} (copy)"
     copy = {name: getattr(agent, name) for name in Agent.__struct_fields__}
     changed = {"name": free_name(db, agent.name), "label": label[:LONGEST_LABEL], "is_active": True}
     return create(db, Agent(**(copy | changed)))
@@ -278,7 +300,7 @@ def _row(columns: tuple[Any, ...]) -> AgentRow:
     return AgentRow(
         id=agent_id,
         name=name,
-        label=label,
+        label=label or name,
         icon=icon,
         instructions=instructions,
         model=model,

@@ -140,7 +140,7 @@ def _kept(db: Db, conversation_id: int) -> Any:
 
 def _row(columns: tuple[Any, ...]) -> ConversationRow:
     row = ConversationRow(*columns)
-    return msgspec.structs.replace(row, is_waiting=True) if row.is_waiting else row
+    return msgspec.structs.replace(row, is_waiting=bool(row.is_waiting))  # SQLite says 0 or 1
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from deskside.backend.agent.loop import STEP_LIMIT
 from deskside.backend.settings import Settings
-from deskside.backend.store.agents import DEFAULT
+from deskside.backend.store.agents import DEFAULT, STEP_LIMIT
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import now_ms
 

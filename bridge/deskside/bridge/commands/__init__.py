@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from deskside.bridge.commands import (
+    agents,
     app,
     conversations,
     desktop,
@@ -19,6 +20,7 @@ from deskside.bridge.commands import (
 )
 
 COMMANDS: list[ModuleType] = [
+    agents,
     app,
     conversations,
     desktop,
