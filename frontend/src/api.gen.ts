@@ -1,6 +1,47 @@
 // Written by build/api.py from the commands' signatures in Python. Do not edit.
 import type { Call, CallOptions, Stream } from "./bridge";
 
+/** An agent as it is stored. Its label is never empty: where none was given it is the name. */
+export interface AgentRow {
+  name: string;
+  /** length ≤ 100 */
+  label: string;
+  /** length ≤ 32 */
+  icon: string;
+  /** length ≤ 200000 */
+  instructions: string;
+  model: string | null;
+  /** length ≤ 10 */
+  fallback_models: string[];
+  temperature: number | null;
+  max_output_tokens: number | null;
+  reasoning_effort: "high" | "low" | "medium" | "minimal" | null;
+  output_schema: Record<string, unknown> | null;
+  /** ≥ 1, ≤ 1000 */
+  step_limit: number;
+  tools: string[] | null;
+  /** length ≤ 50 */
+  subagents: string[];
+  limits: AgentLimits;
+  is_active: boolean;
+  id: number;
+}
+
+/** An agent's limits: of each of its runs, and of all of them together in a day and in a month. */
+export interface AgentLimits {
+  run: RunLimit;
+  day: Limit;
+  month: Limit;
+}
+
+/** The most that one run may use. `seconds` are those it works, not those it waits for the user. */
+export interface RunLimit {
+  cost_nano_usd: number | null;
+  tokens: number | null;
+  seconds: number | null;
+  tool_calls: number | null;
+}
+
 /**
  * `needs_start` is True until the user has chosen how to begin (a key, a server, the small model).
  *
@@ -775,6 +816,14 @@ export interface ToolsChanged {
   type: "tools_changed";
 }
 
+/**
+ * Agents were added, changed or deleted: ask `agents.list` again. A conversation's `agent` can have
+ * another name by now.
+ */
+export interface AgentsChanged {
+  type: "agents_changed";
+}
+
 export interface DeviceChanged {
   type: "device_changed";
   status: DeviceStatus;
@@ -800,12 +849,18 @@ export type AppEvent =
   | SettingsChanged
   | KeysChanged
   | ModelsChanged
+  | AgentsChanged
   | ToolsChanged
   | DeviceChanged
   | Notice;
 
 export function commandsOver(call: Call, _stream: Stream) {
   return {
+    agents: {
+      /** All agents: the default one first, the others by label. */
+      list: (options?: CallOptions): Promise<AgentRow[]> =>
+        call("agents.list", null, options),
+    },
     app: {
       /** Everything the page needs before its first paint. */
       state: (options?: CallOptions): Promise<AppState> =>

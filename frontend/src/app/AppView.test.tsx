@@ -2,7 +2,16 @@ import { cleanup, fireEvent, render, screen, waitFor, within } from "@testing-li
 import axe from "axe-core";
 import { afterEach, expect, test, vi } from "vitest";
 import { type AppEvent, commandsOver, type KeyList, type ProviderModels } from "../api.gen";
-import { appState, conversationRow, question, reply, settings, startedRun, textAppended } from "../fakeRows";
+import {
+  agentRow,
+  appState,
+  conversationRow,
+  question,
+  reply,
+  settings,
+  startedRun,
+  textAppended,
+} from "../fakeRows";
 import { type Answer, FakeServer, Refusal } from "../fakeServer";
 import { AppView } from "./AppView";
 import { createApp } from "./app";
@@ -54,6 +63,11 @@ const providers: ProviderModels[] = [
 /** Shows the whole page over a fake server with two conversations; returns what a test needs. */
 async function shown(answers: Record<string, Answer> = {}, hash = "") {
   const server = new FakeServer({
+    "agents.list": () => [
+      agentRow("assistant", "Assistant"),
+      agentRow("researcher", "Researcher", { id: 2, icon: "🔎" }),
+      agentRow("retired", "Retired", { id: 3, is_active: false }),
+    ],
     "app.state": () => appState(),
     "conversations.page": () => ({
       conversations: [

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type AppEvent, commandsOver, type MessagePage, type MessageRow } from "../api.gen";
-import { conversationRow, question, reply, startedRun, textAppended } from "../fakeRows";
+import { conversationRow, question, reply, startedRun, textAppended, toolCall } from "../fakeRows";
 import { type Answer, FakeServer, Refusal } from "../fakeServer";
 import { createConversation } from "./conversation";
 import { plainText } from "./message";
@@ -125,7 +125,7 @@ test("the first message of a new chat makes its conversation, also when events o
   };
 
   const onStored = vi.fn();
-  await conversation.send("Hi", null, onStored);
+  await conversation.send("Hi", null, null, onStored);
   server.publish(textAppended(2, 3, "lo"));
 
   expect(onStored).toHaveBeenCalledTimes(1);
@@ -141,7 +141,7 @@ test("a question that could not be stored is not shown and says why", async () =
   });
 
   const onStored = vi.fn();
-  await conversation.send("Hi", null, onStored);
+  await conversation.send("Hi", null, null, onStored);
 
   expect(onStored).not.toHaveBeenCalled();
   expect(texts()).toEqual([]);
@@ -151,7 +151,7 @@ test("a question that could not be stored is not shown and says why", async () =
 test("a question that was sent when the socket dropped is not asked for again when it did arrive", async () => {
   const { conversation, server } = await opened([]);
   const onStored = vi.fn();
-  const sending = conversation.send("Hi", null, onStored);
+  const sending = conversation.send("Hi", null, null, onStored);
   server.socket.close();
   await sending;
   const wasUnsure = [onStored.mock.calls.length, conversation.problem.value?.code];
@@ -213,14 +213,13 @@ test("older messages come before those that are here", async () => {
 
 test("a tool call is written, runs and finishes in its place", async () => {
   const { conversation } = await opened([question(1, "Hi"), streaming]);
-  const call = { kind: "tool_call", call_id: "c", name: "calculate", output: null, duration_ms: 0 } as const;
   const part = (more: { arguments: string; status: "writing" | "finished"; output?: string }) =>
     ({
       type: "part_changed",
       conversation_id: 1,
       message_id: 2,
       position: 0,
-      part: { ...call, ...more },
+      part: toolCall({ output: null, ...more }),
     }) satisfies AppEvent;
 
   conversation.apply(part({ arguments: "", status: "writing" }), 1);
