@@ -75,7 +75,11 @@ export function ApprovalCard({ conversation, message, position, call, question }
       {edited.value === null ? (
         <Arguments call={call} hasDiff={question.diff !== ""} />
       ) : (
-        <ArgumentsEditor edited={edited} fault={fault} />
+        <ArgumentsEditor
+          edited={edited}
+          fault={fault}
+          hasPreview={question.summary !== "" || question.diff !== ""}
+        />
       )}
       {reason.value !== null && <Reason reason={reason} />}
       {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
@@ -92,7 +96,7 @@ export function ApprovalCard({ conversation, message, position, call, question }
           <MoreScopes question={question} agent={agent} isOff={isOff || fault !== ""} onAllow={allow} />
         </div>
         <GuardedButton class="danger" data-testid="tool-deny" isOff={isOff} onPress={deny}>
-          {reason.value === null ? "Deny" : "Deny with this reason"}
+          {reason.value?.trim() ? "Deny with this reason" : "Deny"}
         </GuardedButton>
         <span class="ask-more">
           <button
@@ -172,7 +176,13 @@ function Arguments({ call, hasDiff }: { call: ToolCallPart; hasDiff: boolean }) 
   );
 }
 
-function ArgumentsEditor({ edited, fault }: { edited: Signal<string | null>; fault: string }) {
+interface EditorProps {
+  edited: Signal<string | null>;
+  fault: string;
+  hasPreview: boolean;
+}
+
+function ArgumentsEditor({ edited, fault, hasPreview }: EditorProps) {
   const id = useId();
   const field = useFocusAtFirst<HTMLTextAreaElement>();
   return (
@@ -192,6 +202,7 @@ function ArgumentsEditor({ edited, fault }: { edited: Signal<string | null>; fau
         }}
         onKeyDown={keepEscape}
       />
+      {hasPreview && <p class="muted">What is shown above is still what the model asked for.</p>}
       <p id={`${id}-fault`} class="field-problem" role="status">
         {fault}
       </p>

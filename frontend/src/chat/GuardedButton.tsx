@@ -1,4 +1,5 @@
 import type { ButtonHTMLAttributes, Ref } from "preact";
+import { ignoreRepeat } from "../ui/keys";
 
 interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
   /** Nothing happens when it is pressed, and it says so; it keeps the focus that it has. */
@@ -17,6 +18,7 @@ export function GuardedButton({ isOff, onPress, buttonRef, class: extra, ...rest
       ref={buttonRef ?? null}
       class={`button ${extra ?? ""}`}
       aria-disabled={isOff}
+      onKeyDown={ignoreRepeat}
       onClick={() => {
         if (!isOff) onPress();
       }}
