@@ -74,7 +74,7 @@ function AgentList({ agents, chosen, onClose, onChoose }: ListProps) {
   const buttons = () => [...(list.current?.querySelectorAll("button") ?? [])];
   useEffect(() => {
     const all = buttons();
-    (all.find(({ ariaChecked }) => ariaChecked === "true") ?? all[0])?.focus();
+    (all.find((button) => button.getAttribute("aria-checked") === "true") ?? all[0])?.focus();
   }, []);
 
   const onKeyDown = (event: KeyboardEvent) => {

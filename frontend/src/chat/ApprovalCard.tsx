@@ -62,13 +62,13 @@ export function ApprovalCard({ conversation, message, position, call, question }
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot be laid out like a heading.
     <section class="ask" role="group" aria-labelledby={titleId} data-testid="approval">
-      <h3 id={titleId} class="ask-title">
+      <h2 id={titleId} class="ask-title">
         <ShieldQuestionMark size={18} strokeWidth={1.75} aria-hidden="true" />
         <span>
           {showInvisible(agent)} asks to use <code>{showInvisible(call.name)}</code>
         </span>
         <span class="tag">{EFFECT[question.effect]}</span>
-      </h3>
+      </h2>
       {question.summary && <p class="ask-summary">{showInvisible(question.summary)}</p>}
       <Reasons question={question} />
       {question.diff && <Diff text={question.diff} />}
@@ -162,14 +162,14 @@ function Arguments({ call, hasDiff }: { call: ToolCallPart; hasDiff: boolean }) 
       {!hasDiff &&
         textsOfLines(call.arguments).map(({ name, text }) => (
           <div key={name} class="ask-part">
-            <h4>
+            <h3>
               <code>{showInvisible(name)}</code>, as it reads
-            </h4>
+            </h3>
             <CodeBox label={`${name}, as it reads`}>{showInvisible(text)}</CodeBox>
           </div>
         ))}
       <div class="ask-part">
-        <h4>Arguments</h4>
+        <h3>Arguments</h3>
         <CodeBox label="Arguments">{showInvisible(formatJson(call.arguments)) || "(none)"}</CodeBox>
       </div>
     </>

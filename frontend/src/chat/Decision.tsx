@@ -17,7 +17,7 @@ export function Decision({ question, agent }: { question: ApprovalQuestion; agen
       {arguments_before !== null && (
         <details class="quiet-details">
           <summary>You changed the arguments</summary>
-          <h4>What the model had written</h4>
+          <h3>What the model had written</h3>
           <CodeBox label="What the model had written">{showInvisible(formatJson(arguments_before))}</CodeBox>
         </details>
       )}

@@ -8,7 +8,7 @@ export function Diff({ text }: { text: string }) {
   const { groups, added, removed } = readDiff(text);
   return (
     <div class="diff">
-      <h4>
+      <h3>
         Changes
         <span class="diff-count">
           <span class="diff-plus">+{formatCount(added)}</span>
@@ -16,7 +16,7 @@ export function Diff({ text }: { text: string }) {
           <span class="diff-minus">−{formatCount(removed)}</span>
           <span class="visually-hidden"> lines</span>
         </span>
-      </h4>
+      </h3>
       <CodeBox label="Changes">
         {groups.map(({ kind, lines }, at) => (
           <span key={at} class={`diff-lines ${kind}`}>

@@ -50,12 +50,12 @@ export function ElicitationCard({ app, conversation, messageId, position, elicit
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot be laid out like a heading.
     <section class="ask" role="group" aria-labelledby={titleId} data-testid="elicitation">
-      <h3 id={titleId} class="ask-title">
+      <h2 id={titleId} class="ask-title">
         <MessageCircleQuestionMark size={18} strokeWidth={1.75} aria-hidden="true" />
         <span>
           The server <code>{showInvisible(server)}</code> asks you
         </span>
-      </h3>
+      </h2>
       {message && <p class="ask-summary">{showInvisible(message)}</p>}
       {url && <Address url={url} />}
       {fields.map((field) => (

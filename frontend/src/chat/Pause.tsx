@@ -43,10 +43,10 @@ function PauseCard({ conversation, message, position, pause }: Props) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot be laid out like a heading.
     <section class="ask" role="group" aria-labelledby={titleId} data-testid="pause">
-      <h3 id={titleId} class="ask-title">
+      <h2 id={titleId} class="ask-title">
         <CirclePause size={18} strokeWidth={1.75} aria-hidden="true" />
         <span>Go on?</span>
-      </h3>
+      </h2>
       <p class="ask-summary">{pause.value.text}</p>
       {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
       <div ref={buttons} class="ask-buttons">

@@ -263,6 +263,8 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       const ids = new Set(rows.map(({ id }) => id));
       // Some are older than the rows: all of them in their order still end where the last one does.
       for (const event of events) if (ids.has(messageIdOf(event))) change(event);
+      // Something may wait for the user further inside, where nobody has looked yet.
+      for (const row of rows) if (row.parts.some(isDelegating)) openDelegated(row.id);
     } catch (error) {
       delegation.problem.value = asProblem(error);
     } finally {
@@ -489,6 +491,11 @@ function tokensOf({ usage }: MessageRow): number {
 }
 
 const callOf = ({ row }: MessageState): number => row.peek().call_position ?? 0;
+
+/** Another agent works for this part, or did when the program was closed. */
+function isDelegating(part: MessageRow["parts"][number]): boolean {
+  return part.kind === "tool_call" && part.is_agent && part.status !== "finished" && part.status !== "failed";
+}
 
 /** The message an event is about; 0 for none. */
 function messageIdOf(event: AppEvent): number {
