@@ -18,7 +18,9 @@ export function Decision({ question, agent }: { question: ApprovalQuestion; agen
         <details class="quiet-details">
           <summary>You changed the arguments</summary>
           <h3>What the model had written</h3>
-          <CodeBox label="What the model had written">{showInvisible(formatJson(arguments_before))}</CodeBox>
+          <CodeBox label="What the model had written">
+            {showInvisible(formatJson(arguments_before)) || "(none)"}
+          </CodeBox>
         </details>
       )}
     </div>

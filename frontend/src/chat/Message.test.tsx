@@ -54,7 +54,7 @@ test.each([
     part: { ...pause, status: goOn ? "went_on" : "stopped" },
   });
 
-  await screen.findByText(new RegExp(goOn ? "You let it go on" : "It stopped here"));
+  await screen.findByText(new RegExp(goOn ? "You let it go on" : "You stopped here"));
   expect(screen.queryByTestId("pause")).toBeNull();
 });
 

@@ -24,7 +24,7 @@ export function Pause(props: Props) {
     <p class="quiet-line">
       <CirclePause size={14} aria-hidden="true" />
       <span>
-        {text} {status === "went_on" ? "You let it go on." : "It stopped here."}
+        {text} {status === "went_on" ? "You let it go on." : "You stopped here."}
       </span>
     </p>
   );
