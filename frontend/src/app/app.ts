@@ -121,6 +121,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "conversation_changed":
         drafts.takeOver(event.conversation.id, event.conversation.draft);
         return;
+      case "tools_changed":
       case "message_changed":
       case "text_appended":
       case "part_changed":
