@@ -57,7 +57,9 @@ export function Delegation({ app, conversation, message, position, call }: Props
         <ChevronRight class="disclosure-mark" size={16} aria-hidden="true" />
         <Bot size={16} strokeWidth={1.75} aria-hidden="true" />
         <span class="delegation-name">{showInvisible(label)}</span>
-        <span class="tool-status">{isAsking ? "Needs you" : statusOf(call.value)}</span>
+        <span class={`tool-status ${isAsking ? "asking" : ""}`}>
+          {isAsking ? "Needs you" : statusOf(call.value)}
+        </span>
       </summary>
       {isOpen.value && (
         <div class="disclosure-body delegation-body">
