@@ -1,12 +1,14 @@
 /** Rows as Python would send them, for tests. */
 import type {
   AgentRow,
+  ApprovalQuestion,
   AppState,
   ConversationRow,
   MessageRow,
   Settings,
   StartedRun,
   TextAppended,
+  ToolCallPart,
 } from "./api.gen";
 
 export const NOON_MS = Date.UTC(2026, 10, 20, 12);
@@ -41,6 +43,11 @@ export function question(id: number, text: string, changes: Partial<MessageRow> 
     versions: [id],
     created_ms: NOON_MS,
     finished_ms: NOON_MS,
+    agent: null,
+    delegator_id: null,
+    call_position: null,
+    queue_place: 0,
+    steering: [],
     ...changes,
   };
 }
@@ -69,6 +76,62 @@ export function agentRow(name: string, label: string, changes: Partial<AgentRow>
     is_active: true,
     ...changes,
   };
+}
+
+/** A call of `calculate` that has finished. */
+export function toolCall(changes: Partial<ToolCallPart> = {}): ToolCallPart {
+  return {
+    kind: "tool_call",
+    call_id: "call_1",
+    name: "calculate",
+    arguments: '{"expression": "6*7"}',
+    status: "finished",
+    output: "42",
+    duration_ms: 3,
+    origin: "tool",
+    source: "",
+    is_outside: false,
+    hidden_characters: 0,
+    approval: null,
+    elicitation: null,
+    is_agent: false,
+    ...changes,
+  };
+}
+
+/** A question about a call that nobody has answered. */
+export function approval(changes: Partial<ApprovalQuestion> = {}): ApprovalQuestion {
+  return {
+    reasons: [],
+    effect: "write",
+    summary: "",
+    diff: "",
+    outside: [],
+    scopes: [],
+    asked_ms: NOON_MS,
+    decision: "",
+    scope: "once",
+    reason: "",
+    arguments_before: null,
+    decided_ms: 0,
+    ...changes,
+  };
+}
+
+/** A call that waits for the user. */
+export function waitingCall(
+  changes: Partial<ToolCallPart> = {},
+  question: Partial<ApprovalQuestion> = {},
+): ToolCallPart {
+  return toolCall({
+    name: "write_file",
+    arguments: '{"path": "plan.md", "content": "Monday: soup"}',
+    status: "waiting",
+    output: null,
+    duration_ms: 0,
+    approval: approval(question),
+    ...changes,
+  });
 }
 
 export function reply(id: number, text: string, changes: Partial<MessageRow> = {}): MessageRow {

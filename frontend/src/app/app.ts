@@ -5,7 +5,7 @@
  * after events were missed. Losing the page loses nothing but the place, which is in the address.
  */
 import { batch, computed, signal } from "@preact/signals";
-import { createAgentChoices } from "../agents/choices";
+import { createAgentChoices, DEFAULT_AGENT } from "../agents/choices";
 import type { AppEvent, AppState, ChangeSettingsInput, Commands, ConversationRow } from "../api.gen";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
@@ -29,6 +29,8 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const place = signal<Place>(placeOf(address.hash));
   /** The model picked for the chat that does not exist yet. */
   const pickedModel = signal<string | null>(null);
+  /** The same for the agent, by its name. */
+  const pickedAgent = signal<string | null>(null);
   /**
    * The first-run page is shown. It stays until the user is done with it: the first key that is saved
    * already gives Python something to answer with, but its test is still to be read.
@@ -52,6 +54,9 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     const own = conversation.value.row.value ? conversation.value.row.value.model : pickedModel.value;
     return own ?? state.value?.default_model ?? null;
   });
+
+  /** The name of who answers next in the open chat. */
+  const agent = computed(() => conversation.value.row.value?.agent ?? pickedAgent.value ?? DEFAULT_AGENT);
 
   // -- loading and following --
 
@@ -80,6 +85,8 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     const parts = [refreshState(), list.load(), conversation.value.load(), models.load(), agents.load()];
     if (keys.list.value) parts.push(keys.load());
     await Promise.all([...parts, device.load()]);
+    const row = list.rows.value.find(({ id }) => id === conversation.value.row.value?.id);
+    if (row) apply({ type: "conversation_changed", conversation: row }, 0);
   }
 
   function apply(event: AppEvent, n: number): void {
@@ -112,9 +119,13 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
         if (conversation.value.isDeleted.value) newChat();
         return;
       case "conversation_changed":
+        drafts.takeOver(event.conversation.id, event.conversation.draft);
+        return;
+      case "tools_changed":
       case "message_changed":
       case "text_appended":
       case "part_changed":
+      case "parts_replaced":
       case "reply_retried":
         return;
       default:
@@ -184,6 +195,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
 
   function newChat(): void {
     pickedModel.value = null;
+    pickedAgent.value = null;
     show(newConversation(null), null);
   }
 
@@ -220,11 +232,21 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     else pickedModel.value = model;
   }
 
+  /** Who answers next in the open chat. */
+  async function chooseAgent(name: string): Promise<void> {
+    const row = conversation.value.row.value;
+    if (!row) pickedAgent.value = name;
+    else await toasts.attempt(() => api.conversations.set_agent({ id: row.id, agent: name }));
+  }
+
   async function setDefaultModel(model: string | null): Promise<void> {
     if (await changeSettings({ default_model: model })) await refreshState();
   }
 
-  /** Sends what is typed. The text leaves the composer only once the question is on the disk. */
+  /**
+   * Sends what is typed: as a question, or to the answer that is being written. The text leaves the composer
+   * only once it is on the disk.
+   */
   async function send(): Promise<void> {
     const chat = conversation.value;
     const id = chat.row.value?.id ?? null;
@@ -235,8 +257,12 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       chat.problem.value = new BridgeError("invalid_request", message, "Shorten it, or send it in parts.");
       return;
     }
-    const clear = () => drafts.clear(id);
-    await chat.send(text, id === null ? pickedModel.value : null, clear);
+    if (id !== null && chat.running.value) {
+      await chat.steer(text, () => drafts.clearSteering(id));
+      return;
+    }
+    const [model, agent] = id === null ? [pickedModel.value, pickedAgent.value] : [null, null];
+    await chat.send(text, model, agent, () => drafts.clear(id));
   }
 
   const rename = (id: number, title: string) =>
@@ -261,6 +287,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     settings,
     isStarting,
     model,
+    agent,
     toasts,
     drafts,
     list,
@@ -280,6 +307,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     changeSettings,
     finishStart,
     chooseModel,
+    chooseAgent,
     setDefaultModel,
     send,
     rename,

@@ -22,6 +22,7 @@ export const SHORTCUTS = {
 /** Shortcuts that belong to one part, for the list of all. */
 export const LOCAL_SHORTCUTS: Shortcut[] = [
   { keys: "Enter", label: "Send the message" },
+  { keys: "Enter, during an answer", label: "Add the message to the answer" },
   { keys: "Shift+Enter", label: "Start a new line" },
   { keys: "Esc", label: "Stop the answer, or close what is open" },
   { keys: "↑ ↓", label: "Move in the conversation list" },

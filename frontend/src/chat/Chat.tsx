@@ -1,5 +1,6 @@
 import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
 import { useReport } from "../app/context";
 import { PageHeader, type SidebarState } from "../app/PageHeader";
@@ -7,7 +8,7 @@ import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { formatCount } from "../ui/format";
 import { Problem } from "../ui/Problem";
 import { Composer } from "./Composer";
-import type { Conversation } from "./conversation";
+import type { Conversation, Question } from "./conversation";
 import { plainText } from "./message";
 import { remedyFor } from "./remedy";
 import { Transcript } from "./Transcript";
@@ -110,7 +111,12 @@ function Announcer({ conversation }: { conversation: Conversation }) {
   const said = useSignal("");
   const lastRunning = useRef(0);
   useSignalEffect(() => {
-    const { running, messages } = conversation;
+    const { running, messages, questions } = conversation;
+    if (questions.value.length > 0) {
+      if (running.value) lastRunning.current = running.value.id;
+      said.value = askedAloud(questions.value);
+      return;
+    }
     if (running.value) {
       lastRunning.current = running.value.id;
       said.value = "Deskside is answering.";
@@ -132,4 +138,16 @@ function Announcer({ conversation }: { conversation: Conversation }) {
       {said}
     </p>
   );
+}
+
+/** "Deskside asks you: may Assistant use write_file?" */
+function askedAloud(questions: Question[]): string {
+  const sentences = questions.map(({ kind, message, part }) => {
+    if (kind === "pause") return "go on past a limit?";
+    if (part.kind !== "tool_call") return "";
+    const { name, elicitation } = part.call.value;
+    if (kind === "elicitation") return `the server ${elicitation?.server} has a question.`;
+    return `may ${message.row.value.agent ?? DEFAULT_LABEL} use ${name}?`;
+  });
+  return `Deskside asks you: ${sentences.join(" ")}`;
 }

@@ -1,6 +1,7 @@
 import { type Signal, useSignalEffect } from "@preact/signals";
-import { ArrowUp, Square } from "lucide-preact";
+import { ArrowUp, CornerDownRight, Square } from "lucide-preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { AgentPicker } from "../agents/AgentPicker";
 import type { App } from "../app/app";
 import { ModelPicker } from "../models/ModelPicker";
 import type { Conversation } from "./conversation";
@@ -41,8 +42,9 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
     return () => cancelAnimationFrame(frame);
   });
 
+  // While an answer is written, what is typed goes to it.
   const send = () => {
-    if (!isRunning) void app.send();
+    void app.send();
     field.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent) => {
@@ -65,7 +67,7 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
         class="composer-text"
         data-testid="chat-input"
         aria-label="Message"
-        placeholder="Ask anything"
+        placeholder={isRunning ? "Add to this answer" : "Ask anything"}
         rows={1}
         value={text}
         readOnly={isSending}
@@ -74,12 +76,27 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
         onBlur={() => void drafts.save()}
       />
       <div class="composer-row">
-        <ModelPicker
-          app={app}
-          model={app.model.value}
-          isOpen={isPickerOpen}
-          onChoose={(model) => void app.chooseModel(model)}
-        />
+        <div class="composer-choices">
+          <AgentPicker app={app} />
+          <ModelPicker
+            app={app}
+            model={app.model.value}
+            isOpen={isPickerOpen}
+            onChoose={(model) => void app.chooseModel(model)}
+          />
+        </div>
+        {isRunning && text.trim() !== "" && (
+          <button
+            type="submit"
+            class="button composer-steer"
+            data-testid="chat-steer"
+            title="The model reads it at its next step (Enter)"
+            disabled={isSending}
+          >
+            <CornerDownRight size={16} aria-hidden="true" />
+            Add to this answer
+          </button>
+        )}
         {isRunning ? (
           <button
             key="stop"

@@ -1,11 +1,10 @@
 import type { App } from "../app/app";
-import { Markdown } from "../markdown/Markdown";
 import type { Conversation } from "./conversation";
 import { MessageActions } from "./MessageActions";
-import { type MessageState, type PartState, plainText } from "./message";
-import { Reasoning } from "./Reasoning";
+import { type MessageState, plainText } from "./message";
 import { ReplyEnd } from "./ReplyEnd";
-import { ToolCall } from "./ToolCall";
+import { ReplyParts, Steering } from "./ReplyParts";
+import { Waiting } from "./Waiting";
 
 interface Props {
   app: App;
@@ -34,45 +33,15 @@ export function Message(props: Props) {
 }
 
 function Reply({ app, conversation, message, onChooseModel }: Props) {
-  const parts = message.parts.value;
-  const isStreaming = message.row.value.status === "streaming";
-  const show = (part: PartState, position: number) => {
-    const isGrowing = isStreaming && position === parts.length - 1;
-    if (part.kind === "tool_call") return <ToolCall key={position} call={part.call} />;
-    if (part.kind === "reasoning") return <Reasoning key={position} text={part.text} isGrowing={isGrowing} />;
-    return <Markdown key={position} text={part.text} streaming={isGrowing} onOpenLink={app.openLink} />;
-  };
-  // What comes before the first words is about the answer, not the answer.
-  const found = parts.findIndex((part) => part.kind === "text");
-  const first = found < 0 ? parts.length : found;
+  const { status, steering } = message.row.value;
   return (
     <>
-      {parts.slice(0, first).map(show)}
-      <div class="response" data-testid="chat-response">
-        {parts.slice(first).map((part, index) => show(part, first + index))}
-      </div>
-      {isStreaming && <Waiting message={message} />}
+      <ReplyParts app={app} conversation={conversation} message={message} testId="chat-response" />
+      {status === "streaming" && <Waiting conversation={conversation} message={message} />}
+      {steering.map((text, at) => (
+        <Steering key={at} text={text} isPending />
+      ))}
       <ReplyEnd app={app} conversation={conversation} message={message} onChooseModel={onChooseModel} />
     </>
-  );
-}
-
-/** Shown until words come: before the first part, and while a failed call is made again. */
-function Waiting({ message }: { message: MessageState }) {
-  const retrying = message.retrying.value;
-  if (retrying) {
-    return (
-      <p class="muted waiting">
-        <span class="dot" aria-hidden="true" />
-        Trying again in {Math.ceil(retrying.delay_s)} s: {retrying.message}
-      </p>
-    );
-  }
-  if (message.parts.value.at(-1)?.kind === "text") return null;
-  return (
-    <p class="muted waiting">
-      <span class="dot" aria-hidden="true" />
-      <span class="visually-hidden">Waiting for the answer</span>
-    </p>
   );
 }

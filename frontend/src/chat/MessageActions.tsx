@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { Check, ChevronLeft, ChevronRight, Copy, RotateCcw } from "lucide-preact";
+import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
 import { formatCount, formatMoment } from "../ui/format";
 import { IconButton } from "../ui/IconButton";
@@ -17,7 +18,7 @@ const COPIED_MS = 1_500;
 
 /** The quiet line under a message: copy, retry, versions, and what wrote it. */
 export function MessageActions({ app, conversation, message, isLast }: Props) {
-  const { role, status, model, usage, created_ms } = message.row.value;
+  const { role, status, agent, model, usage, created_ms } = message.row.value;
   if (status === "streaming") return null;
   return (
     <div class="message-actions" data-always={isLast}>
@@ -35,6 +36,7 @@ export function MessageActions({ app, conversation, message, isLast }: Props) {
         />
       )}
       <span class="message-facts">
+        {agent && agent !== DEFAULT_LABEL && <span>{agent}</span>}
         {model && <span title={model}>{app.models.labelOf(model)}</span>}
         {usage !== null && usage.output_tokens > 0 && <span>{formatCount(usage.output_tokens)} tokens</span>}
         <time dateTime={new Date(created_ms).toISOString()}>{formatMoment(created_ms)}</time>

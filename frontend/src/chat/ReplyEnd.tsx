@@ -17,6 +17,7 @@ export function ReplyEnd({ app, conversation, message, onChooseModel }: Props) {
   const { status, error } = message.row.value;
   if (status === "complete" || status === "streaming") return null;
   const isBusy = conversation.running.value !== null;
+  const isAsking = conversation.questionsIn(message).length > 0;
   const hasText = message.parts.value.length > 0;
   const remedy = status === "failed" && error ? remedyFor(error.code, app, onChooseModel) : null;
   const actions = (
@@ -26,7 +27,8 @@ export function ReplyEnd({ app, conversation, message, onChooseModel }: Props) {
           {remedy.label}
         </button>
       )}
-      {hasText && (
+      {/* What waits is answered in its card; then the answer goes on by itself. */}
+      {hasText && !isAsking && (
         <button
           type="button"
           class="button"
@@ -58,12 +60,15 @@ export function ReplyEnd({ app, conversation, message, onChooseModel }: Props) {
   }
   return (
     <div class="reply-end">
-      <p class="muted">
-        {status === "stopped"
-          ? "You stopped this answer."
-          : "This answer was interrupted when Deskside closed."}
-      </p>
+      <p class="muted">{endOf(status, isAsking)}</p>
       <div class="actions">{actions}</div>
     </div>
   );
+}
+
+function endOf(status: "interrupted" | "stopped", isAsking: boolean): string {
+  if (status === "stopped") return "You stopped this answer.";
+  return isAsking
+    ? "Deskside was closed while this waited for you. Answer above, and it goes on."
+    : "This answer was interrupted when Deskside closed.";
 }

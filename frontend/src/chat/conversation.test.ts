@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type AppEvent, commandsOver, type MessagePage, type MessageRow } from "../api.gen";
-import { conversationRow, question, reply, startedRun, textAppended } from "../fakeRows";
+import {
+  conversationRow,
+  question,
+  reply,
+  startedRun,
+  textAppended,
+  toolCall,
+  waitingCall,
+} from "../fakeRows";
 import { type Answer, FakeServer, Refusal } from "../fakeServer";
 import { createConversation } from "./conversation";
 import { plainText } from "./message";
@@ -125,7 +133,7 @@ test("the first message of a new chat makes its conversation, also when events o
   };
 
   const onStored = vi.fn();
-  await conversation.send("Hi", null, onStored);
+  await conversation.send("Hi", null, null, onStored);
   server.publish(textAppended(2, 3, "lo"));
 
   expect(onStored).toHaveBeenCalledTimes(1);
@@ -141,7 +149,7 @@ test("a question that could not be stored is not shown and says why", async () =
   });
 
   const onStored = vi.fn();
-  await conversation.send("Hi", null, onStored);
+  await conversation.send("Hi", null, null, onStored);
 
   expect(onStored).not.toHaveBeenCalled();
   expect(texts()).toEqual([]);
@@ -151,7 +159,7 @@ test("a question that could not be stored is not shown and says why", async () =
 test("a question that was sent when the socket dropped is not asked for again when it did arrive", async () => {
   const { conversation, server } = await opened([]);
   const onStored = vi.fn();
-  const sending = conversation.send("Hi", null, onStored);
+  const sending = conversation.send("Hi", null, null, onStored);
   server.socket.close();
   await sending;
   const wasUnsure = [onStored.mock.calls.length, conversation.problem.value?.code];
@@ -213,14 +221,13 @@ test("older messages come before those that are here", async () => {
 
 test("a tool call is written, runs and finishes in its place", async () => {
   const { conversation } = await opened([question(1, "Hi"), streaming]);
-  const call = { kind: "tool_call", call_id: "c", name: "calculate", output: null, duration_ms: 0 } as const;
   const part = (more: { arguments: string; status: "writing" | "finished"; output?: string }) =>
     ({
       type: "part_changed",
       conversation_id: 1,
       message_id: 2,
       position: 0,
-      part: { ...call, ...more },
+      part: toolCall({ output: null, ...more }),
     }) satisfies AppEvent;
 
   conversation.apply(part({ arguments: "", status: "writing" }), 1);
@@ -272,4 +279,162 @@ test("a notice that the model is asked again goes away with the next text", asyn
 
   expect(notice).toMatchObject({ delay_s: 2 });
   expect(message?.retrying.value).toBeNull();
+});
+
+const replaced = (position: number, parts: MessageRow["parts"], messageId = 2): AppEvent => ({
+  type: "parts_replaced",
+  conversation_id: 1,
+  message_id: messageId,
+  position,
+  parts,
+});
+const partChanged = (position: number, part: MessageRow["parts"][number], messageId = 2): AppEvent => ({
+  type: "part_changed",
+  conversation_id: 1,
+  message_id: messageId,
+  position,
+  part,
+});
+const note = { kind: "note", what: "retried", text: "Asked again.", detail: "", kept: 0 } as const;
+const kinds = (parts: { kind: string }[] | undefined) => parts?.map(({ kind }) => kind);
+
+test("a note takes the place of a broken attempt, and the next attempt follows it", async () => {
+  const { conversation, texts } = await opened([question(1, "Hi"), streaming]);
+  conversation.apply(textAppended(2, 0, "thinking", { kind: "reasoning" }), 1);
+  conversation.apply(textAppended(2, 0, "I wil", { position: 1 }), 2);
+
+  conversation.apply(replaced(0, [note]), 3);
+  conversation.apply(textAppended(2, 0, "I will.", { position: 1 }), 4);
+
+  expect(texts()).toEqual(["Hi", "I will."]);
+  expect(kinds(conversation.messages.value[1]?.parts.value)).toEqual(["note", "text"]);
+});
+
+test("a replacement beyond what is here makes the page ask for the messages again", async () => {
+  const { conversation, server } = await opened([question(1, "Hi"), streaming]);
+
+  conversation.apply(replaced(3, [note]), 1);
+  await vi.advanceTimersByTimeAsync(100);
+
+  expect(server.params("messages.page")).toHaveLength(2);
+});
+
+test("what was left of a broken attempt does not outlive a page that has none of it", async () => {
+  const { conversation, server, texts } = await opened([question(1, "Hi"), streaming]);
+  conversation.apply(textAppended(2, 0, "thinking", { kind: "reasoning" }), 1);
+  conversation.apply(textAppended(2, 0, "I will try", { position: 1 }), 2);
+  server.answers["messages.page"] = () =>
+    page(
+      [
+        question(1, "Hi"),
+        reply(2, "", { status: "streaming", parts: [note, { kind: "text", text: "I will" }] }),
+      ],
+      9,
+    );
+
+  await conversation.load();
+  conversation.apply(textAppended(2, 6, " not", { position: 1 }), 10);
+
+  expect(texts()).toEqual(["Hi", "I will not"]);
+});
+
+test("a call that was answered while events were missed asks no more", async () => {
+  const { conversation, server } = await opened([
+    question(1, "Hi"),
+    reply(2, "", { status: "streaming", parts: [waitingCall()] }),
+  ]);
+  const before = conversation.questions.value.map(({ kind }) => kind);
+  server.answers["messages.page"] = () =>
+    page([
+      question(1, "Hi"),
+      reply(2, "", { status: "streaming", parts: [waitingCall({ status: "running" })] }),
+    ]);
+
+  await conversation.load();
+
+  expect(before).toEqual(["approval"]);
+  expect(conversation.questions.value).toEqual([]);
+});
+
+const delegated = (id: number, text: string, changes: Partial<MessageRow> = {}) =>
+  reply(id, text, { parent_id: null, delegator_id: 2, call_position: 0, status: "streaming", ...changes });
+const delegatedTexts = (conversation: Awaited<ReturnType<typeof opened>>["conversation"], id = 2) =>
+  conversation.delegationOf(id).messages.value.map(plainText);
+
+test("other agents' answers are kept beside the path, in the order of the calls", async () => {
+  const { conversation, texts } = await opened([question(1, "Hi"), streaming]);
+
+  conversation.apply(changed(delegated(3, "", { call_position: 1 })), 1);
+  conversation.apply(changed(delegated(4, "")), 2);
+  conversation.apply(textAppended(4, 0, "first"), 3);
+  conversation.apply(textAppended(3, 0, "second"), 4);
+  conversation.apply(changed(delegated(4, "first!", { status: "complete" })), 5);
+
+  expect(texts()).toEqual(["Hi", ""]);
+  expect(delegatedTexts(conversation)).toEqual(["first!", "second"]);
+  expect(conversation.running.value?.id).toBe(2);
+});
+
+test("events that overtake another agent's stored answer are not lost", async () => {
+  let answer: (rows: MessageRow[]) => void = () => {};
+  const { conversation, server } = await opened([question(1, "Hi"), streaming], {
+    "messages.delegated": () => new Promise((resolve) => (answer = resolve)),
+  });
+
+  conversation.openDelegated(2);
+  conversation.openDelegated(2);
+  await vi.advanceTimersByTimeAsync(0);
+  conversation.apply(textAppended(3, 0, "Hello"), 1);
+  conversation.apply(partChanged(1, waitingCall(), 3), 2);
+  answer([delegated(3, "Hel")]);
+  await vi.advanceTimersByTimeAsync(200);
+
+  expect(delegatedTexts(conversation)).toEqual(["Hello"]);
+  expect(conversation.questions.value.map(({ message }) => message.id)).toEqual([3]);
+  expect(server.params("messages.delegated")).toHaveLength(1);
+  expect(server.params("messages.page")).toHaveLength(1);
+});
+
+test("after events were missed, other agents' answers are loaded again, too", async () => {
+  const { conversation, server } = await opened([question(1, "Hi"), streaming]);
+  conversation.apply(changed(delegated(3, "Hel")), 1);
+  server.answers["messages.delegated"] = () => [
+    delegated(3, "Hello", { status: "complete" }),
+    delegated(4, "Well"),
+  ];
+
+  await conversation.load();
+  await vi.advanceTimersByTimeAsync(0);
+  conversation.apply(textAppended(4, 4, ", well"), 9);
+
+  expect(delegatedTexts(conversation)).toEqual(["Hello", "Well, well"]);
+});
+
+test("text beyond what another agent's answer has here makes the page ask again", async () => {
+  const { conversation, server } = await opened([question(1, "Hi"), streaming]);
+  conversation.apply(changed(delegated(3, "One")), 1);
+  server.answers["messages.delegated"] = () => [delegated(3, "One two three")];
+
+  conversation.apply(textAppended(3, 7, " three"), 5);
+  await vi.advanceTimersByTimeAsync(100);
+
+  expect(delegatedTexts(conversation)).toEqual(["One two three"]);
+});
+
+test("what is said to an answer that has ended meanwhile does not bring it back to life", async () => {
+  let answer: (row: MessageRow) => void = () => {};
+  const { conversation } = await opened([question(1, "Hi"), streaming], {
+    "runs.steer": () => new Promise((resolve) => (answer = resolve)),
+  });
+  const onStored = vi.fn();
+
+  const steering = conversation.steer("Only flats", onStored);
+  await vi.advanceTimersByTimeAsync(0);
+  conversation.apply(changed(reply(2, "Done")), 1);
+  answer({ ...streaming, steering: ["Only flats"] });
+  await steering;
+
+  expect(onStored).toHaveBeenCalledTimes(1);
+  expect(conversation.running.value).toBeNull();
+  expect(conversation.messages.value[1]?.row.value.steering).toEqual([]);
 });

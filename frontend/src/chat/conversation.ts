@@ -7,22 +7,45 @@
  *
  * While a page of messages is under way, events are applied and also kept; those newer than the page
  * are applied once more after it, so an event that overtakes its snapshot is not lost.
+ *
+ * Messages in which other agents answer a call of a reply (`delegator_id`) are on no path: they are kept
+ * beside it, by the reply that asked, and hear the same events.
  */
-import { computed, signal } from "@preact/signals";
+import { computed, type Signal, signal } from "@preact/signals";
 import type { AppEvent, Commands, ConversationRow, MessagePage, MessageRow, StartedRun } from "../api.gen";
 import { BridgeError } from "../bridge";
 import {
   appendText,
+  askedBy,
   changePart,
   createMessage,
   type MessageState,
   type PartState,
+  replaceParts,
   replaceRow,
   show,
 } from "./message";
 
 export type ConversationApi = Pick<Commands, "conversations" | "messages" | "runs">;
 export type Conversation = ReturnType<typeof createConversation>;
+
+/** The answers of other agents to the calls of one reply. */
+export interface Delegation {
+  /** In the order of the calls. */
+  readonly messages: Signal<MessageState[]>;
+  readonly problem: Signal<BridgeError | null>;
+  isAsked: boolean;
+}
+
+/** Something that waits for the user's word. `message` may be an agent's that another one asked. */
+export interface Question {
+  kind: "approval" | "elicitation" | "pause";
+  message: MessageState;
+  part: PartState;
+}
+
+type Decision = Omit<Parameters<Commands["runs"]["decide"]>[0], "message_id" | "position">;
+type FormAnswer = Omit<Parameters<Commands["runs"]["answer_elicitation"]>[0], "message_id" | "position">;
 
 export interface ConversationOptions {
   /** A chat without a row exists once its first message was sent. */
@@ -57,6 +80,17 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   });
   const isStopping = computed(() => running.value !== null && running.value.id === stoppingId.value);
   const tokens = computed(() => messages.value.reduce((sum, { row }) => sum + tokensOf(row.value), 0));
+  /** What the user is asked now. Only the last reply can wait, and those that it asked. */
+  const questions = computed(() => {
+    const last = messages.value.at(-1);
+    return last ? questionsIn(last) : [];
+  });
+
+  const delegations = new Map<number, Delegation>();
+  /** All messages of all delegations, by id. */
+  const delegated = new Map<number, MessageState>();
+  /** Events since each request for a delegation that is under way. */
+  const overtaking = new Set<AppEvent[]>();
 
   const unshown = new Set<PartState>();
   /** Messages of versions that are not shown: their text is none of our business. */
@@ -72,6 +106,11 @@ export function createConversation(api: ConversationApi, options: ConversationOp
 
   function apply(event: AppEvent, n: number): void {
     if (pagesUnderWay > 0 || (row.value === null && isSending.value)) kept.push({ event, n });
+    for (const events of overtaking) events.push(event);
+    change(event);
+  }
+
+  function change(event: AppEvent): void {
     switch (event.type) {
       case "conversation_changed":
         if (event.conversation.id === row.value?.id) row.value = event.conversation;
@@ -81,6 +120,10 @@ export function createConversation(api: ConversationApi, options: ConversationOp
         return;
       case "message_changed":
         if (event.message.conversation_id !== row.value?.id) return;
+        if (event.message.delegator_id !== null) {
+          placeDelegated(event.message);
+          return;
+        }
         // While a page is under way nobody knows the path; the event is applied again after it.
         if (find(event.message.id) || (pagesUnderWay === 0 && !elsewhere.has(event.message.id))) {
           place(event.message);
@@ -98,6 +141,11 @@ export function createConversation(api: ConversationApi, options: ConversationOp
           if (!changePart(message, event.position, event.part)) reloadSoon();
         });
         return;
+      case "parts_replaced":
+        onMessage(event.conversation_id, event.message_id, (message) => {
+          if (!replaceParts(message, event.position, event.parts)) reloadSoon();
+        });
+        return;
       case "reply_retried":
         onMessage(event.conversation_id, event.message_id, (message) => {
           message.retrying.value = event;
@@ -106,6 +154,8 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "settings_changed":
       case "keys_changed":
       case "models_changed":
+      case "agents_changed":
+      case "tools_changed":
       case "device_changed":
       case "notice":
         return;
@@ -118,7 +168,8 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     if (conversationId !== row.value?.id || elsewhere.has(id)) return;
     const message = find(id);
     if (message) change(message);
-    else reloadSoon(id);
+    // It may be in the delegation that is under way: then the event is applied again after it.
+    else if (overtaking.size === 0) reloadSoon(id);
   }
 
   /** Put a row where it belongs: in place of its older self, or at the end of the path. */
@@ -137,6 +188,37 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     confirm(message);
     // A retry's reply takes the place of the one before and of what followed it.
     messages.value = [...messages.value.slice(0, parent + 1), createMessage(message)];
+  }
+
+  function placeDelegated(message: MessageRow): void {
+    elsewhere.delete(message.id);
+    const old = delegated.get(message.id);
+    if (old) {
+      replaceRow(old, message);
+      return;
+    }
+    const made = createMessage(message);
+    delegated.set(message.id, made);
+    const { messages } = delegationOf(message.delegator_id ?? 0);
+    messages.value = [...messages.value, made].sort((a, b) => callOf(a) - callOf(b) || a.id - b.id);
+  }
+
+  function delegationOf(delegatorId: number): Delegation {
+    let delegation = delegations.get(delegatorId);
+    if (!delegation) {
+      delegation = { messages: signal([]), problem: signal(null), isAsked: false };
+      delegations.set(delegatorId, delegation);
+    }
+    return delegation;
+  }
+
+  /** What waits for the user in a message and in the answers it asked for. */
+  function questionsIn(message: MessageState): Question[] {
+    const own = message.parts.value.flatMap((part) => {
+      const kind = askedBy(part);
+      return kind ? [{ kind, message, part }] : [];
+    });
+    return [...own, ...delegationOf(message.id).messages.value.flatMap(questionsIn)];
   }
 
   function showSoon(part: PartState): void {
@@ -159,6 +241,36 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     const problem = await withPage(() => api.messages.page(request), replaceAll);
     isLoading.value = false;
     loadProblem.value = problem;
+    for (const [id, { isAsked, messages }] of delegations) {
+      if (isAsked || messages.value.length > 0) void loadDelegated(id);
+    }
+  }
+
+  /** The answers to a reply's calls, for who wants to see them. Those of a reply that runs come by events. */
+  function openDelegated(delegatorId: number): void {
+    if (!delegationOf(delegatorId).isAsked) void loadDelegated(delegatorId);
+  }
+
+  async function loadDelegated(delegatorId: number): Promise<void> {
+    const delegation = delegationOf(delegatorId);
+    delegation.isAsked = true;
+    delegation.problem.value = null;
+    const events: AppEvent[] = [];
+    overtaking.add(events);
+    try {
+      const rows = await api.messages.delegated({ message_id: delegatorId });
+      overtaking.delete(events);
+      for (const row of rows) placeDelegated(row);
+      const ids = new Set(rows.map(({ id }) => id));
+      // Some are older than the rows: all of them in their order still end where the last one does.
+      for (const event of events) if (ids.has(messageIdOf(event))) change(event);
+      // Something may wait for the user further inside, where nobody has looked yet.
+      for (const row of rows) if (row.parts.some(isDelegating)) openDelegated(row.id);
+    } catch (error) {
+      delegation.problem.value = asProblem(error);
+    } finally {
+      overtaking.delete(events);
+    }
   }
 
   /** Called when the reader comes near the top. */
@@ -228,11 +340,16 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   // -- actions --
 
   /** `onStored` is called once the question is on the disk; until then the text belongs in the composer. */
-  async function send(text: string, model: string | null, onStored = () => {}): Promise<void> {
+  async function send(
+    text: string,
+    model: string | null,
+    agent: string | null,
+    onStored = () => {},
+  ): Promise<void> {
     if (isSending.value || running.value) return;
     isSending.value = true;
     unconfirmed = null;
-    const params = { text, conversation_id: row.value?.id ?? null, model };
+    const params = { text, conversation_id: row.value?.id ?? null, model, agent };
     const isSent = await act(async () => adopt(await api.runs.start(params)));
     isSending.value = false;
     if (pagesUnderWay === 0) kept = [];
@@ -265,6 +382,20 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     options.onCreated?.(started.conversation);
   }
 
+  /** Say something to the reply that is being written; `onStored` is called once it is on the disk. */
+  async function steer(text: string, onStored: () => void): Promise<void> {
+    const reply = running.value;
+    if (!reply || isSending.value) return;
+    isSending.value = true;
+    const isStored = await act(async () => {
+      const { steering } = await api.runs.steer({ message_id: reply.id, text });
+      // The row may be older than the events that came meanwhile; only what waits is news.
+      if (reply.row.value.status === "streaming") reply.row.value = { ...reply.row.value, steering };
+    });
+    isSending.value = false;
+    if (isStored) onStored();
+  }
+
   async function stop(): Promise<void> {
     const reply = running.value;
     if (!reply || isStopping.value) return;
@@ -285,6 +416,17 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       if (reply && reply.row.value.run_id !== started.run_id) replaceRow(reply, started.reply);
     });
 
+  // What is asked about a part: these throw, and who shows the question shows why it could not be answered.
+
+  const decide = (messageId: number, position: number, decision: Decision) =>
+    api.runs.decide({ message_id: messageId, position, ...decision });
+
+  const decidePause = (messageId: number, position: number, goOn: boolean) =>
+    api.runs.decide_pause({ message_id: messageId, position, go_on: goOn });
+
+  const answerElicitation = (messageId: number, position: number, answer: FormAnswer) =>
+    api.runs.answer_elicitation({ message_id: messageId, position, ...answer });
+
   async function showVersion(id: number): Promise<void> {
     elsewhere.clear();
     problem.value = await withPage(() => api.messages.show_version({ message_id: id }), replaceAll);
@@ -302,7 +444,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   }
 
   function find(id: number): MessageState | undefined {
-    return messages.value.findLast((message) => message.id === id);
+    return delegated.get(id) ?? messages.value.findLast((message) => message.id === id);
   }
 
   function close(): void {
@@ -322,14 +464,23 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     running,
     isStopping,
     tokens,
+    questions,
     apply,
     load,
     loadOlder,
+    delegationOf,
+    openDelegated,
+    loadDelegated,
+    questionsIn,
     send,
+    steer,
     stop,
     retry,
     continueReply,
     showVersion,
+    decide,
+    decidePause,
+    answerElicitation,
     close,
   };
 }
@@ -338,6 +489,19 @@ export function createConversation(api: ConversationApi, options: ConversationOp
 function tokensOf({ usage }: MessageRow): number {
   if (!usage) return 0;
   return usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens + usage.output_tokens;
+}
+
+const callOf = ({ row }: MessageState): number => row.peek().call_position ?? 0;
+
+/** Another agent works for this part, or did when the program was closed. */
+function isDelegating(part: MessageRow["parts"][number]): boolean {
+  return part.kind === "tool_call" && part.is_agent && part.status !== "finished" && part.status !== "failed";
+}
+
+/** The message an event is about; 0 for none. */
+function messageIdOf(event: AppEvent): number {
+  if (event.type === "message_changed") return event.message.id;
+  return "message_id" in event ? event.message_id : 0;
 }
 
 function textOf({ parts }: MessageRow): string {

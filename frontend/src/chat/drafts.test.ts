@@ -73,3 +73,44 @@ test("what is stored fills the draft once, and never overwrites what is typed", 
   expect(open(1, "stored").value).toBe("typed");
   expect(open(2, "stored").value).toBe("stored");
 });
+
+test("what an answer did not get to read comes back into the empty composer", async () => {
+  const { open, change, clearSteering, takeOver, saved } = drafts();
+  open(1, "");
+  change(1, "Only for flats");
+  await vi.advanceTimersByTimeAsync(300);
+  clearSteering(1);
+  await vi.advanceTimersByTimeAsync(0);
+
+  takeOver(1, "Only for flats");
+  await vi.advanceTimersByTimeAsync(300);
+
+  expect(open(1, "").value).toBe("Only for flats");
+  expect(saved().at(-1)).toEqual({ id: 1, text: "Only for flats" });
+});
+
+test("it goes before what is typed meanwhile, once", async () => {
+  const { open, change, takeOver } = drafts();
+  open(1, "");
+  change(1, "Next idea");
+  await vi.advanceTimersByTimeAsync(300);
+
+  takeOver(1, "Only for flats\n\nNext idea");
+  takeOver(1, "Only for flats\n\nNext idea");
+
+  expect(open(1, "").value).toBe("Only for flats\n\nNext idea");
+});
+
+test("a draft that Python has from here is not taken for something new", async () => {
+  const { open, change, save, clear, takeOver } = drafts();
+  open(1, "from last time");
+  change(1, "Hi");
+  void save();
+  clear(1);
+
+  takeOver(1, "Hi");
+  takeOver(1, "from last time");
+  takeOver(1, "");
+
+  expect(open(1, "").value).toBe("");
+});

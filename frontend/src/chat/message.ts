@@ -5,12 +5,12 @@
  * once and shown by `show()`, which the conversation calls at most once a frame.
  */
 import { type Signal, signal } from "@preact/signals";
-import type { MessageRow, ReplyRetried, TextAppended, ToolCallPart } from "../api.gen";
+import type { MessageRow, NotePart, PausePart, ReplyRetried, TextAppended, ToolCallPart } from "../api.gen";
 
 type Part = MessageRow["parts"][number];
 
 export interface TextState {
-  kind: "text" | "reasoning";
+  kind: "text" | "reasoning" | "user";
   received: string;
   text: Signal<string>;
 }
@@ -21,7 +21,19 @@ export interface ToolCallState {
   call: Signal<ToolCallPart>;
 }
 
-export type PartState = TextState | ToolCallState;
+export interface NoteState {
+  kind: "note";
+  received: string;
+  note: Signal<NotePart>;
+}
+
+export interface PauseState {
+  kind: "pause";
+  received: string;
+  pause: Signal<PausePart>;
+}
+
+export type PartState = TextState | ToolCallState | NoteState | PauseState;
 
 /** `row.parts` is what the last whole row said; `parts` is what is shown. */
 export interface MessageState {
@@ -39,14 +51,19 @@ export function createMessage(row: MessageRow): MessageState {
 /** Take over a whole row. Parts keep their identity, so that what is on the screen stays. */
 export function replaceRow(message: MessageState, row: MessageRow): void {
   const isStreaming = row.status === "streaming";
+  /** A part is another one now: what was behind it belonged to an attempt that was thrown away. */
+  let isReplaced = false;
   const parts = row.parts.map((part, position) => {
     const old = message.parts.value[position];
-    if (!old || old.kind !== part.kind) return createPart(part);
+    if (!old || old.kind !== part.kind || isReplaced) {
+      isReplaced ||= old !== undefined;
+      return createPart(part);
+    }
     // A row of a reply that still streams may be older than the text that came with events.
-    if (!isStreaming || !old.received.startsWith(textOf(part))) setPart(old, part);
+    if (!isStreaming || !isAhead(old, part)) setPart(old, part);
     return old;
   });
-  if (isStreaming) parts.push(...message.parts.value.slice(parts.length));
+  if (isStreaming && !isReplaced) parts.push(...message.parts.value.slice(parts.length));
   message.row.value = row;
   message.parts.value = parts;
   message.retrying.value = null;
@@ -63,6 +80,14 @@ export function changePart(message: MessageState, position: number, part: Part):
   return true;
 }
 
+/** From `position` on the parts are these. Returns false when something before them is missing. */
+export function replaceParts(message: MessageState, position: number, parts: Part[]): boolean {
+  const old = message.parts.value;
+  if (position > old.length) return false;
+  message.parts.value = [...old.slice(0, position), ...parts.map(createPart)];
+  return true;
+}
+
 /** Merge streamed text; null when text before it is missing. Show the part that is returned. */
 export function appendText(message: MessageState, event: TextAppended): PartState | null {
   message.retrying.value = null;
@@ -75,7 +100,16 @@ export function appendText(message: MessageState, event: TextAppended): PartStat
 
 export function show(part: PartState): void {
   if (part.kind === "tool_call") part.call.value = { ...part.call.value, arguments: part.received };
-  else part.text.value = part.received;
+  else if ("text" in part) part.text.value = part.received;
+}
+
+/** What the user is asked by a part, if anything: nothing goes on without their word. */
+export function askedBy(part: PartState): "approval" | "elicitation" | "pause" | null {
+  if (part.kind === "pause") return part.pause.value.status === "waiting" ? "pause" : null;
+  if (part.kind !== "tool_call") return null;
+  const { status, elicitation } = part.call.value;
+  if (status === "waiting") return "approval";
+  return status === "running" && elicitation ? "elicitation" : null;
 }
 
 /** The answer without reasoning and tool calls: what "Copy" takes. */
@@ -92,14 +126,32 @@ function addTextPart(message: MessageState, event: TextAppended): PartState | nu
 }
 
 function createPart(part: Part): PartState {
-  if (part.kind === "tool_call") return { kind: part.kind, received: part.arguments, call: signal(part) };
-  return { kind: part.kind, received: part.text, text: signal(part.text) };
+  const received = textOf(part);
+  switch (part.kind) {
+    case "tool_call":
+      return { kind: part.kind, received, call: signal(part) };
+    case "note":
+      return { kind: part.kind, received, note: signal(part) };
+    case "pause":
+      return { kind: part.kind, received, pause: signal(part) };
+    default:
+      return { kind: part.kind, received, text: signal(part.text) };
+  }
 }
 
+/** `part` is of the same kind as `old`. */
 function setPart(old: PartState, part: Part): void {
   old.received = textOf(part);
   if (old.kind === "tool_call" && part.kind === "tool_call") old.call.value = part;
+  else if (old.kind === "note" && part.kind === "note") old.note.value = part;
+  else if (old.kind === "pause" && part.kind === "pause") old.pause.value = part;
   else show(old);
+}
+
+/** Whether what is here is `part` and more of it. A call that has as much text may have another status. */
+function isAhead(old: PartState, part: Part): boolean {
+  const text = textOf(part);
+  return old.received.startsWith(text) && old.received.length > text.length;
 }
 
 function textOf(part: Part): string {

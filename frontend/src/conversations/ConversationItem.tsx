@@ -54,11 +54,13 @@ export function ConversationItem(props: Props) {
         onKeyDown={onKeyDown}
       >
         <span class="conversation-title">{row.title}</span>
-        {row.is_running && (
+        {row.is_waiting ? (
+          <span class="tag needs-you">Needs you</span>
+        ) : row.is_running ? (
           <span class="running" role="img" aria-label="Answering" title="Answering">
             <span class="dot" />
           </span>
-        )}
+        ) : null}
       </button>
       <IconButton
         buttonRef={more}

@@ -1,6 +1,7 @@
 import type { LucideIcon } from "lucide-preact";
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { ignoreRepeat } from "./keys";
 import { Popover } from "./Popover";
 
 export interface MenuItem {
@@ -42,6 +43,7 @@ export function Menu({ anchor, label, items, onClose }: Props) {
             type="button"
             role="menuitem"
             class={`menu-item ${isDangerous ? "danger" : ""}`}
+            onKeyDown={ignoreRepeat}
             onClick={() => {
               onClose();
               run();

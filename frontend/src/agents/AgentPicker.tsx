@@ -1,0 +1,109 @@
+import { useSignal } from "@preact/signals";
+import { Check, ChevronDown } from "lucide-preact";
+import { useCallback, useEffect, useRef } from "preact/hooks";
+import type { AgentRow } from "../api.gen";
+import type { App } from "../app/app";
+import { Popover } from "../ui/Popover";
+import { AgentIcon } from "./AgentIcon";
+
+/** The button that names who answers, and the list of agents behind it. */
+export function AgentPicker({ app }: { app: App }) {
+  const isOpen = useSignal(false);
+  const button = useRef<HTMLButtonElement>(null);
+  const close = useCallback(() => {
+    isOpen.value = false;
+  }, []);
+  const name = app.agent.value;
+  const label = app.agents.labelOf(name);
+  const icon = app.agents.rows.value.find((row) => row.name === name)?.icon ?? "";
+  return (
+    <>
+      <button
+        ref={button}
+        type="button"
+        class="picker-button"
+        data-testid="agent-picker"
+        aria-haspopup="menu"
+        aria-expanded={isOpen.value}
+        aria-label={`Agent: ${label}`}
+        title={`Who answers: ${label}`}
+        onClick={() => {
+          if (!isOpen.value) void app.agents.load();
+          isOpen.value = !isOpen.value;
+        }}
+      >
+        <AgentIcon icon={icon} />
+        <span class="picker-name">{label}</span>
+        <ChevronDown size={14} aria-hidden="true" />
+      </button>
+      {isOpen.value && (
+        <Popover
+          anchor={button}
+          placement="top-start"
+          role="menu"
+          label="Who answers"
+          class="menu agent-menu"
+          onClose={close}
+        >
+          <AgentList
+            key={String(app.agents.active.value.length > 0)}
+            agents={app.agents.active.value}
+            chosen={name}
+            onClose={close}
+            onChoose={(chosen) => {
+              close();
+              if (chosen !== name) void app.chooseAgent(chosen);
+            }}
+          />
+        </Popover>
+      )}
+    </>
+  );
+}
+
+interface ListProps {
+  agents: AgentRow[];
+  chosen: string;
+  onClose(): void;
+  onChoose(name: string): void;
+}
+
+/** Arrow keys move, Enter chooses. */
+function AgentList({ agents, chosen, onClose, onChoose }: ListProps) {
+  const list = useRef<HTMLDivElement>(null);
+  const buttons = () => [...(list.current?.querySelectorAll("button") ?? [])];
+  useEffect(() => {
+    const all = buttons();
+    (all.find((button) => button.getAttribute("aria-checked") === "true") ?? all[0])?.focus();
+  }, []);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Tab") onClose();
+    const all = buttons();
+    const at = all.indexOf(document.activeElement as HTMLButtonElement);
+    const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    all.at(next % all.length)?.focus();
+  };
+
+  if (agents.length === 0) return <p class="muted picker-empty">Loading the agents…</p>;
+  return (
+    <div ref={list} role="none" onKeyDown={onKeyDown}>
+      {agents.map(({ name, label, icon }) => (
+        <button
+          key={name}
+          type="button"
+          role="menuitemradio"
+          aria-checked={name === chosen}
+          class="menu-item"
+          onClick={() => onChoose(name)}
+        >
+          <AgentIcon icon={icon} />
+          <span>{label}</span>
+          {name === chosen && <Check class="menu-mark" size={16} aria-hidden="true" />}
+        </button>
+      ))}
+    </div>
+  );
+}

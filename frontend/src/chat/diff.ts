@@ -1,0 +1,34 @@
+/** A unified diff, read for showing. */
+
+export interface DiffGroup {
+  kind: "added" | "removed" | "same" | "place";
+  lines: string[];
+}
+
+export interface DiffText {
+  /** Neighbouring lines of one kind together. */
+  groups: DiffGroup[];
+  added: number;
+  removed: number;
+}
+
+export function readDiff(diff: string): DiffText {
+  const groups: DiffGroup[] = [];
+  const count = { added: 0, removed: 0, same: 0, place: 0 };
+  let isInside = false;
+  for (const line of diff.replace(/\n$/, "").split("\n")) {
+    isInside ||= line.startsWith("@@");
+    const kind = isInside ? kindOf(line) : "place";
+    count[kind] += 1;
+    const last = groups.at(-1);
+    if (last?.kind === kind) last.lines.push(line);
+    else groups.push({ kind, lines: [line] });
+  }
+  return { groups, added: count.added, removed: count.removed };
+}
+
+function kindOf(line: string): DiffGroup["kind"] {
+  if (line.startsWith("+")) return "added";
+  if (line.startsWith("-")) return "removed";
+  return line.startsWith("@@") ? "place" : "same";
+}

@@ -1,0 +1,110 @@
+"""What the user is asked in the window, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from desk import Desk
+from playwright.sync_api import Page, expect
+
+from provider_server import ProviderServer, Reply, messages_stream
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def anthropic(desk: Desk, keyed: dict[str, str]) -> Desk:
+    """The program, which asks before it calculates."""
+    desk.environ |= {**keyed, "DESKSIDE_MODEL": "anthropic/claude-test"}
+    desk.call("tools.change", {"name": "calculate", "approval": "ask"})
+    return desk
+
+
+def said(text: str) -> Reply:
+    return Reply(b"".join(messages_stream([f"{word} " for word in text.split()])))
+
+
+def called(name: str, arguments: dict[str, Any]) -> Reply:
+    """One call of a tool, as Anthropic streams it."""
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-test", "content": []}
+    usage = {"input_tokens": 10, "output_tokens": 1}
+    tool = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
+    delta = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {**message, "stop_reason": None, "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": tool},
+        {"type": "content_block_delta", "index": 0, "delta": delta},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 20}},
+        {"type": "message_stop"},
+    ]
+    frames = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    return Reply("".join(frames).encode())
+
+
+def ask(page: Page, question: str) -> None:
+    page.get_by_test_id("chat-input").fill(question)
+    page.get_by_test_id("chat-input").press("Enter")
+
+
+def expect_complete(page: Page) -> None:
+    reply = page.locator("[data-testid=message][data-role=assistant]").last
+    expect(reply).to_have_attribute("data-status", "complete", timeout=30_000)
+
+
+def test_a_call_is_allowed_in_the_window_as_the_user_changed_it(
+    anthropic: Desk, provider: ProviderServer
+) -> None:
+    provider.script(called("calculate", {"expression": "6*7"}), said("It is forty-eight."))
+    page = anthropic.start()
+    ask(page, "What is 6*7?")
+
+    page.get_by_role("button", name="Edit arguments").click()
+    page.get_by_label("Arguments", exact=True).fill('{"expression": "6*8"}')
+    ask(page, "In words, please.")
+    expect(page.get_by_text("Will be read at the next step")).to_be_visible()
+    page.get_by_test_id("tool-approve").click()
+    expect_complete(page)
+
+    expect(page.get_by_text("Allowed once by you")).to_be_visible()
+    page.get_by_text("You changed the arguments").click()
+    expect(page.get_by_role("group", name="What the model had written")).to_contain_text("6*7")
+    sent = provider.requests[-1].json["messages"]
+    assert "48" in json.dumps(sent)
+    assert "In words, please." in json.dumps(sent)
+
+
+def test_a_call_waits_for_the_user_when_the_program_is_killed(
+    anthropic: Desk, provider: ProviderServer
+) -> None:
+    provider.script(called("calculate", {"expression": "2**10"}), said("It is 1024."))
+    page = anthropic.start()
+    ask(page, "What is 2**10?")
+    expect(page.get_by_test_id("conversation-item").first).to_contain_text("Needs you")
+    anthropic.kill()
+
+    page = anthropic.start()
+    page.get_by_test_id("conversation-item").first.click()
+    expect(page.get_by_text("Deskside was closed while this waited for you.")).to_be_visible()
+    expect(page.get_by_role("button", name="Continue")).to_have_count(0)
+    page.get_by_test_id("tool-approve").click()
+    expect_complete(page)
+
+    expect(page.get_by_test_id("chat-response").last).to_contain_text("It is 1024.")
+    expect(page.get_by_test_id("conversation-item").first).not_to_contain_text("Needs you")
+
+
+def test_a_denial_reaches_the_model_with_its_reason(anthropic: Desk, provider: ProviderServer) -> None:
+    provider.script(called("calculate", {"expression": "6*7"}), said("As you wish."))
+    page = anthropic.start()
+    ask(page, "What is 6*7?")
+
+    page.get_by_role("button", name="Add a reason").click()
+    page.get_by_label("Why not? The model reads this.").fill("Do it by hand")
+    page.get_by_test_id("tool-deny").click()
+    expect_complete(page)
+
+    expect(page.get_by_text("Denied: Do it by hand")).to_be_visible()
+    assert "Do it by hand" in json.dumps(provider.requests[-1].json["messages"])
