@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -43,33 +44,41 @@ async def readable(page: str, url: str, *, time_limit_s: float = TIME_LIMIT_S) -
     try:
         async with asyncio.timeout(time_limit_s):
             text = await _exchange(process, order + b"\n" + page.encode("utf-8", "replace"))
-            code = await process.wait()
-    except TimeoutError:
-        raise Unreadable("The page is too large or too tangled to be read.") from None
+            failed = await process.wait() != 0
+    except (TimeoutError, ConnectionError):
+        failed = True
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if code:
+        await _end(process)
+    if failed:
         raise Unreadable("The page is too large or too tangled to be read.")
     title, _, rest = text.partition("\n")
     return Readable(title, rest)
 
 
 async def _exchange(process: asyncio.subprocess.Process, order: bytes) -> str:
-    """Give the child all of its input, then take its output, which a child that went wrong may not end."""
+    """Give the child all of its input, then take its output. Raises ConnectionError where that has no end."""
     assert process.stdin is not None
     assert process.stdout is not None
-    try:
-        process.stdin.write(order)
-        await process.stdin.drain()
-        process.stdin.close()
-        output = bytearray()
-        while len(output) <= 4 * TEXT_LIMIT and (piece := await process.stdout.read(1 << 16)):
-            output += piece
-    except ConnectionError:
-        return ""
-    return output[: 4 * TEXT_LIMIT].decode("utf-8", "replace")
+    process.stdin.write(order)
+    await process.stdin.drain()
+    process.stdin.close()
+    output = bytearray()
+    while piece := await process.stdout.read(1 << 16):
+        output += piece
+        if len(output) > 4 * TEXT_LIMIT:  # of bytes in UTF-8
+            raise ConnectionAbortedError
+    return output.decode("utf-8", "replace")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):  # it ended at this very moment
+        process.kill()
+    assert process.stdout is not None
+    # asyncio sees the end of a process only when its output was read.
+    await process.stdout.read()
+    await process.wait()
 
 
 def _environment() -> dict[str, str]:
