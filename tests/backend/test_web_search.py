@@ -13,18 +13,22 @@ import json
 import socket
 from collections.abc import Iterator
 from html import escape
+from typing import Any, cast
 
 import pytest
-from test_loop import context
 
 from deskside.backend.agent.events import is_outside
 from deskside.backend.tools import TOOLS
+from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import BadArguments, ToolOutput
 from deskside.backend.tools.web_search import CannotSearch, web_search
 from provider_server import ProviderServer, Reply
 
 # The package's attribute of this name is the tool.
 MODULE = importlib.import_module("deskside.backend.tools.web_search")
+
+# It uses nothing of the program.
+CONTEXT = ToolContext(cast(Any, None), 1, 2, 3, None, "call-1")
 
 
 class Engine:
@@ -60,7 +64,7 @@ def only_mojeek(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 async def searched(query: str, **arguments: object) -> ToolOutput:
     text = json.dumps({"query": query, **arguments})
-    return await web_search.call(context("call-1"), web_search.read_arguments(text))
+    return await web_search.call(CONTEXT, web_search.read_arguments(text))
 
 
 async def test_results_come_as_title_link_and_snippet_from_outside(engine: Engine) -> None:
@@ -148,8 +152,8 @@ async def test_what_is_sent_is_what_the_user_is_shown(engine: Engine) -> None:
     query = "tea\u200b \U000e0073\U000e0065\U000e0063\U000e0072\U000e0065\U000e0074\n pot"
     arguments = web_search.read_arguments(json.dumps({"query": query}))
 
-    preview = await web_search.preview(context("call-1"), arguments)
-    await web_search.call(context("call-1"), arguments)
+    preview = await web_search.preview(CONTEXT, arguments)
+    await web_search.call(CONTEXT, arguments)
 
     assert "Asks DuckDuckGo, Brave, Mojeek, Startpage or Wikipedia for “tea pot”" == preview.summary
     assert ["q=tea+pot"] == [request.query for request in engine.server.requests]
