@@ -21,6 +21,7 @@ from deskside.backend.tools.run_python import run_python
 from deskside.backend.tools.sandbox import CodeFailed, Sandbox
 from deskside.backend.tools.signature import draft
 from deskside.backend.tools.user_tools import UserTool, UserTools
+from deskside.backend.tools.web import Web
 from stores import paths_in
 
 ADD = 'def add(a: int, b: int = 1) -> int:\n    """Add two numbers."""\n    return a + b\n'
@@ -309,7 +310,7 @@ async def test_the_bench_says_what_is_wrong_and_in_which_line(
 
 
 async def test_a_model_runs_python_and_reads_prints_and_the_last_value(app: App, sandbox: Sandbox) -> None:
-    services = ToolServices(app.store, app.settings, app.paths, sandbox=sandbox)
+    services = ToolServices(app.store, app.settings, app.paths, sandbox=sandbox, web=Web())
     context = ToolContext(services, 1, 1, 1, None, "call-1")
     arguments = run_python.read_arguments(msgspec.json.encode({"code": "print('a')\n[1, 2]"}).decode())
 

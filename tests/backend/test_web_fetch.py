@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -43,7 +44,8 @@ async def loopback(host: str, port: int) -> list[str]:
 
 def context(web: Web | None = None) -> ToolContext:
     web = web or Web(resolve=loopback, may_reach=lambda number: True, ports=frozenset(range(65536)))
-    services = ToolServices(cast(Any, None), cast(Any, None), cast(Any, None), web)
+    # It uses nothing else of the program.
+    services = cast(ToolServices, SimpleNamespace(web=web))
     return ToolContext(services, 1, 2, 3, None, "call-1")
 
 
