@@ -17,7 +17,7 @@ from deskside.backend.tools.context import ToolContext, ToolServices
 from deskside.backend.tools.declaration import BadArguments, Preview, ToolOutput
 from deskside.backend.tools.readable import COMMAND, Unreadable, readable
 from deskside.backend.tools.web import CannotFetch, Web
-from deskside.backend.tools.web_fetch import PIECE_LIMIT, web_fetch
+from deskside.backend.tools.web_fetch import PIECE_LIMIT, PageTexts, web_fetch
 from provider_server import ProviderServer, Reply
 
 ARTICLE = """<!doctype html>
@@ -211,6 +211,17 @@ async def test_the_user_is_shown_the_whole_address_before_it_is_asked(url: str, 
 
     assert isinstance(preview, Preview)
     assert preview.summary.startswith(summary)
+
+
+async def test_a_tool_of_the_users_reads_pages_the_same_way(site: ProviderServer) -> None:
+    site.route("/page", html(ARTICLE))
+    pages = PageTexts(context().web)
+
+    text = await pages.fetch_text(f"http://site.example:{site.port}/page")
+
+    assert text.startswith("Tea & biscuits\n\n")
+    with pytest.raises(OSError, match="answered 404"):
+        await pages.fetch_text(f"http://site.example:{site.port}/missing")
 
 
 def test_it_is_declared_as_what_it_is() -> None:

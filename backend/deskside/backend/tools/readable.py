@@ -18,7 +18,7 @@ TIME_LIMIT_S = 20.0
 TEXT_LIMIT = 1_000_000  # characters; a page of 5 MB rarely holds more
 
 
-class Unreadable(Exception):
+class Unreadable(OSError):
     """The page is too large, or not made to be read. The text is for the model, and is ours."""
 
 

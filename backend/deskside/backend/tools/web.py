@@ -60,7 +60,7 @@ _BROKE_OFF = "The connection broke off, or what answered is not a web server."
 _NO_TARGET = "The site redirects without saying where to."
 
 
-class CannotFetch(Exception):
+class CannotFetch(OSError):
     """No page came back. The text is for the model, and holds nothing that a server said."""
 
 
