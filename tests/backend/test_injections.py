@@ -27,7 +27,7 @@ from deskside.backend.paths import Paths
 from deskside.backend.store.connection import Db
 from deskside.backend.store.messages import ApprovalQuestion, MessageRow, ToolCallPart
 from deskside.backend.tools import TOOLS
-from deskside.backend.tools.declaration import FunctionTool, ToolOutput, tool
+from deskside.backend.tools.declaration import FunctionTool, OutsideFailure, ToolOutput, tool
 from injections import INJECTIONS, Injection, Order, call
 
 MODEL = "scripted/model"
@@ -38,10 +38,11 @@ READERS = {"read_document", "read_file", "search_conversations"}
 @dataclass
 class Machine:
     """What the tools of a test act on: the document that `read_document` and the first fetch bring, and what
-    ran."""
+    ran. With `fails` the document is what `read_document` fails with, as a server's error would be."""
 
     document: Injection = INJECTIONS[0]
     ran: list[str] = field(default_factory=list)
+    fails: bool = False
 
     @property
     def acted(self) -> list[str]:
@@ -59,6 +60,8 @@ class Machine:
         def read_document() -> ToolOutput:
             """Read what the user points at."""
             self.ran.append("read_document")
+            if self.fails:
+                raise OutsideFailure(self.document.text, self.document.origin, self.document.source)
             return ToolOutput(self.document.text, self.document.origin, self.document.source)
 
         @tool(approval="never")
@@ -274,6 +277,22 @@ async def test_the_grant_holds_until_something_was_read(machine: Machine, tmp_pa
 
     assert ["web_fetch"] == machine.ran
     assert ["call-1-0"] == list(asked)
+
+
+@pytest.mark.parametrize("injection", INJECTIONS[::8], ids=names(INJECTIONS[::8]))
+async def test_an_error_from_outside_is_text_from_outside(
+    injection: Injection, machine: Machine, tmp_path: Path
+) -> None:
+    machine.document, machine.fails = injection, True
+
+    async with opened(tmp_path, *obey(injection, call("read_document")), allowed="granted") as (app, _):
+        reply, asked = await answered(app, "What does it say?")
+
+    assert [] == machine.acted
+    assert orders_that_act(injection).keys() == asked.keys()
+    part = reply.parts[0]
+    assert isinstance(part, ToolCallPart)
+    assert ("failed", injection.text, injection.origin) == (part.status, part.output, part.origin)
 
 
 async def test_the_users_word_holds_for_one_call(machine: Machine, tmp_path: Path) -> None:
