@@ -16,11 +16,12 @@ from deskside.backend.store import tools as rows
 from deskside.backend.store.tools import NewTool, ToolChanges
 from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolContext, ToolServices
-from deskside.backend.tools.declaration import BadArguments, ToolOutput
+from deskside.backend.tools.declaration import BadArguments, OutsideFailure, ToolOutput
 from deskside.backend.tools.run_python import run_python
-from deskside.backend.tools.sandbox import CodeFailed, Sandbox
+from deskside.backend.tools.sandbox import Sandbox
 from deskside.backend.tools.signature import draft
 from deskside.backend.tools.user_tools import UserTool, UserTools
+from deskside.backend.tools.web import Web
 from stores import paths_in
 
 ADD = 'def add(a: int, b: int = 1) -> int:\n    """Add two numbers."""\n    return a + b\n'
@@ -181,10 +182,12 @@ async def test_an_error_in_a_tool_says_what_and_where(app: App) -> None:
         new('def it(n: int):\n    "Does it."\n    print("so far")\n    return 1 / n\n')
     )
 
-    with pytest.raises(CodeFailed) as failed:
+    with pytest.raises(OutsideFailure) as failed:
         await called(await only(app.user_tools), n=0)
 
     assert "line 4: ZeroDivisionError: division by zero\nIt had printed:\nso far\n" == str(failed.value)
+    # What it was reading when it failed may be part of that, so it is from outside.
+    assert ("user_tool", "it") == (failed.value.origin, failed.value.source)
 
 
 # -- capabilities -------------------------------------------------------------------------------
@@ -256,7 +259,7 @@ async def test_a_tool_reaches_what_it_was_given_and_nothing_without(
     others = [each for each in SOURCES if each != capability]
     await reaching.update("it", new(SOURCES[capability], capabilities=others))
 
-    with pytest.raises(CodeFailed, match=r"not defined|may not look at the clock"):
+    with pytest.raises(OutsideFailure, match=r"not defined|may not look at the clock"):
         await called(await only(reaching))
 
 
@@ -264,7 +267,7 @@ async def test_a_folder_that_was_not_granted_stays_closed(reaching: UserTools) -
     source = 'def it() -> str:\n    "Reads."\n    return read_text("/etc/passwd")\n'
     await reaching.create(new(source, capabilities=["files"]))
 
-    with pytest.raises(CodeFailed, match="PermissionError: /etc/passwd is in no folder that you granted"):
+    with pytest.raises(OutsideFailure, match="PermissionError: /etc/passwd is in no folder that you granted"):
         await called(await only(reaching))
 
 
@@ -309,7 +312,7 @@ async def test_the_bench_says_what_is_wrong_and_in_which_line(
 
 
 async def test_a_model_runs_python_and_reads_prints_and_the_last_value(app: App, sandbox: Sandbox) -> None:
-    services = ToolServices(app.store, app.settings, app.paths, sandbox=sandbox)
+    services = ToolServices(app.store, app.settings, app.paths, sandbox=sandbox, web=Web())
     context = ToolContext(services, 1, 1, 1, None, "call-1")
     arguments = run_python.read_arguments(msgspec.json.encode({"code": "print('a')\n[1, 2]"}).decode())
 

@@ -22,6 +22,8 @@ from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolServices
 from deskside.backend.tools.sandbox import Sandbox
 from deskside.backend.tools.user_tools import UserTools
+from deskside.backend.tools.web import Web
+from deskside.backend.tools.web_fetch import PageTexts
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,9 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
             await store.write(tools.sync_built_in, TOOLS)
         sandbox = Sandbox()
         stack.push_async_callback(sandbox.close)
-        user_tools = UserTools(store, events, sandbox)
-        services = ToolServices(store, settings, paths, sandbox)
+        web = Web()
+        user_tools = UserTools(store, events, sandbox, web=PageTexts(web))
+        services = ToolServices(store, settings, paths, sandbox, web)
         runs = Runs(events, providers, device, TOOLS, [user_tools.tools], user_tools.choices, services)
         stack.push_async_callback(runs.close)
         yield App(paths, store, events, settings, keys, providers, device, runs, user_tools)

@@ -39,7 +39,13 @@ test.each([
   ["Go on", true],
   ["Stop here", false],
 ])("a run at its limit waits for the user: %s", async (name, goOn) => {
-  const pause = { kind: "pause", limit: "", text: "This would cost 2 $.", asked_ms: 1, decided_ms: 0 } as const;
+  const pause = {
+    kind: "pause",
+    limit: "",
+    text: "This would cost 2 $.",
+    asked_ms: 1,
+    decided_ms: 0,
+  } as const;
   const { server } = await shownChat(withParts([{ ...pause, status: "waiting" }], { status: "streaming" }));
 
   fireEvent.click(await armedButton(name));

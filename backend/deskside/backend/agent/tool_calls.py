@@ -32,7 +32,7 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.invisible import without_invisible
 from deskside.backend.tools.context import ToolContext
-from deskside.backend.tools.declaration import BadArguments, Preview, Tool, ToolOutput
+from deskside.backend.tools.declaration import BadArguments, OutsideFailure, Preview, Tool, ToolOutput
 
 OUTPUT_LIMIT = 200_000  # characters of one tool result, about 50k tokens; a longer one is cut, and says so
 STOP_GRACE_S = 1.0  # how long a stopped run waits for tools that clean up
@@ -160,6 +160,10 @@ class ToolCalls:
             output = await tool.call(self._host.context(request.call_id), arguments)
         except TimeoutError:
             return failure(request, f"{request.name!r} was given up after {tool.time_limit_s:g} s.")
+        except OutsideFailure as failed:
+            logger.info("tool {} failed, in words from outside", request.name)
+            said = ToolOutput(str(failed), failed.origin, failed.source)
+            return replace(_finished(request, said), failed=True)
         except Exception as error:  # what a tool raises is for the model
             logger.opt(exception=True).info("tool {} failed", request.name)
             return failure(request, cut(f"{type(error).__name__}: {error}"))

@@ -5,5 +5,7 @@ from __future__ import annotations
 from deskside.backend.tools.calculate import calculate
 from deskside.backend.tools.declaration import FunctionTool
 from deskside.backend.tools.run_python import run_python
+from deskside.backend.tools.web_fetch import web_fetch
+from deskside.backend.tools.web_search import web_search
 
-TOOLS: list[FunctionTool] = [calculate, run_python]
+TOOLS: list[FunctionTool] = [calculate, run_python, web_fetch, web_search]

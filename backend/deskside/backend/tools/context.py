@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from deskside.backend.store.database import Store
     from deskside.backend.store.messages import Elicitation, ElicitationAnswer
     from deskside.backend.tools.sandbox import Sandbox
+    from deskside.backend.tools.web import Web
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ToolServices:
     settings: SettingsStore
     paths: Paths
     sandbox: Sandbox
+    web: Web
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,7 @@ class ToolContext:
     @property
     def paths(self) -> Paths:
         return self.services.paths
+
+    @property
+    def web(self) -> Web:
+        return self.services.web

@@ -40,6 +40,16 @@ class ToolOutput(msgspec.Struct, frozen=True):
     is_outside: bool | None = None
 
 
+class OutsideFailure(Exception):
+    """A tool failed, and others may have written what it says of that: a server, a page that the user's code
+    was reading. What any other exception says is taken for this program's own words."""
+
+    def __init__(self, text: str, origin: Origin, source: str = "") -> None:
+        super().__init__(text)
+        self.origin = origin
+        self.source = source
+
+
 class Preview(msgspec.Struct, frozen=True):
     """What a call would do, for the user who is asked about it. `summary` is a sentence ("Writes 12 lines to
     /home/ada/plan.md."), `diff` a unified diff where a file would change."""

@@ -23,6 +23,7 @@ from deskside.backend.store import tools as rows
 from deskside.backend.store.tools import Capability, NewTool, ToolChanges, ToolChoice, ToolRow
 from deskside.backend.tools.declaration import (
     Approval,
+    OutsideFailure,
     Preview,
     ToolOutput,
     bad_arguments,
@@ -145,9 +146,13 @@ class UserTool:
         return arguments  # type: ignore[no-any-return]  # the schema is that of an object
 
     async def call(self, context: ToolContext, arguments: dict[str, Any]) -> ToolOutput:
-        """Run the tool's code. Raises CodeFailed, which says why and where."""
-        async with asyncio.timeout(self.time_limit_s):
-            outcome = await self.sandbox.call(self.source, self.function, arguments, self.grants)
+        """Run the tool's code. Raises OutsideFailure, which says why and where: what the code was reading may
+        be part of that."""
+        try:
+            async with asyncio.timeout(self.time_limit_s):
+                outcome = await self.sandbox.call(self.source, self.function, arguments, self.grants)
+        except CodeFailed as error:
+            raise OutsideFailure(str(error), "user_tool", self.spec.name) from error
         result = json.loads(outcome.json)
         text = result if isinstance(result, str) else outcome.json
         if outcome.printed:
