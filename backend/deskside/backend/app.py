@@ -60,7 +60,7 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         sandbox = Sandbox()
         stack.push_async_callback(sandbox.close)
         user_tools = UserTools(store, events, sandbox)
-        services = ToolServices(store, settings, paths, sandbox)
+        services = ToolServices(store, settings, paths, sandbox, events)
         runs = Runs(events, providers, device, TOOLS, [user_tools.tools], user_tools.choices, services)
         stack.push_async_callback(runs.close)
         yield App(paths, store, events, settings, keys, providers, device, runs, user_tools)

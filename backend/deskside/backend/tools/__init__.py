@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from deskside.backend.tools.calculate import calculate
+from deskside.backend.tools.current_time import current_time
 from deskside.backend.tools.declaration import FunctionTool
+from deskside.backend.tools.query_database import query_database
 from deskside.backend.tools.run_python import run_python
 
-TOOLS: list[FunctionTool] = [calculate, run_python]
+TOOLS: list[FunctionTool] = [calculate, current_time, query_database, run_python]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from deskside.backend.event_buffer import EventBuffer
     from deskside.backend.paths import Paths
     from deskside.backend.settings import SettingsStore
     from deskside.backend.store.database import Store
@@ -22,6 +23,7 @@ class ToolServices:
     settings: SettingsStore
     paths: Paths
     sandbox: Sandbox
+    events: EventBuffer
 
 
 @dataclass(frozen=True)
