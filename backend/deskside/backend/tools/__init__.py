@@ -5,7 +5,18 @@ from __future__ import annotations
 from deskside.backend.tools.calculate import calculate
 from deskside.backend.tools.current_time import current_time
 from deskside.backend.tools.declaration import FunctionTool
+from deskside.backend.tools.list_folder import list_folder
 from deskside.backend.tools.query_database import query_database
+from deskside.backend.tools.read_file import read_file
 from deskside.backend.tools.run_python import run_python
+from deskside.backend.tools.search_files import search_files
 
-TOOLS: list[FunctionTool] = [calculate, current_time, query_database, run_python]
+TOOLS: list[FunctionTool] = [
+    calculate,
+    current_time,
+    query_database,
+    list_folder,
+    read_file,
+    search_files,
+    run_python,
+]
