@@ -22,6 +22,7 @@ from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolServices
 from deskside.backend.tools.sandbox import Sandbox
 from deskside.backend.tools.user_tools import UserTools
+from deskside.backend.written_files import WrittenFiles
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class App:
     keys: Keys
     models: Models
     device: Device
+    files: WrittenFiles
     runs: Runs
     user_tools: UserTools
 
@@ -60,7 +62,8 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         sandbox = Sandbox()
         stack.push_async_callback(sandbox.close)
         user_tools = UserTools(store, events, sandbox)
-        services = ToolServices(store, settings, paths, sandbox, events)
+        files = WrittenFiles(store, settings, paths)
+        services = ToolServices(store, settings, paths, sandbox, events, files)
         runs = Runs(events, providers, device, TOOLS, [user_tools.tools], user_tools.choices, services)
         stack.push_async_callback(runs.close)
-        yield App(paths, store, events, settings, keys, providers, device, runs, user_tools)
+        yield App(paths, store, events, settings, keys, providers, device, files, runs, user_tools)

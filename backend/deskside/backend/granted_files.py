@@ -46,6 +46,10 @@ class FileRefused(Exception):
     """Why a file or folder cannot be used. The text is for whoever named it."""
 
 
+class FileMissing(FileRefused):
+    """There is nothing of this name in the granted folder."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A path that lies in a granted folder: the names that lead from there to it, none for itself."""
@@ -315,7 +319,7 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FileRefused(f"there is no {str(path)!r}") from error
+        raise FileMissing(f"there is no {str(path)!r}") from error
     except NotADirectoryError as error:
         raise FileRefused(f"{str(path)!r} is no folder, or is below a file") from error
     except OSError as error:

@@ -10,6 +10,7 @@ from deskside.backend.tools.query_database import query_database
 from deskside.backend.tools.read_file import read_file
 from deskside.backend.tools.run_python import run_python
 from deskside.backend.tools.search_files import search_files
+from deskside.backend.tools.write_file import write_file
 
 TOOLS: list[FunctionTool] = [
     calculate,
@@ -18,5 +19,6 @@ TOOLS: list[FunctionTool] = [
     list_folder,
     read_file,
     search_files,
+    write_file,
     run_python,
 ]

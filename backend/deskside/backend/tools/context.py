@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from deskside.backend.store.database import Store
     from deskside.backend.store.messages import Elicitation, ElicitationAnswer
     from deskside.backend.tools.sandbox import Sandbox
+    from deskside.backend.written_files import WrittenFiles
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ToolServices:
     paths: Paths
     sandbox: Sandbox
     events: EventBuffer
+    files: WrittenFiles
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,11 @@ class ToolContext:
     @property
     def paths(self) -> Paths:
         return self.services.paths
+
+    @property
+    def events(self) -> EventBuffer:
+        return self.services.events
+
+    @property
+    def files(self) -> WrittenFiles:
+        return self.services.files
