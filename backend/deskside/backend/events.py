@@ -93,6 +93,10 @@ class DeviceChanged(msgspec.Struct, frozen=True, tag="device_changed"):
     status: DeviceStatus
 
 
+class MemoriesChanged(msgspec.Struct, frozen=True, tag="memories_changed"):
+    """A memory was added, changed or deleted: ask `memories.list` again."""
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Something the user should know that belongs to no message: `code` as in errors.py."""
 
@@ -115,5 +119,6 @@ AppEvent = (
     | ModelsChanged
     | ToolsChanged
     | DeviceChanged
+    | MemoriesChanged
     | Notice
 )
