@@ -269,12 +269,14 @@ def granted(
     if not resolved.is_dir():
         raise InvalidRequest(f"There is no folder {str(resolved)!r}.", hint="Choose another folder.")
     _check_grantable(resolved, paths)
-    kept = [folder for folder in folders if folder.path != str(resolved)]
-    if len(kept) >= MOST_FOLDERS:
+    grant = GrantedFolder(str(resolved), can_write)
+    if any(folder.path == grant.path for folder in folders):
+        return [grant if folder.path == grant.path else folder for folder in folders]
+    if len(folders) >= MOST_FOLDERS:
         raise InvalidRequest(
             f"At most {MOST_FOLDERS} folders can be granted.", hint="Remove one that is not needed."
         )
-    return [*kept, GrantedFolder(str(resolved), can_write)]
+    return [*folders, grant]
 
 
 def _check_grantable(folder: Path, paths: Paths) -> None:

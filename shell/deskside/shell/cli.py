@@ -75,6 +75,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     calling.add_argument("name", metavar="COMMAND", help="such as conversations.page")
     calling.add_argument("params", metavar="JSON", nargs="?", default="null", help="'-' reads stdin")
 
+    granting = commands.add_parser(
+        "grant", parents=[common], help="let the assistant use the files in a folder"
+    )
+    granting.add_argument("folder", metavar="FOLDER")
+    granting.add_argument("--write", action="store_true", help="also let it change them")
+    granting.add_argument("--remove", action="store_true", help="take the folder back")
+
     doctor = commands.add_parser("doctor", parents=[common], help="check everything, and say what to do")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
 
@@ -143,6 +150,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return _ask(arguments, paths, level)
     if arguments.command == "call":
         return _call(arguments, paths, level)
+    if arguments.command == "grant":
+        return _grant(arguments, paths, level)
     if arguments.command == "doctor":
         from deskside.shell.doctor import examine
 
@@ -176,6 +185,15 @@ def _call(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
         return 0
     _complain(envelope["error"]["message"], envelope["error"]["hint"])
     return 1
+
+
+def _grant(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
+    from deskside.shell.instance import FolderChange
+    from deskside.shell.running import change_folder
+
+    folder = os.path.realpath(os.path.expanduser(arguments.folder))
+    print(change_folder(paths, level, FolderChange(folder, arguments.write, arguments.remove)), flush=True)
+    return 0
 
 
 def _complain(message: str, hint: str) -> None:
