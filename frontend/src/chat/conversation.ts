@@ -107,6 +107,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "keys_changed":
       case "models_changed":
       case "device_changed":
+      case "memories_changed":
       case "notice":
         return;
       default:

@@ -1,4 +1,14 @@
-import { Activity, Cpu, HardDrive, KeyRound, type LucideIcon, Palette, Server } from "lucide-preact";
+import {
+  Activity,
+  Cpu,
+  Folder,
+  HardDrive,
+  KeyRound,
+  type LucideIcon,
+  NotebookPen,
+  Palette,
+  Server,
+} from "lucide-preact";
 import type { App } from "../app/app";
 import type { Section } from "../app/place";
 
@@ -6,6 +16,8 @@ export const SECTION_TITLES: Record<Section, string> = {
   keys: "Keys",
   servers: "Models and servers",
   device: "On-device model",
+  folders: "Folders",
+  memory: "Memory",
   appearance: "Appearance",
   data: "Data",
   diagnostics: "Diagnostics",
@@ -15,6 +27,8 @@ const ICONS: Record<Section, LucideIcon> = {
   keys: KeyRound,
   servers: Server,
   device: Cpu,
+  folders: Folder,
+  memory: NotebookPen,
   appearance: Palette,
   data: HardDrive,
   diagnostics: Activity,

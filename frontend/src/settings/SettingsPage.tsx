@@ -8,7 +8,9 @@ import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { AppearanceSection } from "./AppearanceSection";
 import { DataSection } from "./DataSection";
 import { DeviceSection } from "./DeviceSection";
+import { FoldersSection } from "./FoldersSection";
 import { KeysSection } from "./KeysSection";
+import { MemorySection } from "./MemorySection";
 import { ServersSection } from "./ServersSection";
 import { SECTION_TITLES } from "./SettingsNavigation";
 
@@ -16,6 +18,8 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   keys: KeysSection,
   servers: ServersSection,
   device: DeviceSection,
+  folders: FoldersSection,
+  memory: MemorySection,
   appearance: AppearanceSection,
   data: DataSection,
   diagnostics: Diagnostics,

@@ -79,8 +79,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "grant", parents=[common], help="let the assistant use the files in a folder"
     )
     granting.add_argument("folder", metavar="FOLDER")
-    granting.add_argument("--write", action="store_true", help="also let it change them")
-    granting.add_argument("--remove", action="store_true", help="take the folder back")
+    how = granting.add_mutually_exclusive_group()
+    how.add_argument("--write", action="store_true", help="also let it change them")
+    how.add_argument("--remove", action="store_true", help="take the folder back")
 
     doctor = commands.add_parser("doctor", parents=[common], help="check everything, and say what to do")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
@@ -92,6 +93,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--serve does not go with {arguments.command}")
     if arguments.command == "call":
         arguments.params = _json(parser, arguments.params)
+    if arguments.command == "grant" and not arguments.folder:
+        parser.error("which folder?")  # an unset variable must not stand for the current one
     if arguments.command == "ask":
         arguments.question = _question(parser, arguments.question)
     return arguments
