@@ -48,7 +48,7 @@ async def change(bridge: Bridge, params: ChangeFolder) -> list[GrantedFolder]:
         return await bridge.app.folders.narrow(folder.path)
     if not folder.can_write and not await bridge.desktop.confirm(
         "Let the assistant change files?",
-        f"It may then write in this folder, when you approve it:\n\n{folder.path}",
+        f"With your approval, it can then change files in this folder:\n\n{folder.path}",
     ):
         return bridge.app.settings.current.folders
     bridge.app.folders.get(folder.path)  # it may have been removed while the dialog was open
