@@ -24,8 +24,7 @@ export interface AppState {
  *
  * `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
  * what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
- * `folders` are granted by the user in a dialog of the system or from the terminal: `settings.change` does not
- * take them.
+ * `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";

@@ -55,6 +55,7 @@ from deskside.backend.store.messages import (
     TextPart,
     ToolCallPart,
 )
+from deskside.backend.tools import TOOLS
 
 MODEL = "scripted/model"
 ADD = ToolRequested("call-1", "calculate", '{"expression": "2 + 2"}')
@@ -152,7 +153,7 @@ async def test_an_answer_is_shown_while_it_is_written_and_stored_when_it_is_done
         assert not app.runs.is_running(started.conversation.id)
         assert model.requests[0].history == [UserText("Say hello")]
         assert "helpful" in model.requests[0].instructions
-        assert [tool.name for tool in model.requests[0].tools] == ["calculate"]
+        assert [tool.name for tool in model.requests[0].tools] == [tool.name for tool in TOOLS]
 
 
 async def test_the_question_and_the_empty_reply_are_on_the_disk_when_start_returns(data: Path) -> None:

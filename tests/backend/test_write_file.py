@@ -9,15 +9,21 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from test_approvals import MODEL, Desk
+from test_runs import ended
 from tool_calls import called, context_of, previewed
 
 from deskside.backend import written_files
+from deskside.backend.agent.events import ToolRequested
+from deskside.backend.agent.scripted_model import ScriptedModel, Step
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import Conflict, NotFound, StoreFull
 from deskside.backend.granted_files import FileRefused, OpenFolder
 from deskside.backend.settings import GrantedFolder
 from deskside.backend.store import file_versions
+from deskside.backend.store.messages import ToolCallPart
 from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import BadArguments, Preview
 from deskside.backend.tools.write_file import write_file
@@ -119,7 +125,7 @@ async def test_a_replaced_file_keeps_its_permissions_and_comes_back(app: App, fo
     content, mode = path.read_text(), stat.S_IMODE(path.stat().st_mode)
     await undo_last(app)
 
-    assert f"Replaces what is in {path}: 2 lines become 2 lines." == preview.summary
+    assert f"Replaces what is in {path} (2 lines) with 2 lines." == preview.summary
     assert f"--- {path}\n+++ {path}\n@@ -1,2 +1,2 @@\n echo one\n-echo two\n+echo 2" == preview.diff
     assert ("echo one\necho 2\n", 0o750) == (content, mode)
     assert ("echo one\necho two\n", 0o750) == (path.read_text(), stat.S_IMODE(path.stat().st_mode))
@@ -182,6 +188,40 @@ async def test_a_long_diff_is_cut_and_says_so(app: App, folder: Path) -> None:
     assert len(cut.diff) < 61_000
     assert "… cut here; " in cut.diff
     assert too_long.diff.endswith("… the file is too long to be compared; this is all of its new content.")
+
+
+# -- in a run -------------------------------------------------------------------------------------
+
+
+async def test_in_a_run_the_user_reads_the_diff_first_and_a_change_meanwhile_stops_the_write(
+    tmp_path: Path, folder: Path
+) -> None:
+    path = folder / "plan.md"
+    path.write_text("one\n")
+    arguments = msgspec.json.encode({"path": str(path), "text": "two\n", "mode": "replace"}).decode()
+    calls: list[Step] = [[ToolRequested(name, "write_file", arguments)] for name in ("first", "second")]
+    model = ScriptedModel([*calls, "done"])
+    async with open_app(paths_in(tmp_path / "own"), {MODEL: model}) as app:
+        await app.folders.grant(str(folder), can_write=True)
+        desk = Desk(app, model, [])
+        message_id = await desk.ask()
+
+        first = await desk.waiting(message_id)
+        path.write_text("the user's own words\n")
+        await desk.decide(message_id)
+        second = await desk.waiting(message_id, 1)
+        await desk.decide(message_id, 1)
+        reply = await ended(app, message_id)
+        written = await app.files.written(message_id)
+
+    assert first.approval is not None
+    assert f"Replaces what is in {path} (1 line) with 1 line." == first.approval.summary
+    assert "-one\n+two" in first.approval.diff
+    assert second.approval is not None
+    assert "-the user's own words\n+two" in second.approval.diff
+    assert ["failed", "finished"] == [part.status for part in reply.parts if isinstance(part, ToolCallPart)]
+    assert "two\n" == path.read_text()
+    assert ["second"] == [row.call_id for row in written]
 
 
 # -- never overwriting what cannot be brought back ------------------------------------------------

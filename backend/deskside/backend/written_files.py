@@ -202,7 +202,7 @@ def _preview(change: Change, mode: Mode) -> Preview:
     elif mode == "append":
         summary = f"Adds {_counted(len(new) - len(old))} at the end of {path}."
     else:
-        summary = f"Replaces what is in {path}: {_counted(len(old))} become {_counted(len(new))}."
+        summary = f"Replaces what is in {path} ({_counted(len(old))}) with {_counted(len(new))}."
     return Preview(summary, _diff(path, old, new, is_new=change.before is None))
 
 
