@@ -11,7 +11,6 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-import difflib
 import hashlib
 import os
 import secrets
@@ -212,6 +211,8 @@ def _counted(lines: int) -> str:
 
 def _diff(path: Path, before: list[str], after: list[str], *, is_new: bool) -> str:
     """A unified diff. One that is too long to be compared or shown is cut, and says so."""
+    import difflib
+
     if max(len(before), len(after)) > DIFF_LINE_LIMIT:
         lines = [f"--- {path}", f"+++ {path}", *(f"+{line}" for line in after)]
     else:
