@@ -208,6 +208,7 @@ export interface AppState {
  *
  * `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
  * what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
+ * `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -217,6 +218,7 @@ export interface Settings {
   openai_base_url: string | null;
   anthropic_base_url: string | null;
   device_model: string | null;
+  folders: GrantedFolder[];
   has_chosen_start: boolean;
   user_name: string;
   fields: Field[];
@@ -234,6 +236,15 @@ export interface Server {
   label: string;
   /** length ≤ 2000 */
   base_url: string;
+}
+
+/**
+ * A folder whose files the assistant may read, and write where `can_write` says so. `path` is whole, and
+ * was resolved when the user granted it: it holds no link.
+ */
+export interface GrantedFolder {
+  path: string;
+  can_write: boolean;
 }
 
 /** What `{{name}}` in an agent's instructions stands for. */
@@ -412,6 +423,49 @@ export interface Echo {
   text: string;
 }
 
+/** `message_id` None asks for the last that any reply wrote. */
+export interface FilesWrittenInput {
+  message_id?: number | null;
+}
+
+/**
+ * A file that was written by the call `call_id` of a reply. `existed` says that it was there before;
+ * `can_undo` that its earlier content is still kept and was not brought back yet.
+ */
+export interface WrittenFile {
+  id: number;
+  path: string;
+  conversation_id: number | null;
+  message_id: number | null;
+  call_id: string;
+  existed: boolean;
+  before_bytes: number;
+  after_bytes: number;
+  created_ms: number;
+  undone_ms: number | null;
+  can_undo: boolean;
+}
+
+export interface UndoFile {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+}
+
+export interface GrantFolder {
+  can_write: boolean;
+}
+
+export interface ChangeFolder {
+  /** length ≥ 1, length ≤ 4096 */
+  path: string;
+  can_write: boolean;
+}
+
+export interface RemoveFolder {
+  /** length ≥ 1, length ≤ 4096 */
+  path: string;
+}
+
 export interface KeyList {
   keys: KeyRow[];
   keychain: KeychainStatus;
@@ -463,6 +517,32 @@ export interface KeyTest {
 export interface Passphrase {
   /** length ≥ 8, length ≤ 1000 */
   passphrase: string;
+}
+
+/**
+ * One memory, and the conversation it comes from where that is still there. `is_tainted` says that text
+ * from outside was in the run that wrote it, which may have put it there.
+ */
+export interface MemoryRow {
+  id: number;
+  text: string;
+  conversation_id: number | null;
+  conversation_title: string | null;
+  is_tainted: boolean;
+  created_ms: number;
+  updated_ms: number;
+}
+
+export interface ChangeMemory {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** length ≥ 1, length ≤ 1000 */
+  text: string;
+}
+
+export interface MemoryId {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
 }
 
 /** `before_id` is a message of the shown path; None starts at its end. */
@@ -964,6 +1044,11 @@ export interface DeviceChanged {
   status: DeviceStatus;
 }
 
+/** A memory was added, changed or deleted: ask `memories.list` again. */
+export interface MemoriesChanged {
+  type: "memories_changed";
+}
+
 /** Something the user should know that belongs to no message: `code` as in errors.py. */
 export interface Notice {
   type: "notice";
@@ -987,6 +1072,7 @@ export type AppEvent =
   | ToolsChanged
   | AgentsChanged
   | DeviceChanged
+  | MemoriesChanged
   | Notice;
 
 export function commandsOver(call: Call, _stream: Stream) {
@@ -1111,6 +1197,25 @@ export function commandsOver(call: Call, _stream: Stream) {
       echo: (params: EchoInput, options?: CallOptions): Promise<Echo> =>
         call("diagnostics.echo", params, options),
     },
+    files: {
+      /** The files that a reply wrote, newest first. */
+      written: (params: FilesWrittenInput, options?: CallOptions): Promise<WrittenFile[]> =>
+        call("files.written", params, options),
+      /** Bring back what was in a file before. Conflict where it was changed since. */
+      undo: (params: UndoFile, options?: CallOptions): Promise<WrittenFile> =>
+        call("files.undo", params, options),
+    },
+    folders: {
+      /** Let the user choose a folder in the system's dialog, and grant it. NeedsWindow without a window. */
+      grant: (params: GrantFolder, options?: CallOptions): Promise<GrantedFolder[]> =>
+        call("folders.grant", params, options),
+      /** Let a folder only be read, or, when the user says so in the system's dialog, be written as well. */
+      change: (params: ChangeFolder, options?: CallOptions): Promise<GrantedFolder[]> =>
+        call("folders.change", params, options),
+      /** Take a folder back at once. */
+      remove: (params: RemoveFolder, options?: CallOptions): Promise<GrantedFolder[]> =>
+        call("folders.remove", params, options),
+    },
     keys: {
       /** The stored and environment keys, and where keys can be kept on this machine. */
       overview: (options?: CallOptions): Promise<KeyList> =>
@@ -1127,6 +1232,17 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Keep keys in an encrypted file: create it, or unlock it with its passphrase. */
       use_file: (params: Passphrase, options?: CallOptions): Promise<KeyList> =>
         call("keys.use_file", params, options),
+    },
+    memories: {
+      /** All memories, the last changed first. */
+      list: (options?: CallOptions): Promise<MemoryRow[]> =>
+        call("memories.list", null, options),
+      /** Give a memory another text. NotFound if it was deleted meanwhile. */
+      change: (params: ChangeMemory, options?: CallOptions): Promise<MemoryRow> =>
+        call("memories.change", params, options),
+      /** Forget a memory for good. */
+      delete: (params: MemoryId, options?: CallOptions): Promise<void> =>
+        call("memories.delete", params, options),
     },
     messages: {
       /** The shown path's messages before `before_id`, oldest first, with replies that still stream. */

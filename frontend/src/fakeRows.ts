@@ -174,6 +174,7 @@ export const settings: Settings = {
   openai_base_url: null,
   anthropic_base_url: null,
   device_model: null,
+  folders: [],
   has_chosen_start: true,
   user_name: "",
   fields: [],

@@ -7,6 +7,7 @@ import "./styles/chat.css";
 import "./styles/settings.css";
 import "./styles/agents.css";
 import "./styles/work.css";
+import "./styles/lists.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";
 import { AppView } from "./app/AppView";

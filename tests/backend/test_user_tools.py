@@ -312,7 +312,7 @@ async def test_the_bench_says_what_is_wrong_and_in_which_line(
 
 
 async def test_a_model_runs_python_and_reads_prints_and_the_last_value(app: App, sandbox: Sandbox) -> None:
-    services = ToolServices(app.store, app.settings, app.paths, sandbox=sandbox, web=Web())
+    services = ToolServices(app.store, app.settings, app.paths, sandbox, Web(), app.events, app.files)
     context = ToolContext(services, 1, 1, 1, None, "call-1")
     arguments = run_python.read_arguments(msgspec.json.encode({"code": "print('a')\n[1, 2]"}).decode())
 

@@ -13,6 +13,7 @@ from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.paths import Paths
 from deskside.backend.settings import SettingsStore, open_settings
@@ -24,6 +25,7 @@ from deskside.backend.tools.sandbox import Sandbox
 from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_fetch import PageTexts
+from deskside.backend.written_files import WrittenFiles
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class App:
     keys: Keys
     models: Models
     device: Device
+    folders: Folders
+    files: WrittenFiles
     runs: Runs
     user_tools: UserTools
 
@@ -62,8 +66,10 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         sandbox = Sandbox()
         stack.push_async_callback(sandbox.close)
         web = Web()
+        folders = Folders(settings, paths)
+        files = WrittenFiles(store, settings, paths)
         user_tools = UserTools(store, events, sandbox, web=PageTexts(web))
-        services = ToolServices(store, settings, paths, sandbox, web)
+        services = ToolServices(store, settings, paths, sandbox, web, events, files)
         runs = Runs(events, providers, device, TOOLS, [user_tools.tools], user_tools.choices, services)
         stack.push_async_callback(runs.close)
-        yield App(paths, store, events, settings, keys, providers, device, runs, user_tools)
+        yield App(paths, store, events, settings, keys, providers, device, folders, files, runs, user_tools)

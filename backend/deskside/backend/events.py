@@ -98,6 +98,10 @@ class DeviceChanged(msgspec.Struct, frozen=True, tag="device_changed"):
     status: DeviceStatus
 
 
+class MemoriesChanged(msgspec.Struct, frozen=True, tag="memories_changed"):
+    """A memory was added, changed or deleted: ask `memories.list` again."""
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Something the user should know that belongs to no message: `code` as in errors.py."""
 
@@ -121,5 +125,6 @@ AppEvent = (
     | ToolsChanged
     | AgentsChanged
     | DeviceChanged
+    | MemoriesChanged
     | Notice
 )

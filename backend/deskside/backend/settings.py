@@ -39,12 +39,21 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: Annotated[str, msgspec.Meta(max_length=4000)]
 
 
+class GrantedFolder(msgspec.Struct, frozen=True):
+    """A folder whose files the assistant may read, and write where `can_write` says so. `path` is whole, and
+    was resolved when the user granted it: it holds no link."""
+
+    path: str
+    can_write: bool = False
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All settings with their defaults. A base URL of None leaves it to the SDK's own variable
     (`OPENAI_BASE_URL`, `ANTHROPIC_BASE_URL`), else to the provider's address.
 
     `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
     what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
+    `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
     """
 
     theme: Theme = "system"
@@ -54,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True):
     openai_base_url: Url | None = None
     anthropic_base_url: Url | None = None
     device_model: str | None = None
+    folders: list[GrantedFolder] = []
     has_chosen_start: bool = False
     user_name: str = ""
     fields: list[Field] = []
@@ -61,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_runs: int = 4
 
 
+MOST_FOLDERS = 50
 DRAFT = "new_chat_draft"
 # A change of these changes which models there are.
 ABOUT_MODELS = frozenset({"servers", "openai_base_url", "anthropic_base_url"})

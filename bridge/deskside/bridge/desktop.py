@@ -11,6 +11,7 @@ from deskside.backend.errors import InvalidRequest, NeedsWindow
 # What a mail link may fill in. Some mail programs also know `attach`, which would send a file of the
 # user's along.
 MAIL_FIELDS = frozenset({"to", "cc", "bcc", "subject", "body", "in-reply-to"})
+IN_A_TERMINAL = "Grant a folder in a terminal: deskside grant FOLDER, with --write to let files be changed."
 # In no address as it is. Browsers read a backslash as a slash, so the host would not be the one it seems.
 NOT_IN_AN_ADDRESS = frozenset(" <>\\")
 
@@ -47,6 +48,12 @@ class Desktop(Protocol):
         """Let the user choose where `text` is written (as UTF-8), and return the path. None when they
         cancelled. InvalidRequest where it cannot be written."""
 
+    async def choose_folder(self, title: str) -> str | None:
+        """Let the user pick one existing folder. None when they cancelled."""
+
+    async def confirm(self, title: str, message: str) -> bool:
+        """Ask the user in a dialog of the system, which no page can answer. `message` is shown as it is."""
+
 
 class NoDesktop:
     """The desktop of a program without a window."""
@@ -59,3 +66,9 @@ class NoDesktop:
 
     async def save_file(self, title: str, suggested_name: str, text: str) -> str | None:
         raise NeedsWindow("Without a window there is no file dialog.", hint="Ask for the text instead.")
+
+    async def choose_folder(self, title: str) -> str | None:
+        raise NeedsWindow("Without a window there is no folder dialog.", hint=IN_A_TERMINAL)
+
+    async def confirm(self, title: str, message: str) -> bool:
+        raise NeedsWindow("Without a window there is no way to ask you.", hint=IN_A_TERMINAL)

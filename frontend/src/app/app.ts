@@ -14,6 +14,7 @@ import { createConversationList } from "../conversations/list";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
 import { createKeys } from "../settings/keys";
+import { createMemories } from "../settings/memories";
 import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
@@ -44,6 +45,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const agents = createAgentChoices(api);
   const keys = createKeys(api);
   const device = createDevice(api);
+  const memories = createMemories(api);
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
@@ -84,6 +86,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   async function reset(): Promise<void> {
     const parts = [refreshState(), list.load(), conversation.value.load(), models.load(), agents.load()];
     if (keys.list.value) parts.push(keys.load());
+    if (memories.list.value) parts.push(memories.load());
     await Promise.all([...parts, device.load()]);
     const row = list.rows.value.find(({ id }) => id === conversation.value.row.value?.id);
     if (row) apply({ type: "conversation_changed", conversation: row }, 0);
@@ -111,6 +114,9 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "device_changed":
         if (device.status.value?.files.length !== event.status.files.length) void refreshState();
         device.status.value = event.status;
+        return;
+      case "memories_changed":
+        if (memories.list.value) void memories.load();
         return;
       case "notice":
         toasts.show(event);
@@ -149,6 +155,10 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     place.value = to;
     address.hash = hashOf(to);
   }
+
+  /** As a link to it: one that was deleted meanwhile is said to be. */
+  const openConversationById = (id: number) =>
+    toasts.attempt(async () => openConversation(await api.conversations.get({ id })));
 
   async function openPlace(to: Place): Promise<void> {
     if (to.view !== "chat" || to.conversationId === null) return;
@@ -295,12 +305,14 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     agents,
     keys,
     device,
+    memories,
     conversation,
     opened,
     start,
     reset,
     apply,
     openConversation,
+    openConversationById,
     newChat,
     openChat,
     openSettings,

@@ -7,6 +7,8 @@ export const SECTIONS = [
   "device",
   "agents",
   "limits",
+  "folders",
+  "memory",
   "appearance",
   "data",
   "diagnostics",

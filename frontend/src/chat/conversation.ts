@@ -157,6 +157,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "agents_changed":
       case "tools_changed":
       case "device_changed":
+      case "memories_changed":
       case "notice":
         return;
       default:

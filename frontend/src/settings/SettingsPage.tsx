@@ -9,8 +9,10 @@ import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { AppearanceSection } from "./AppearanceSection";
 import { DataSection } from "./DataSection";
 import { DeviceSection } from "./DeviceSection";
+import { FoldersSection } from "./FoldersSection";
 import { KeysSection } from "./KeysSection";
 import { LimitsSection } from "./LimitsSection";
+import { MemorySection } from "./MemorySection";
 import { ServersSection } from "./ServersSection";
 import { SECTION_TITLES } from "./SettingsNavigation";
 
@@ -20,6 +22,8 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   device: DeviceSection,
   agents: AgentsSection,
   limits: LimitsSection,
+  folders: FoldersSection,
+  memory: MemorySection,
   appearance: AppearanceSection,
   data: DataSection,
   diagnostics: Diagnostics,

@@ -75,6 +75,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     calling.add_argument("name", metavar="COMMAND", help="such as conversations.page")
     calling.add_argument("params", metavar="JSON", nargs="?", default="null", help="'-' reads stdin")
 
+    granting = commands.add_parser(
+        "grant", parents=[common], help="let the assistant use the files in a folder"
+    )
+    granting.add_argument("folder", metavar="FOLDER")
+    how = granting.add_mutually_exclusive_group()
+    how.add_argument("--write", action="store_true", help="also let it change them")
+    how.add_argument("--remove", action="store_true", help="take the folder back")
+
     doctor = commands.add_parser("doctor", parents=[common], help="check everything, and say what to do")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
 
@@ -85,6 +93,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--serve does not go with {arguments.command}")
     if arguments.command == "call":
         arguments.params = _json(parser, arguments.params)
+    if arguments.command == "grant" and not arguments.folder:
+        parser.error("which folder?")  # an unset variable must not stand for the current one
     if arguments.command == "ask":
         arguments.question = _question(parser, arguments.question)
     return arguments
@@ -143,6 +153,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return _ask(arguments, paths, level)
     if arguments.command == "call":
         return _call(arguments, paths, level)
+    if arguments.command == "grant":
+        return _grant(arguments, paths, level)
     if arguments.command == "doctor":
         from deskside.shell.doctor import examine
 
@@ -176,6 +188,15 @@ def _call(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
         return 0
     _complain(envelope["error"]["message"], envelope["error"]["hint"])
     return 1
+
+
+def _grant(arguments: argparse.Namespace, paths: Paths, level: str) -> int:
+    from deskside.shell.instance import FolderChange
+    from deskside.shell.running import change_folder
+
+    folder = os.path.realpath(os.path.expanduser(arguments.folder))
+    print(change_folder(paths, level, FolderChange(folder, arguments.write, arguments.remove)), flush=True)
+    return 0
 
 
 def _complain(message: str, hint: str) -> None:

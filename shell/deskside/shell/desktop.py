@@ -19,29 +19,35 @@ class WindowDesktop:
 
     def __init__(self) -> None:
         self.window: Any = None  # pywebview's, once there is one
-        self._is_choosing = False
+        self._is_asking = False
 
     async def open_link(self, url: str) -> None:
         await _in_thread(lambda: open_outside(url))
 
     async def choose_file(self, title: str, endings: Sequence[str]) -> str | None:
-        """Raises Conflict while another file dialog is open: pywebview would mix up their answers."""
-        return await self._alone(lambda window: _choose(window, title, endings))
+        """Raises Conflict while another dialog is open, as those below: pywebview would mix them up."""
+        return await self._ask(lambda: _choose(self.window, title, endings))
 
     async def save_file(self, title: str, suggested_name: str, text: str) -> str | None:
-        """Raises Conflict while another file dialog is open, InvalidRequest where nothing can be written."""
-        return await self._alone(lambda window: _save(window, title, suggested_name, text))
+        """Raises InvalidRequest where nothing can be written."""
+        return await self._ask(lambda: _save(self.window, title, suggested_name, text))
 
-    async def _alone(self, choose: Callable[[Any], T]) -> T:
+    async def choose_folder(self, title: str) -> str | None:
+        return await self._ask(lambda: _choose_folder(self.window, title))
+
+    async def confirm(self, title: str, message: str) -> bool:
+        return await self._ask(lambda: _confirm(self.window, title, message))
+
+    async def _ask(self, dialog: Callable[[], T]) -> T:
         if self.window is None:
             raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
-        if self._is_choosing:
-            raise Conflict("Another file dialog is open.", hint="Finish with that one first.")
-        self._is_choosing = True
+        if self._is_asking:
+            raise Conflict("Another dialog is open.", hint="Finish with that one first.")
+        self._is_asking = True
         try:
-            return await _in_thread(lambda: choose(self.window))
+            return await _in_thread(dialog)
         finally:
-            self._is_choosing = False
+            self._is_asking = False
 
 
 def _choose(window: Any, title: str, endings: Sequence[str]) -> str | None:
@@ -84,6 +90,20 @@ def _free(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.stem} ({number}){path.suffix}")
     return free
+
+
+def _choose_folder(window: Any, title: str) -> str | None:
+    """Blocks, as `_choose`."""
+    import webview
+
+    window.localization["linux.openFolder"] = title
+    chosen = window.create_file_dialog(webview.FileDialog.FOLDER)
+    return str(chosen[0]) if chosen else None
+
+
+def _confirm(window: Any, title: str, message: str) -> bool:
+    """Blocks, as `_choose`. Qt takes a text with a tag in it for HTML, which could hide what it is about."""
+    return bool(window.create_confirmation_dialog(title, message.replace("<", "‹")))
 
 
 async def _in_thread(function: Callable[[], T]) -> T:

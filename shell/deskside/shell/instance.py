@@ -30,9 +30,9 @@ from loguru import logger
 from deskside.backend.errors import AppError, NeedsWindow, StoreBusy, StoreReadOnly
 from deskside.backend.paths import Paths
 
-Action = Literal["show", "boot-url"]
+Action = Literal["show", "boot-url", "folder"]
 
-LINE_LIMIT_BYTES = 1024
+LINE_LIMIT_BYTES = 32 * 1024  # a path of 4,096 characters, escaped
 CONVERSATION_LIMIT_S = 5.0
 MOST_CONNECTIONS = 64
 # As long as another instance may take to open its store (a migration) or to close.
@@ -50,13 +50,24 @@ class InstanceFile(msgspec.Struct, frozen=True):
     token: str
 
 
+class FolderChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a terminal asks for: a folder granted, or taken back. Not a command of the bridge: no page may."""
+
+    path: str
+    can_write: bool = False
+    is_removed: bool = False
+
+
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`folder` goes with the action of that name."""
+
     token: str
     action: Action
+    folder: FolderChange | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`url` for `boot-url`. `ok` False comes with `message` and `hint`."""
+    """`url` for `boot-url`. `ok` False comes with `message` and `hint`, `folder` with what is so now."""
 
     ok: bool
     pid: int
@@ -97,6 +108,7 @@ class Instance:
         self._is_closing = False
         self.on_show: Callable[[], None] | None = None
         self.boot_url: Callable[[], str] | None = None
+        self.on_folder: Callable[[FolderChange], str] | None = None
         threading.Thread(target=self._accept, name="instance", daemon=True).start()
         port = self._socket.getsockname()[1]
         _write_private(self._file, msgspec.json.encode(InstanceFile(os.getpid(), port, self._token)))
@@ -147,7 +159,7 @@ class Instance:
         leased = request.action == "boot-url" and self._take_lease()
         try:
             try:
-                answer = self._act(request.action, leased)
+                answer = self._act(request, leased)
             except AppError as error:
                 answer = Answer(False, os.getpid(), message=error.message, hint=error.hint)
             connection.sendall(msgspec.json.encode(answer) + b"\n")
@@ -158,8 +170,10 @@ class Instance:
             if leased:
                 self._return_lease()
 
-    def _act(self, action: Action, leased: bool) -> Answer:
-        if action == "show":
+    def _act(self, request: Request, leased: bool) -> Answer:
+        if request.action == "folder" and request.folder is not None and self.on_folder is not None:
+            return Answer(True, os.getpid(), message=self.on_folder(request.folder))
+        if request.action == "show":
             if self.on_show is None:
                 raise NeedsWindow(
                     f"Deskside is running already, without a window (process {os.getpid()}).",
@@ -203,7 +217,7 @@ def claim(paths: Paths) -> Iterator[Instance]:
 
 
 @contextmanager
-def send(paths: Paths, action: Action) -> Iterator[Remote]:
+def send(paths: Paths, action: Action, folder: FolderChange | None = None) -> Iterator[Remote]:
     """Ask the instance that holds the folder. A `boot-url` is good while the context is open.
 
     Raises AlreadyRunning when it cannot be reached (now: it is starting, closing or stuck).
@@ -215,7 +229,7 @@ def send(paths: Paths, action: Action) -> Iterator[Remote]:
         raise AlreadyRunning from error
     with connection:
         try:
-            connection.sendall(msgspec.json.encode(Request(file.token, action)) + b"\n")
+            connection.sendall(msgspec.json.encode(Request(file.token, action, folder)) + b"\n")
             answer = msgspec.json.decode(_read_line(connection), type=Answer)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise AlreadyRunning from error
@@ -224,7 +238,7 @@ def send(paths: Paths, action: Action) -> Iterator[Remote]:
 
 @contextmanager
 def claim_or_send(
-    paths: Paths, action: Action, patience_s: float = PATIENCE_S
+    paths: Paths, action: Action, patience_s: float = PATIENCE_S, folder: FolderChange | None = None
 ) -> Iterator[Instance | Remote]:
     """Hold the data folder, or have the instance that holds it do `action`, whichever is possible
     first. Raises StoreBusy after `patience_s` of neither."""
@@ -233,8 +247,8 @@ def claim_or_send(
         with suppress(AlreadyRunning), claim(paths) as instance:
             yield instance
             return
-        with suppress(AlreadyRunning), send(paths, action) as remote:
-            if remote.answer.ok or action == "show":
+        with suppress(AlreadyRunning), send(paths, action, folder) as remote:
+            if remote.answer.ok or action != "boot-url":
                 yield remote
                 return
         if time.monotonic() > limit:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from loguru import logger
@@ -21,12 +22,14 @@ from loguru import logger
 from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.backend.paths import Paths
-from deskside.shell.instance import Instance, Remote, claim_or_send
+from deskside.shell.instance import FolderChange, Instance, Remote, claim_or_send
 from deskside.shell.paths import web_folder
 
 if TYPE_CHECKING:
     from deskside.bridge.thread import Running
     from deskside.shell.client import Client
+
+FOLDER_LIMIT_S = 4.0  # the other side of the control socket waits 5
 
 
 def open_window(paths: Paths, level: str) -> int:
@@ -78,7 +81,7 @@ def _show_until_closed(instance: Instance, paths: Paths) -> None:
         gc.freeze()  # what was imported stays: later collections, which hold up everything, leave it out
         gc.enable()
         if running.exception() is None:
-            instance.boot_url = running.result().boot_url
+            _offer(instance, running.result())
 
     # The engine first: it must not be loaded while the backend's thread imports.
     window = AppWindow(load_engine(os.environ), paths.data / "window.json", desktop)
@@ -86,7 +89,7 @@ def _show_until_closed(instance: Instance, paths: Paths) -> None:
         instance.on_show = window.bring_forward
         opening.running.add_done_callback(offer)
         window.show(opening.running, take_signals)
-        instance.on_show = instance.boot_url = None
+        instance.on_show = instance.boot_url = instance.on_folder = None
 
 
 def serve(paths: Paths, level: str, port: int) -> int:
@@ -105,10 +108,10 @@ def serve(paths: Paths, level: str, port: int) -> int:
             _wait(stop)
             return 0
         with _log(paths, level, to_stderr=True), _backend(paths, port) as running:
-            found.boot_url = running.boot_url
+            _offer(found, running)
             _announce(running.boot_url(), os.getpid())
             _wait(stop)
-            found.boot_url = None
+            found.boot_url = found.on_folder = None
     return 0
 
 
@@ -124,12 +127,43 @@ def session(paths: Paths, level: str) -> Iterator[Client]:
                 yield client
             return
         with _log(paths, level), _backend(paths) as running:
-            found.boot_url = running.boot_url
+            _offer(found, running)
             try:
                 with Client(running.boot_url()) as client:
                     yield client
             finally:
                 found.wait_for_leases()
+
+
+def change_folder(paths: Paths, level: str, change: FolderChange) -> str:
+    """Grant a folder or take it back, in the running Deskside or by ourselves. Returns what is so now.
+
+    Raises what the change raises. It goes over the control socket, which no page can reach.
+    """
+    from deskside.shell.client import Refused
+
+    with claim_or_send(paths, "folder", folder=change) as found:
+        if isinstance(found, Remote):
+            if not found.answer.ok:
+                raise Refused(found.answer.message, hint=found.answer.hint)
+            return found.answer.message
+        with _log(paths, level), _backend(paths) as running:
+            return _folder_changed(running, change)
+
+
+def _folder_changed(running: Running, change: FolderChange) -> str:
+    folders = running.app.folders
+    if change.is_removed:
+        running.call(folders.remove(change.path)).result(FOLDER_LIMIT_S)
+        return f"The assistant may no longer use {change.path}."
+    running.call(folders.grant(change.path, change.can_write)).result(FOLDER_LIMIT_S)
+    return f"The assistant may {'read and change' if change.can_write else 'read'} files in {change.path}."
+
+
+def _offer(instance: Instance, running: Running) -> None:
+    """Let other processes of this user use the backend."""
+    instance.boot_url = running.boot_url
+    instance.on_folder = partial(_folder_changed, running)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from pony.orm import Database, Optional, PrimaryKey, Required
+from pony.orm import Database, Optional, PrimaryKey, Required, buffer
 
 # Pony calls a text that may not be empty required.
 Text = partial(Required, str, autostrip=False)
@@ -22,6 +22,7 @@ TextOrEmpty = partial(Optional, str, autostrip=False)
 TextOrNull = partial(Optional, str, autostrip=False, nullable=True)
 Integer = partial(Required, int, size=64)
 IntegerOrNull = partial(Optional, int, size=64)
+BytesOrNull = partial(Optional, buffer, nullable=True)
 Flag = partial(Required, bool)
 Id = partial(PrimaryKey, int, auto=True, size=64)
 
@@ -238,3 +239,30 @@ def define_entities(db: Database) -> None:
         place = TextOrEmpty()
         detail = TextOrEmpty()
         request_id = TextOrEmpty()
+
+    class FileVersion(Entity):
+        _table_ = "file_version"
+        id = Id()
+        path = Text()
+        folder = Text()
+        conversation = IntegerOrNull()
+        message = IntegerOrNull()
+        call_id = Text()
+        before = BytesOrNull()
+        existed = Flag()
+        before_bytes = Integer()
+        after_bytes = Integer()
+        after_sha256 = Text()
+        created_ms = Integer()
+        undone_ms = IntegerOrNull()
+
+    class Memory(Entity):
+        _table_ = "memory"
+        id = Id()
+        text = Text()
+        conversation = IntegerOrNull()
+        run = IntegerOrNull()
+        agent = IntegerOrNull()
+        is_tainted = Flag()
+        created_ms = Integer()
+        updated_ms = Integer()

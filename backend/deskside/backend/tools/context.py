@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from deskside.backend.event_buffer import EventBuffer
     from deskside.backend.paths import Paths
     from deskside.backend.settings import SettingsStore
     from deskside.backend.store.database import Store
     from deskside.backend.store.messages import Elicitation, ElicitationAnswer
     from deskside.backend.tools.sandbox import Sandbox
     from deskside.backend.tools.web import Web
+    from deskside.backend.written_files import WrittenFiles
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class ToolServices:
     paths: Paths
     sandbox: Sandbox
     web: Web
+    events: EventBuffer
+    files: WrittenFiles
 
 
 @dataclass(frozen=True)
@@ -59,3 +63,11 @@ class ToolContext:
     @property
     def web(self) -> Web:
         return self.services.web
+
+    @property
+    def events(self) -> EventBuffer:
+        return self.services.events
+
+    @property
+    def files(self) -> WrittenFiles:
+        return self.services.files
