@@ -5,6 +5,7 @@ import "./styles/controls.css";
 import "./styles/window.css";
 import "./styles/chat.css";
 import "./styles/settings.css";
+import "./styles/tools.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";
 import { AppView } from "./app/AppView";

@@ -13,6 +13,7 @@ import { createConversationList } from "../conversations/list";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
 import { createKeys } from "../settings/keys";
+import { createTools } from "../tools/tools";
 import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
@@ -40,6 +41,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const models = createModels(api);
   const keys = createKeys(api);
   const device = createDevice(api);
+  const tools = createTools(api);
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
@@ -76,6 +78,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   async function reset(): Promise<void> {
     const parts = [refreshState(), list.load(), conversation.value.load(), models.load()];
     if (keys.list.value) parts.push(keys.load());
+    if (tools.list.value) parts.push(tools.load());
     await Promise.all([...parts, device.load()]);
   }
 
@@ -94,6 +97,9 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "models_changed":
         void models.load();
         void refreshState();
+        return;
+      case "tools_changed":
+        if (tools.list.value) void tools.load();
         return;
       case "device_changed":
         if (device.status.value?.files.length !== event.status.files.length) void refreshState();
@@ -261,6 +267,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     models,
     keys,
     device,
+    tools,
     conversation,
     opened,
     start,

@@ -1,7 +1,7 @@
 /**
  * Where the user is, as the address after `#`: it survives a reload, and nothing else does.
  */
-export const SECTIONS = ["keys", "servers", "device", "appearance", "data", "diagnostics"] as const;
+export const SECTIONS = ["keys", "servers", "device", "tools", "appearance", "data", "diagnostics"] as const;
 export type Section = (typeof SECTIONS)[number];
 
 export type Place = { view: "chat"; conversationId: number | null } | { view: "settings"; section: Section };

@@ -106,6 +106,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "settings_changed":
       case "keys_changed":
       case "models_changed":
+      case "tools_changed":
       case "device_changed":
       case "notice":
         return;

@@ -1,4 +1,4 @@
-import { Activity, Cpu, HardDrive, KeyRound, type LucideIcon, Palette, Server } from "lucide-preact";
+import { Activity, Cpu, HardDrive, KeyRound, type LucideIcon, Palette, Server, Wrench } from "lucide-preact";
 import type { App } from "../app/app";
 import type { Section } from "../app/place";
 
@@ -6,6 +6,7 @@ export const SECTION_TITLES: Record<Section, string> = {
   keys: "Keys",
   servers: "Models and servers",
   device: "On-device model",
+  tools: "Tools",
   appearance: "Appearance",
   data: "Data",
   diagnostics: "Diagnostics",
@@ -15,6 +16,7 @@ const ICONS: Record<Section, LucideIcon> = {
   keys: KeyRound,
   servers: Server,
   device: Cpu,
+  tools: Wrench,
   appearance: Palette,
   data: HardDrive,
   diagnostics: Activity,

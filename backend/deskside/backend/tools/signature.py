@@ -114,7 +114,14 @@ def _read(
             _add_default(schema, default)
         properties[argument.arg] = schema
     parameters = NO_PARAMETERS | {"properties": properties, "required": required}
+    problems.sort(key=_line_of)
     return ToolDraft(function.name if is_callable else "", function.name, text, parameters, problems)
+
+
+def _line_of(problem: str) -> int:
+    """Where a problem is; those of the whole come first."""
+    found = re.match(r"Line (\d+):", problem)
+    return int(found[1]) if found else 0
 
 
 def _with_defaults(takes: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:
