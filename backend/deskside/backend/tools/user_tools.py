@@ -2,8 +2,8 @@
 
 A tool reaches nothing but its arguments, unless the user gave it a capability: to read files in the folders
 that they granted (`files`), to fetch pages (`web`), to know the time (`time`). Each is a function of this
-program under the same rules as the built-in tools. What a tool returns counts as text from outside, because
-any of them can pass on what it read.
+program under the same rules as the built-in tools. What a tool returns counts as text from outside when it
+could have read some: without `files` and `web` it can only work with what the model passed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from deskside.backend.tools.declaration import (
 from deskside.backend.tools.run_python import written
 from deskside.backend.tools.sandbox import WAIT_LIMIT_S, CodeFailed, Grants, HostFunction, Sandbox
 from deskside.backend.tools.signature import draft
+from deskside.backend.tools.toolbox import ASK
 
 if TYPE_CHECKING:
     from deskside.backend.event_buffer import EventBuffer
@@ -152,7 +153,8 @@ class UserTool:
         text = result if isinstance(result, str) else outcome.json
         if outcome.printed:
             text = written(text, outcome.printed)
-        return ToolOutput(text, "user_tool", self.spec.name)
+        could_read = "files" in self.capabilities or "web" in self.capabilities
+        return ToolOutput(text, "user_tool", self.spec.name, is_outside=could_read)
 
     async def preview(self, context: ToolContext, arguments: dict[str, Any]) -> Preview:
         """What a call would do."""
@@ -276,6 +278,11 @@ class UserTools:
         return row
 
     async def _check(self, tool: NewTool) -> None:
+        if tool.name.startswith(ASK):
+            raise InvalidRequest(
+                f"Names that begin with {ASK!r} belong to agents that are asked as tools.",
+                hint="Give this tool another name.",
+            )
         read = draft(tool.source)
         if not read.function:
             raise InvalidRequest(read.problems[0], hint="Correct the code, then save again.")
