@@ -83,7 +83,7 @@ export function TestBench({ app, draft, functionName, parameters, onWrongLine, o
         ))
       ) : (
         <textarea
-          class="field area mono"
+          class="field tool-area mono"
           aria-label="Arguments as JSON"
           rows={Math.max(4, asJson.value.split("\n").length)}
           spellcheck={false}
@@ -159,7 +159,7 @@ function Argument({ id, field, value, onChange }: ArgumentProps) {
       ) : (
         <textarea
           {...common}
-          class={`${common.class} area`}
+          class={`${common.class} tool-area`}
           rows={Math.min(8, Math.max(1, value.split("\n").length))}
           spellcheck={false}
           placeholder={field.fallback}

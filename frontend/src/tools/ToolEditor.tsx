@@ -142,7 +142,7 @@ export function ToolEditor({ app, draft }: { app: App; draft: Draft }) {
         <label for={`${id}-description`}>Description</label>
         <textarea
           id={`${id}-description`}
-          class="field area"
+          class="field tool-area"
           required
           rows={Math.min(8, Math.max(3, draft.description.split("\n").length))}
           maxLength={10_000}
@@ -155,7 +155,7 @@ export function ToolEditor({ app, draft }: { app: App; draft: Draft }) {
             Drafted from the function as JSON Schema. What an agent passes is checked against it.
           </p>
           <textarea
-            class="field area mono"
+            class="field tool-area mono"
             aria-label="Parameters as JSON Schema"
             aria-invalid={parameters === null}
             rows={Math.min(24, Math.max(6, draft.parameters.split("\n").length))}
@@ -189,7 +189,7 @@ export function ToolEditor({ app, draft }: { app: App; draft: Draft }) {
           The code runs in a sandbox without files, network or programs. Give it only what it needs.
         </p>
         {CAPABILITIES.map(({ value, label, hint }) => (
-          <label key={value} class="check">
+          <label key={value} class="capability">
             <input
               type="checkbox"
               checked={draft.capabilities.includes(value)}

@@ -16,7 +16,7 @@ export function ToolItem({ tool, onChange, onEdit, onDelete }: Props) {
   return (
     <li class="tool-row" data-off={!tool.is_enabled} data-testid="tool-row">
       <div class="tool-head">
-        <code id={id} class="tool-name">
+        <code id={id} class="tool-row-name">
           {tool.name}
         </code>
         <span class="tag" data-effect={tool.effect}>
@@ -46,7 +46,7 @@ export function ToolItem({ tool, onChange, onEdit, onDelete }: Props) {
         <input
           type="checkbox"
           role="switch"
-          class="switch"
+          class="tool-switch"
           aria-label={`Use ${tool.name}`}
           checked={tool.is_enabled}
           aria-checked={tool.is_enabled}
