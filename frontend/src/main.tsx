@@ -37,7 +37,10 @@ const app = createApp(api);
 measureScrollbar();
 followTheme(app.settings);
 reportUncaught(window, report);
-window.addEventListener("pagehide", () => void app.drafts.save());
+window.addEventListener("pagehide", () => {
+  void app.drafts.save();
+  void app.tools.saveDraft();
+});
 bridge.connect();
 // After the frame in which the page was first drawn; the backend does what would have slowed it down.
 void app.start().then(() => requestAnimationFrame(() => void api.diagnostics.page_ready()));

@@ -81,3 +81,17 @@ def test_tab_leaves_the_code_after_escape(desk: Desk, keyed: dict[str, str]) -> 
     expect(code).not_to_be_focused()
     expect(code).to_have_value(before)
     assert 0 == desk.close()
+
+
+def test_what_is_being_written_survives_the_page(desk: Desk, keyed: dict[str, str]) -> None:
+    desk.environ |= keyed
+    page = open_tools(desk)
+    page.get_by_test_id("new-tool").click()
+    page.get_by_role("textbox", name="Code").fill("def half_done(")
+
+    page.reload()
+
+    expect(page.get_by_role("textbox", name="Code")).to_have_value("def half_done(")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_test_id("new-tool")).to_be_visible()
+    assert 0 == desk.close()

@@ -49,7 +49,7 @@ const tried: TryOut = {
   line: null,
 };
 
-async function shown(answers: Record<string, Answer> = {}) {
+async function shown(answers: Record<string, Answer> = {}, editing = "") {
   const server = new FakeServer({
     "tools.list": () => rows,
     "tools.change": (changes) => ({ ...rows.find(({ name }) => name === changes.name), ...changes }),
@@ -58,6 +58,8 @@ async function shown(answers: Record<string, Answer> = {}) {
     "tools.delete": () => null,
     "tools.draft_parameters": () => drafted,
     "tools.try_out": () => tried,
+    "tools.saved_draft": () => null,
+    "tools.save_draft": () => null,
     ...answers,
   });
   const bridge = server.bridge({});
@@ -65,7 +67,7 @@ async function shown(answers: Record<string, Answer> = {}) {
   bridge.connect();
   server.hello();
   render(<ToolsSection app={app} />);
-  await screen.findByText("calculate");
+  await (editing ? screen.findByDisplayValue(editing) : screen.findByText("calculate"));
   return { app, server };
 }
 
@@ -161,6 +163,21 @@ test("problems in the code are shown below it", async () => {
   });
 
   expect(screen.getByText("Line 1: the sandbox has no module requests.")).toBeTruthy();
+});
+
+test("what is being written is kept, and there again after the page was lost", async () => {
+  const { app, server } = await openEditor();
+  fireEvent.input(field("Name"), { target: { value: "cry" } });
+  await app.tools.saveDraft();
+  const [kept] = server.params("tools.save_draft").slice(-1);
+  expect(kept).toMatchObject({ tool: { replaces: null, name: "cry", own: ["name"] } });
+  cleanup();
+
+  await shown({ "tools.saved_draft": () => kept?.tool }, "cry");
+
+  expect(field("Name").value).toBe("cry");
+  fireEvent.click(screen.getByRole("button", { name: "Cancel" }));
+  await screen.findByText("calculate");
 });
 
 test("the bench shows the call, the result, what was printed and the time", async () => {

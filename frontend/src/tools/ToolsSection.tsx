@@ -9,7 +9,7 @@ import { draftOf, grouped, newDraft } from "./tools";
 
 export function ToolsSection({ app }: { app: App }) {
   const { tools } = app;
-  useEffect(() => void tools.load(), []);
+  useEffect(() => void tools.open(), []);
   const draft = tools.draft.value;
   if (draft) return <ToolEditor key={draft.kept?.name ?? ""} app={app} draft={draft} />;
   return <ToolList app={app} />;

@@ -1,6 +1,6 @@
 /** The tools that agents can call, as the page may know and change them. */
 import { signal } from "@preact/signals";
-import type { Commands, CreateToolInput, ToolRow } from "../api.gen";
+import type { Commands, CreateToolInput, ToolRow, UnfinishedTool } from "../api.gen";
 import { BridgeError } from "../bridge";
 
 export type Tools = ReturnType<typeof createTools>;
@@ -131,10 +131,66 @@ export function grouped(rows: ToolRow[]): ToolGroup[] {
   return groups.filter((group) => group.tools.length > 0);
 }
 
+function asUnfinished({ kept, own, ...draft }: Draft): UnfinishedTool {
+  return { ...draft, replaces: kept?.name ?? null, own: OWN.filter((name) => own[name]) };
+}
+
+/** As it was written; a tool that was deleted meanwhile becomes a new one. */
+function fromUnfinished({ replaces, own, ...draft }: UnfinishedTool, rows: ToolRow[]): Draft {
+  return {
+    ...draft,
+    kept: rows.find(({ name, kind }) => name === replaces && kind === "user") ?? null,
+    own: {
+      name: own.includes("name"),
+      description: own.includes("description"),
+      parameters: own.includes("parameters"),
+    },
+  };
+}
+
+const OWN = ["name", "description", "parameters"] as const;
+const SAVE_AFTER_MS = 400;
+
 export function createTools(api: Pick<Commands, "tools">) {
   const list = signal<ToolRow[] | null>(null);
   const loadProblem = signal<BridgeError | null>(null);
   const draft = signal<Draft | null>(null);
+  /** What Python has of the draft; undefined until it was asked. */
+  let stored: Draft | null | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  draft.subscribe((now) => {
+    clearTimeout(timer);
+    // What is done must not come back, however soon the window is closed.
+    if (now === null) void saveDraft();
+    else timer = setTimeout(() => void saveDraft(), SAVE_AFTER_MS);
+  });
+
+  /** Keep the draft now. What could not be kept is tried again with the next change. */
+  async function saveDraft(): Promise<void> {
+    clearTimeout(timer);
+    const now = draft.value;
+    if (stored === undefined || now === stored) return;
+    try {
+      await api.tools.save_draft({ tool: now && asUnfinished(now) });
+      stored = now;
+    } catch (error) {
+      if (!(error instanceof BridgeError)) throw error;
+    }
+  }
+
+  /** The section is shown: the list, and at the first time what was being written. */
+  async function open(): Promise<void> {
+    await load();
+    if (stored !== undefined || !list.value) return;
+    try {
+      const found = await api.tools.saved_draft();
+      stored = found && fromUnfinished(found, list.value);
+      draft.value ??= stored;
+    } catch (error) {
+      if (!(error instanceof BridgeError)) throw error;
+    }
+  }
 
   async function load(): Promise<void> {
     try {
@@ -185,5 +241,5 @@ export function createTools(api: Pick<Commands, "tools">) {
     );
   }
 
-  return { list, loadProblem, draft, load, change, save, remove, restore };
+  return { list, loadProblem, draft, open, saveDraft, load, change, save, remove, restore };
 }

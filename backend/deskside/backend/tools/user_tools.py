@@ -12,13 +12,14 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 from deskside.backend.agent.events import Effect, ToolSpec
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.events import ToolsChanged
+from deskside.backend.store import settings
 from deskside.backend.store import tools as rows
 from deskside.backend.store.tools import Capability, NewTool, ToolChanges, ToolChoice, ToolRow
 from deskside.backend.tools.declaration import (
@@ -184,6 +185,26 @@ class TryOut(msgspec.Struct, frozen=True):
     line: int | None
 
 
+class UnfinishedTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool that is being written, as the page holds it: `parameters` is text that need not be JSON yet.
+
+    `replaces` is the name of the tool that this is another version of, None for a new one; `own` says which
+    fields no longer follow the code.
+    """
+
+    replaces: str | None
+    source: str
+    name: str
+    description: str
+    category: str
+    parameters: str
+    capabilities: list[Capability]
+    own: list[Literal["name", "description", "parameters"]]
+
+
+UNFINISHED = "unfinished_tool"
+
+
 class UserTools:
     """The user's tools, and every change of a tool's row. Used from the backend's loop only."""
 
@@ -265,6 +286,17 @@ class UserTools:
         except CodeFailed as error:
             return TryOut(False, None, error.printed, error.message, error.duration_ms, error.line)
         return TryOut(True, outcome.json, outcome.printed, "", outcome.duration_ms, None)
+
+    async def unfinished(self) -> UnfinishedTool | None:
+        """What was being written when the page was last there."""
+        stored = (await self._store.read(settings.load)).get(UNFINISHED)
+        try:
+            return msgspec.convert(stored, UnfinishedTool | None)
+        except msgspec.ValidationError:
+            return None  # another version's
+
+    async def keep_unfinished(self, tool: UnfinishedTool | None) -> None:
+        await self._store.write_soon(settings.save, {UNFINISHED: msgspec.to_builtins(tool)})
 
     def forget(self) -> None:
         """Rows of tools changed: read them again, and tell the page."""
