@@ -114,6 +114,23 @@ def take_chats(page: Page, provider: ProviderServer, folder: Path) -> None:
     page.get_by_test_id("settings-button").click()
     for scheme in ("light", "dark"):
         take(page, folder, "settings", scheme)
+    take_tools(page, folder)
+
+
+def take_tools(page: Page, folder: Path) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.get_by_role("button", name="Tools", exact=True).click()
+    page.get_by_test_id("new-tool").click()
+    page.get_by_label("Category").fill("Text")
+    page.locator(".bench-field textarea").fill("The quick brown fox jumps over the lazy dog")
+    page.get_by_test_id("tool-run").click()
+    expect(page.get_by_test_id("tool-result")).to_be_visible()
+    page.get_by_test_id("tool-save").scroll_into_view_if_needed()
+    take(page, folder, "tool-bench", "light")
+    page.get_by_test_id("tool-save").click()
+    expect(page.get_by_test_id("tool-row").first).to_be_visible()
+    for scheme in ("light", "dark"):
+        take(page, folder, "tools", scheme)
 
 
 def streamed(text: str) -> Reply:

@@ -857,6 +857,28 @@ export interface LimitsInput {
 }
 
 /**
+ * A tool that is being written, as the page holds it: `parameters` is text that need not be JSON yet.
+ *
+ * `replaces` is the name of the tool that this is another version of, None for a new one; `own` says which
+ * fields no longer follow the code.
+ */
+export interface UnfinishedTool {
+  replaces: string | null;
+  source: string;
+  name: string;
+  description: string;
+  category: string;
+  parameters: string;
+  capabilities: ("files" | "time" | "web")[];
+  own: ("description" | "name" | "parameters")[];
+}
+
+/** `tool` None: nothing is being written. */
+export interface SaveToolDraft {
+  tool: UnfinishedTool | null;
+}
+
+/**
  * A tool as it is listed. `source` is the Python text of a user's own tool, `server` the name of the MCP
  * server it comes from.
  */
@@ -1309,6 +1331,12 @@ export function commandsOver(call: Call, _stream: Stream) {
         call("settings.change", params, options),
     },
     tools: {
+      /** The tool that was being written when the page was last there. */
+      saved_draft: (options?: CallOptions): Promise<UnfinishedTool | null> =>
+        call("tools.saved_draft", null, options),
+      /** Keep what is written of a tool but not saved. */
+      save_draft: (params: SaveToolDraft, options?: CallOptions): Promise<void> =>
+        call("tools.save_draft", params, options),
       /** All tools of all kinds, by name. */
       list: (options?: CallOptions): Promise<ToolRow[]> =>
         call("tools.list", null, options),

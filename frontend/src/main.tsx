@@ -8,6 +8,7 @@ import "./styles/settings.css";
 import "./styles/agents.css";
 import "./styles/work.css";
 import "./styles/lists.css";
+import "./styles/tools.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";
 import { AppView } from "./app/AppView";
@@ -39,7 +40,10 @@ const app = createApp(api);
 measureScrollbar();
 followTheme(app.settings);
 reportUncaught(window, report);
-window.addEventListener("pagehide", () => void app.drafts.save());
+window.addEventListener("pagehide", () => {
+  void app.drafts.save();
+  void app.tools.saveDraft();
+});
 bridge.connect();
 // After the frame in which the page was first drawn; the backend does what would have slowed it down.
 void app.start().then(() => requestAnimationFrame(() => void api.diagnostics.page_ready()));

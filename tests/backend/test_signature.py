@@ -61,7 +61,8 @@ def test_an_annotation_becomes_a_schema(annotation: str, schema: dict[str, Any])
         ("x: list = []", {"type": "array", "default": []}),
         ("x=2.5", {"type": "number", "default": 2.5}),
         ("x: str = DEFAULT", {"type": "string"}),
-        ("x: set = {1}", {"default": [1]}),
+        ("x: float = 1e999", {"type": "number"}),
+        ("x: str | None = None", {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}),
     ],
 )
 def test_what_has_a_default_may_be_left_out(parameter: str, schema: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -9,10 +10,14 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from deskside.backend.agent.events import ToolRequested
+from deskside.backend.agent.scripted_model import ScriptedModel
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import Conflict, InvalidRequest, NotFound
 from deskside.backend.events import ToolsChanged
+from deskside.backend.store import messages
 from deskside.backend.store import tools as rows
+from deskside.backend.store.messages import MessageRow, ToolCallPart
 from deskside.backend.store.tools import NewTool, ToolChanges
 from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolContext, ToolServices
@@ -59,8 +64,8 @@ async def test_a_tool_is_offered_as_it_was_written_and_called_in_the_sandbox(app
     assert ("add", "Add two numbers.") == (tool.spec.name, tool.spec.description)
     assert ["a"] == tool.spec.parameters["required"]
     assert ("ask", "read") == (tool.approval, tool.effect)
-    assert ToolOutput("5", "user_tool", "add") == await called(tool, a=2, b=3)
-    assert ToolOutput("3", "user_tool", "add") == await called(tool, a=2)
+    assert ToolOutput("5", "user_tool", "add", False) == await called(tool, a=2, b=3)
+    assert ToolOutput("3", "user_tool", "add", False) == await called(tool, a=2)
 
 
 async def test_changes_are_offered_at_once_and_told_to_the_page(app: App) -> None:
@@ -94,6 +99,11 @@ async def test_names_are_unique_and_gone_tools_are_not_found(app: App) -> None:
         await app.user_tools.delete("gone")
     with pytest.raises(NotFound):
         await app.user_tools.change("gone", ToolChanges("never"))
+
+
+async def test_a_tool_cannot_take_the_place_of_an_agent_that_is_asked(app: App) -> None:
+    with pytest.raises(InvalidRequest, match="belong to agents"):
+        await app.user_tools.create(new(name="ask_writer"))
 
 
 async def test_code_without_a_function_to_call_is_not_kept(app: App) -> None:
@@ -254,7 +264,8 @@ async def test_a_tool_reaches_what_it_was_given_and_nothing_without(
     reaching: UserTools, capability: Any
 ) -> None:
     await reaching.create(new(SOURCES[capability], capabilities=[capability]))
-    assert RESULTS[capability] == (await called(await only(reaching))).text
+    output = await called(await only(reaching))
+    assert (RESULTS[capability], capability != "time") == (output.text, output.is_outside)
 
     others = [each for each in SOURCES if each != capability]
     await reaching.update("it", new(SOURCES[capability], capabilities=others))
@@ -306,6 +317,35 @@ async def test_the_bench_says_what_is_wrong_and_in_which_line(
 
     assert (False, None, line) == (tried.ok, tried.result, tried.line)
     assert error in tried.error
+
+
+# -- in a run -----------------------------------------------------------------------------------
+
+
+async def test_a_model_calls_the_users_tool_and_reads_its_result(tmp_path: Path) -> None:
+    wanted = [ToolRequested("1", "add", '{"a": 2}'), ToolRequested("2", "add", '{"a": "two"}')]
+    model = ScriptedModel([wanted, ["done"]])
+    async with open_app(paths_in(tmp_path), {"scripted/m": model}) as app:
+        await app.user_tools.create(new(approval="never"))
+
+        started = await app.runs.start(None, "Add 1 to 2", "scripted/m")
+        reply = await ended(app, started.reply.id)
+
+    calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]
+    assert [("finished", "3", "user_tool"), ("failed", "tool")] == [
+        (calls[0].status, calls[0].output, calls[0].origin),
+        (calls[1].status, calls[1].origin),
+    ]
+    assert "'two' is not of type 'integer'" in (calls[1].output or "")
+
+
+async def ended(app: App, message_id: int) -> MessageRow:
+    async with asyncio.timeout(10):
+        while True:
+            row = await app.store.read(messages.get, message_id)
+            if row.status != "streaming":
+                return row
+            await asyncio.sleep(0.01)
 
 
 # -- run_python ---------------------------------------------------------------------------------

@@ -60,6 +60,18 @@ async def test_a_tool_is_drafted_tried_kept_changed_and_deleted(call: Caller) ->
     assert "sum_up" not in [row["name"] for row in await call("tools.list")]
 
 
+async def test_what_is_being_written_is_kept_until_it_is_done(call: Caller) -> None:
+    assert None is await call("tools.saved_draft")
+    tool = {"replaces": None, "source": SOURCE, "name": "add", "description": "", "category": ""}
+    tool |= {"parameters": "{", "capabilities": ["web"], "own": ["parameters"]}
+
+    await call("tools.save_draft", tool=tool)
+    assert tool == await call("tools.saved_draft")
+
+    await call("tools.save_draft", tool=None)
+    assert None is await call("tools.saved_draft")
+
+
 async def test_built_in_tools_are_listed_with_what_they_do_and_their_declared_approval(call: Caller) -> None:
     found = {row["name"]: row for row in await call("tools.list")}
 

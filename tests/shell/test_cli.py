@@ -342,7 +342,7 @@ def test_the_doctor_looks_at_everything(served: Served) -> None:
 
     report = json.loads(ended.stdout)
     names = [check["name"] for check in report["checks"]]
-    assert ["data folder", "log", "disk", "web engine", "store", "keychain", "model"] == names
+    assert ["data folder", "log", "disk", "web engine", "store", "keychain", "model", "sandbox"] == names
     assert all(check["advice"] for check in report["checks"] if not check["ok"])
     assert report["healthy"] == all(check["ok"] for check in report["checks"])
     assert (0 if report["healthy"] else 1) == ended.returncode

@@ -1,24 +1,10 @@
 /** The tools that an agent may be given, for the form. */
-import { BridgeError } from "../bridge";
+import type { Commands, ToolRow } from "../api.gen";
 
-export interface ToolChoice {
-  name: string;
-  description: string;
-}
+export type ToolChoice = Pick<ToolRow, "name" | "description">;
 
-interface MayListTools {
-  tools?: { list?(): Promise<ToolChoice[]> };
-}
-
-/** All tools there are; none where this Python cannot list them. */
-export async function loadToolChoices(api: object): Promise<ToolChoice[]> {
-  try {
-    return (await (api as MayListTools).tools?.list?.()) ?? [];
-  } catch (error) {
-    if (!(error instanceof BridgeError)) throw error;
-    return [];
-  }
-}
+/** All tools there are, by name. Throws BridgeError. */
+export const loadToolChoices = (api: Pick<Commands, "tools">): Promise<ToolChoice[]> => api.tools.list();
 
 /** Those there are, and those that are named and not there (any more). */
 export function withNamed(choices: ToolChoice[], named: string[]): ToolChoice[] {

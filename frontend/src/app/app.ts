@@ -15,6 +15,7 @@ import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
+import { createTools } from "../tools/tools";
 import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
@@ -46,6 +47,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const keys = createKeys(api);
   const device = createDevice(api);
   const memories = createMemories(api);
+  const tools = createTools(api);
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
@@ -87,6 +89,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     const parts = [refreshState(), list.load(), conversation.value.load(), models.load(), agents.load()];
     if (keys.list.value) parts.push(keys.load());
     if (memories.list.value) parts.push(memories.load());
+    if (tools.list.value) parts.push(tools.load());
     await Promise.all([...parts, device.load()]);
     const row = list.rows.value.find(({ id }) => id === conversation.value.row.value?.id);
     if (row) apply({ type: "conversation_changed", conversation: row }, 0);
@@ -111,6 +114,9 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "agents_changed":
         void agents.load();
         return;
+      case "tools_changed":
+        if (tools.list.value) void tools.load();
+        return;
       case "device_changed":
         if (device.status.value?.files.length !== event.status.files.length) void refreshState();
         device.status.value = event.status;
@@ -127,7 +133,6 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "conversation_changed":
         drafts.takeOver(event.conversation.id, event.conversation.draft);
         return;
-      case "tools_changed":
       case "message_changed":
       case "text_appended":
       case "part_changed":
@@ -306,6 +311,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     keys,
     device,
     memories,
+    tools,
     conversation,
     opened,
     start,

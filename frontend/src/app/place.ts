@@ -7,6 +7,7 @@ export const SECTIONS = [
   "device",
   "agents",
   "limits",
+  "tools",
   "folders",
   "memory",
   "appearance",

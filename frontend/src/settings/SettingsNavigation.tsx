@@ -10,6 +10,7 @@ import {
   NotebookPen,
   Palette,
   Server,
+  Wrench,
 } from "lucide-preact";
 import type { App } from "../app/app";
 import type { Section } from "../app/place";
@@ -20,6 +21,7 @@ export const SECTION_TITLES: Record<Section, string> = {
   device: "On-device model",
   agents: "Agents",
   limits: "Limits",
+  tools: "Tools",
   folders: "Folders",
   memory: "Memory",
   appearance: "Appearance",
@@ -33,6 +35,7 @@ const ICONS: Record<Section, LucideIcon> = {
   device: Cpu,
   agents: Bot,
   limits: Gauge,
+  tools: Wrench,
   folders: Folder,
   memory: NotebookPen,
   appearance: Palette,

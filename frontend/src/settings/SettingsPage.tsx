@@ -5,6 +5,7 @@ import { useReport } from "../app/context";
 import { PageHeader, type SidebarState } from "../app/PageHeader";
 import type { Section } from "../app/place";
 import { Diagnostics } from "../diagnostics/Diagnostics";
+import { ToolsSection } from "../tools/ToolsSection";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { AppearanceSection } from "./AppearanceSection";
 import { DataSection } from "./DataSection";
@@ -24,6 +25,7 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   limits: LimitsSection,
   folders: FoldersSection,
   memory: MemorySection,
+  tools: ToolsSection,
   appearance: AppearanceSection,
   data: DataSection,
   diagnostics: Diagnostics,

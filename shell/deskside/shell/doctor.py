@@ -63,6 +63,7 @@ def _all(paths: Paths, level: str) -> Iterator[Check]:
             yield Check("store", True, f"{paths.database} opens.")
             yield _keychain(client)
             yield _model(client)
+            yield _sandbox(client)
     except AppError as error:
         yield Check("store", False, error.message, error.hint)
 
@@ -175,6 +176,15 @@ def _keychain(client: Client) -> Check:
         "file_locked": "The file with your keys wants its passphrase.",
     }
     return Check("keychain", False, said.get(status["state"], status["state"]), status["hint"])
+
+
+def _sandbox(client: Client) -> Check:
+    """One small program, run as a tool that the user wrote is."""
+    tool = {"source": "def it(): return 6 * 7", "parameters": {"type": "object"}, "arguments": {}}
+    tried = client.call("tools.try_out", tool)
+    if tried["ok"] and tried["result"] == "42":
+        return Check("sandbox", True, "Python of agents and of your tools runs in the sandbox.")
+    return Check("sandbox", False, tried["error"], "Install Deskside again.")
 
 
 def _model(client: Client) -> Check:

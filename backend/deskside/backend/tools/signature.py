@@ -114,7 +114,14 @@ def _read(
             _add_default(schema, default)
         properties[argument.arg] = schema
     parameters = NO_PARAMETERS | {"properties": properties, "required": required}
+    problems.sort(key=_line_of)
     return ToolDraft(function.name if is_callable else "", function.name, text, parameters, problems)
+
+
+def _line_of(problem: str) -> int:
+    """Where a problem is; those of the whole come first."""
+    found = re.match(r"Line (\d+):", problem)
+    return int(found[1]) if found else 0
 
 
 def _with_defaults(takes: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:
@@ -126,10 +133,12 @@ def _with_defaults(takes: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | N
 
 def _add_default(schema: Plain, default: ast.expr) -> None:
     try:
-        value = msgspec.json.decode(msgspec.json.encode(ast.literal_eval(default)))
+        given = ast.literal_eval(default)
+        value = msgspec.json.decode(msgspec.json.encode(given))
     except (ValueError, TypeError, MemoryError, RecursionError, msgspec.MsgspecError):
         return  # the function knows it; the model need not
-    schema["default"] = value
+    if (value is None) == (given is None):  # an infinite number is null in JSON
+        schema["default"] = value
 
 
 def _schema(argument: ast.arg, default: ast.expr | None, problems: list[str]) -> Plain:

@@ -2,8 +2,8 @@
 
 A tool reaches nothing but its arguments, unless the user gave it a capability: to read files in the folders
 that they granted (`files`), to fetch pages (`web`), to know the time (`time`). Each is a function of this
-program under the same rules as the built-in tools. What a tool returns counts as text from outside, because
-any of them can pass on what it read.
+program under the same rules as the built-in tools. What a tool returns counts as text from outside when it
+could have read some: without `files` and `web` it can only work with what the model passed.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 from deskside.backend.agent.events import Effect, ToolSpec
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.events import ToolsChanged
+from deskside.backend.store import settings
 from deskside.backend.store import tools as rows
 from deskside.backend.store.tools import Capability, NewTool, ToolChanges, ToolChoice, ToolRow
 from deskside.backend.tools.declaration import (
@@ -31,6 +32,7 @@ from deskside.backend.tools.declaration import (
 from deskside.backend.tools.run_python import written
 from deskside.backend.tools.sandbox import WAIT_LIMIT_S, CodeFailed, Grants, HostFunction, Sandbox
 from deskside.backend.tools.signature import draft
+from deskside.backend.tools.toolbox import ASK
 
 if TYPE_CHECKING:
     from deskside.backend.event_buffer import EventBuffer
@@ -157,7 +159,8 @@ class UserTool:
         text = result if isinstance(result, str) else outcome.json
         if outcome.printed:
             text = written(text, outcome.printed)
-        return ToolOutput(text, "user_tool", self.spec.name)
+        could_read = "files" in self.capabilities or "web" in self.capabilities
+        return ToolOutput(text, "user_tool", self.spec.name, is_outside=could_read)
 
     async def preview(self, context: ToolContext, arguments: dict[str, Any]) -> Preview:
         """What a call would do."""
@@ -185,6 +188,26 @@ class TryOut(msgspec.Struct, frozen=True):
     error: str
     duration_ms: float
     line: int | None
+
+
+class UnfinishedTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool that is being written, as the page holds it: `parameters` is text that need not be JSON yet.
+
+    `replaces` is the name of the tool that this is another version of, None for a new one; `own` says which
+    fields no longer follow the code.
+    """
+
+    replaces: str | None
+    source: str
+    name: str
+    description: str
+    category: str
+    parameters: str
+    capabilities: list[Capability]
+    own: list[Literal["name", "description", "parameters"]]
+
+
+UNFINISHED = "unfinished_tool"
 
 
 class UserTools:
@@ -269,6 +292,17 @@ class UserTools:
             return TryOut(False, None, error.printed, error.message, error.duration_ms, error.line)
         return TryOut(True, outcome.json, outcome.printed, "", outcome.duration_ms, None)
 
+    async def unfinished(self) -> UnfinishedTool | None:
+        """What was being written when the page was last there."""
+        stored = (await self._store.read(settings.load)).get(UNFINISHED)
+        try:
+            return msgspec.convert(stored, UnfinishedTool | None)
+        except msgspec.ValidationError:
+            return None  # another version's
+
+    async def keep_unfinished(self, tool: UnfinishedTool | None) -> None:
+        await self._store.write_soon(settings.save, {UNFINISHED: msgspec.to_builtins(tool)})
+
     def forget(self) -> None:
         """Rows of tools changed: read them again, and tell the page."""
         self._tools = None
@@ -281,6 +315,11 @@ class UserTools:
         return row
 
     async def _check(self, tool: NewTool) -> None:
+        if tool.name.startswith(ASK):
+            raise InvalidRequest(
+                f"Names that begin with {ASK!r} belong to agents that are asked as tools.",
+                hint="Give this tool another name.",
+            )
         read = draft(tool.source)
         if not read.function:
             raise InvalidRequest(read.problems[0], hint="Correct the code, then save again.")

@@ -12,7 +12,7 @@ from deskside.backend.store.tools import Capability, NewTool, ToolChanges, ToolR
 from deskside.backend.tools.declaration import Approval
 from deskside.backend.tools.sandbox import SOURCE_LIMIT
 from deskside.backend.tools.signature import ToolDraft, draft
-from deskside.backend.tools.user_tools import TryOut
+from deskside.backend.tools.user_tools import TryOut, UnfinishedTool
 from deskside.bridge.registry import command
 
 AnyToolName = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -66,6 +66,24 @@ class TryTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, Any]
     arguments: dict[str, Any]
     capabilities: Capabilities = []
+
+
+class SaveToolDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`tool` None: nothing is being written."""
+
+    tool: UnfinishedTool | None
+
+
+@command
+async def saved_draft(app: App) -> UnfinishedTool | None:
+    """The tool that was being written when the page was last there."""
+    return await app.user_tools.unfinished()
+
+
+@command
+async def save_draft(app: App, params: SaveToolDraft) -> None:
+    """Keep what is written of a tool but not saved."""
+    await app.user_tools.keep_unfinished(params.tool)
 
 
 @command

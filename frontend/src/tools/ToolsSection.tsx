@@ -1,0 +1,86 @@
+import { Plus } from "lucide-preact";
+import { useEffect } from "preact/hooks";
+import type { ToolRow } from "../api.gen";
+import type { App } from "../app/app";
+import { Problem } from "../ui/Problem";
+import { ToolEditor } from "./ToolEditor";
+import { ToolItem } from "./ToolItem";
+import { draftOf, grouped, newDraft } from "./tools";
+
+export function ToolsSection({ app }: { app: App }) {
+  const { tools } = app;
+  useEffect(() => void tools.open(), []);
+  const draft = tools.draft.value;
+  if (draft) return <ToolEditor key={draft.kept?.name ?? ""} app={app} draft={draft} />;
+  return <ToolList app={app} />;
+}
+
+function ToolList({ app }: { app: App }) {
+  const { tools, toasts } = app;
+  const rows = tools.list.value;
+  const problem = tools.loadProblem.value;
+
+  const remove = async (tool: ToolRow) => {
+    if (!(await toasts.attempt(() => tools.remove(tool)))) return;
+    const restore = () => void toasts.attempt(() => tools.restore(tool));
+    const action = { label: "Undo", run: restore };
+    toasts.show({ level: "info", message: `“${tool.name}” was deleted.`, hint: "", action });
+  };
+  return (
+    <>
+      <p class="lead">
+        What an agent can do beyond talking. You decide which tools there are, and which ask you first.
+      </p>
+      <section class="card">
+        <ul class="facts-list muted">
+          <li>
+            <strong>Ask</strong> lets you allow a call once, for the run, or for the agent from then on.
+          </li>
+          <li>
+            <strong>Always ask</strong> asks before every call, <strong>Never ask</strong> before none.
+          </li>
+          <li>
+            Once text from outside is in a conversation (a web page, a file, a server's answer), everything
+            but reading asks, whatever is chosen here.
+          </li>
+        </ul>
+        <button
+          type="button"
+          class="button primary"
+          data-testid="new-tool"
+          onClick={() => {
+            tools.draft.value = newDraft();
+          }}
+        >
+          <Plus size={14} aria-hidden="true" />
+          New tool
+        </button>
+      </section>
+      {problem && (
+        <Problem message={problem.message} hint={problem.hint}>
+          <button type="button" class="button" onClick={() => void tools.load()}>
+            Try again
+          </button>
+        </Problem>
+      )}
+      {grouped(rows ?? []).map((group) => (
+        <section key={group.title} class="card" aria-label={group.title}>
+          <h2>{group.title}</h2>
+          <ul class="list">
+            {group.tools.map((tool) => (
+              <ToolItem
+                key={tool.name}
+                tool={tool}
+                onChange={(changes) => void toasts.attempt(() => tools.change(tool.name, changes))}
+                onEdit={() => {
+                  tools.draft.value = draftOf(tool);
+                }}
+                onDelete={() => void remove(tool)}
+              />
+            ))}
+          </ul>
+        </section>
+      ))}
+    </>
+  );
+}
