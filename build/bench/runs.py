@@ -28,7 +28,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,16 +45,26 @@ from loguru import logger  # noqa: E402
 
 from bench.chunks import KEY, loop_factory, spread  # noqa: E402
 from deskside.backend.agent import loop  # noqa: E402
-from deskside.backend.agent.events import HistoryItem, Model, TextDelta, UserText  # noqa: E402
+from deskside.backend.agent.events import (  # noqa: E402
+    ApprovalQuestion,
+    HistoryItem,
+    Model,
+    ModelRequest,
+    Steered,
+    TextDelta,
+    ToolDecided,
+    ToolRequested,
+    UserText,
+)
 from deskside.backend.agent.providers import make_model  # noqa: E402
 from deskside.backend.agent.transport import Http  # noqa: E402
 from deskside.backend.app import App, open_app  # noqa: E402
 from deskside.backend.events import MessageChanged  # noqa: E402
 from deskside.backend.paths import Paths  # noqa: E402
 from deskside.backend.store.messages import TextPart  # noqa: E402
-from deskside.backend.tools import TOOLS  # noqa: E402
 from deskside.backend.tools.calculate import calculate  # noqa: E402
 from deskside.backend.tools.context import ToolContext  # noqa: E402
+from deskside.backend.tools.declaration import Tool  # noqa: E402
 
 QUESTION = "Hello"
 VENV = ROOT / ".build" / "bench-venv"
@@ -219,16 +229,52 @@ async def raw_messages(client: anthropic.AsyncAnthropic) -> int:
 # -- ours ---------------------------------------------------------------------------------------
 
 
-async def our_loop(model: Model) -> int:
-    """The one place that knows how the loop is called."""
+class Alone:
+    """What the loop needs of whoever started it, where there is no store, no limit and no user."""
 
-    def context(call_id: str) -> ToolContext:
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    async def model(self, name: str) -> Model:
+        return self._model
+
+    async def context_tokens(self, model: str) -> int | None:
+        return 200_000
+
+    def take_steering(self) -> list[Steered]:
+        return []
+
+    def has_steering(self) -> bool:
+        return False
+
+    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> str | None:
+        return None
+
+    async def exceeds_with_tools(self, wanted: int) -> str | None:
+        return None
+
+    async def word(self) -> bool:
+        return True
+
+    def context(self, call_id: str) -> ToolContext:
         services: Any = None  # `calculate` uses nothing of the program
         return ToolContext(services, 1, 1, 1, None, call_id)
 
+    async def question(
+        self, tool: Tool, request: ToolRequested, arguments: Any, history: Sequence[HistoryItem]
+    ) -> ApprovalQuestion | None:
+        return None
+
+    async def decision(self, request: ToolRequested, question: ApprovalQuestion) -> ToolDecided:
+        raise NotImplementedError
+
+
+async def our_loop(model: Model) -> int:
+    """The one place that knows how the loop is called."""
     characters = 0
     history: list[HistoryItem] = [UserText(QUESTION)]
-    async with aclosing(loop.run(model, TOOLS, history, context=context)) as events:
+    plan = loop.Plan([model.name], [calculate])
+    async with aclosing(loop.run(Alone(model), plan, history)) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 characters += len(event.text)
@@ -245,7 +291,8 @@ class Page:
     async def ask(self, model: str) -> int:
         """A new conversation and one question, to the finished reply."""
         started = await self._app.runs.start(None, QUESTION, model)
-        end = self._ends[started.reply.id] = asyncio.get_running_loop().create_future()
+        end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._ends[started.reply.id] = end
         return await end
 
     async def read(self) -> None:
@@ -330,6 +377,7 @@ async def variants(urls: dict[str, str]) -> AsyncIterator[list[Variant]]:
         app = await stack.enter_async_context(
             open_app(Paths(folder, folder / "logs", folder / "cache"), overrides)
         )
+        await app.settings.change({"max_runs": max(each.at_once for each in SCENARIOS.values())})
         page = Page(app)
         reading = asyncio.create_task(page.read())
         stack.callback(reading.cancel)
