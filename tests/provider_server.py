@@ -10,7 +10,8 @@ ended. A test in another process scripts it by `POST /_script` with a JSON list 
 of `Reply`, bodies as text) and reads `GET /_requests`.
 
 Without a script it answers by itself, in the format that was asked for, with a sentence that repeats
-the user's last words.
+the user's last words. With `--tool-steps 10` it first asks ten times, step by step, for the tool
+`calculate`.
 """
 
 from __future__ import annotations
@@ -82,13 +83,16 @@ class Request:
 class ProviderServer:
     """`with ProviderServer() as server:` — runs in a thread of its own, so any test can use it."""
 
-    def __init__(self, port: int = 0, *, chunks: int | None = None, chunk_delay_s: float = 0.0) -> None:
+    def __init__(
+        self, port: int = 0, *, chunks: int | None = None, chunk_delay_s: float = 0.0, tool_steps: int = 0
+    ) -> None:
         self.requests: list[Request] = []
         self.models: list[dict[str, Any]] = [{"id": "local-model", "object": "model", "owned_by": "library"}]
         self.connections = 0
         self._port = port
         self._chunks = chunks
         self._chunk_delay_s = chunk_delay_s
+        self._tool_steps = tool_steps
         self._replies: deque[Reply] = deque()
         self._routes: dict[str, Reply] = {}
         self._ready = threading.Event()
@@ -207,14 +211,14 @@ class ProviderServer:
             return self._listing(request)
         if self._replies:
             return self._replies.popleft()
-        words = self._words(request)
+        words, call = self._words(request), self._call(request)
         for suffix, make in (
             ("/chat/completions", chat_stream),
             ("/responses", responses_stream),
             ("/messages", messages_stream),
         ):
             if request.path.endswith(suffix):
-                body = b"".join(make(words))
+                body = b"".join(make(words, call))
                 # One piece an event, so that a delay is a delay between chunks.
                 return Reply(
                     body, delay_s=self._chunk_delay_s, piece_bytes=0 if self._chunk_delay_s else None
@@ -225,6 +229,16 @@ class ProviderServer:
         if self._chunks is not None:
             return [f"word{number} " for number in range(self._chunks)]
         return [f"{word} " for word in f"You said: {_last_words(request.json)}".split()]
+
+    def _call(self, request: Request) -> ToolCall | None:
+        """The next tool to ask for, while results are missing."""
+        if not self._tool_steps:
+            return None
+        done = _results_of_tools(request.json)
+        if done >= self._tool_steps:
+            return None
+        expression = f"{done + 1} * 2 + {done}"
+        return ToolCall(f"call_{done}", "calculate", json.dumps({"expression": expression}))
 
     def _listing(self, request: Request) -> Reply:
         if request.path.endswith("/models"):
@@ -345,6 +359,21 @@ def _last_words(body: Any) -> str:
     return "nothing"
 
 
+def _results_of_tools(body: Any) -> int:
+    """How many a request's history holds behind the user's last words, in any of the three formats."""
+    results = 0
+    for message in reversed(body.get("messages") or body.get("input") or []):
+        content = message.get("content")
+        blocks = content if isinstance(content, list) else []
+        found = sum(block.get("type") == "tool_result" for block in blocks)
+        if message.get("role") == "tool" or message.get("type") == "function_call_output":
+            found = 1
+        if message.get("role") == "user" and not found:
+            break
+        results += found
+    return results
+
+
 # -- made-up streams ----------------------------------------------------------------------------
 
 
@@ -353,7 +382,19 @@ def _event(data: Any, name: str = "") -> bytes:
     return f"{line}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
-def chat_stream(words: list[str]) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class ToolCall:
+    """What a made-up stream asks for behind its words. `arguments` is JSON text, sent in small pieces."""
+
+    id: str
+    name: str
+    arguments: str
+
+    def pieces(self) -> Iterator[str]:
+        return (self.arguments[start : start + 4] for start in range(0, len(self.arguments), 4))
+
+
+def chat_stream(words: list[str], call: ToolCall | None = None) -> Iterator[bytes]:
     def chunk(choices: list[Any], usage: Any = None) -> bytes:
         return _event(
             {
@@ -375,12 +416,18 @@ def chat_stream(words: list[str]) -> Iterator[bytes]:
     yield chunk(choice({"role": "assistant", "content": "", "refusal": None}))
     for word in words:
         yield chunk(choice({"content": word}))
-    yield chunk(choice({}, "stop"))
+    if call is not None:
+        function = {"name": call.name, "arguments": ""}
+        first = {"index": 0, "id": call.id, "type": "function", "function": function}
+        yield chunk(choice({"tool_calls": [first]}))
+        for piece in call.pieces():
+            yield chunk(choice({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}))
+    yield chunk(choice({}, "tool_calls" if call else "stop"))
     yield chunk([], {"prompt_tokens": 19, "completion_tokens": len(words), "total_tokens": 19 + len(words)})
     yield b"data: [DONE]\n\n"
 
 
-def responses_stream(words: list[str]) -> Iterator[bytes]:
+def responses_stream(words: list[str], call: ToolCall | None = None) -> Iterator[bytes]:
     item_id = "msg_67c9fdcf37fc8190ba82116e33fb28c507b8b0ad4e5eb654"
     number = 0
 
@@ -422,6 +469,17 @@ def responses_stream(words: list[str]) -> Iterator[bytes]:
     yield event("response.output_text.done", **at, text=text, logprobs=[])
     yield event("response.content_part.done", **at, part=part)
     yield event("response.output_item.done", output_index=0, item=item("completed", [part]))
+    output = [item("completed", [part])]
+    if call is not None:
+        asked = {"id": f"fc_{call.id}", "type": "function_call", "call_id": call.id, "name": call.name}
+        at_call = {"item_id": asked["id"], "output_index": 1}
+        started = {**asked, "status": "in_progress", "arguments": ""}
+        yield event("response.output_item.added", output_index=1, item=started)
+        for piece in call.pieces():
+            yield event("response.function_call_arguments.delta", **at_call, delta=piece, obfuscation="k3Jw")
+        yield event("response.function_call_arguments.done", **at_call, arguments=call.arguments)
+        output.append({**asked, "status": "completed", "arguments": call.arguments})
+        yield event("response.output_item.done", output_index=1, item=output[-1])
     usage = {
         "input_tokens": 19,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
@@ -429,10 +487,10 @@ def responses_stream(words: list[str]) -> Iterator[bytes]:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": 19 + len(words),
     }
-    yield event("response.completed", response=response("completed", [item("completed", [part])], usage))
+    yield event("response.completed", response=response("completed", output, usage))
 
 
-def messages_stream(words: list[str]) -> Iterator[bytes]:
+def messages_stream(words: list[str], call: ToolCall | None = None) -> Iterator[bytes]:
     def event(kind: str, **values: Any) -> bytes:
         return _event({"type": kind, **values}, kind)
 
@@ -459,9 +517,16 @@ def messages_stream(words: list[str]) -> Iterator[bytes]:
     for word in words:
         yield event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
     yield event("content_block_stop", index=0)
+    if call is not None:
+        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
+        yield event("content_block_start", index=1, content_block=block)
+        for piece in call.pieces():
+            delta = {"type": "input_json_delta", "partial_json": piece}
+            yield event("content_block_delta", index=1, delta=delta)
+        yield event("content_block_stop", index=1)
     yield event(
         "message_delta",
-        delta={"stop_reason": "end_turn", "stop_sequence": None},
+        delta={"stop_reason": "tool_use" if call else "end_turn", "stop_sequence": None},
         usage={"output_tokens": len(words)},
     )
     yield event("message_stop")
@@ -472,8 +537,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--chunks", type=int, default=None, help="answer with this many chunks")
     parser.add_argument("--chunk-delay-s", type=float, default=0.0)
+    parser.add_argument("--tool-steps", type=int, default=0, help="ask so often for a tool before the answer")
     options = parser.parse_args()
-    with ProviderServer(options.port, chunks=options.chunks, chunk_delay_s=options.chunk_delay_s) as server:
+    with ProviderServer(
+        options.port,
+        chunks=options.chunks,
+        chunk_delay_s=options.chunk_delay_s,
+        tool_steps=options.tool_steps,
+    ) as server:
         print(
             json.dumps({"openai_url": server.openai_url, "anthropic_url": server.anthropic_url}), flush=True
         )

@@ -33,6 +33,7 @@ def asked_for() -> list[tuple[str, Requirement]]:
         "dev": [*settings["project"]["dependencies"], *settings["project"]["optional-dependencies"]["qt"]],
         "build": groups["build"],
         "node": groups["node"],
+        "bench": groups["bench"],
     }
     lists["dev"] += [*groups["build"], *(line for line in groups["dev"] if isinstance(line, str))]
     return [(lock, Requirement(line)) for lock, lines in lists.items() for line in lines]

@@ -7,10 +7,10 @@ transport.py; what the bytes mean, in the reader of each format.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 from loguru import logger
@@ -19,9 +19,6 @@ from deskside.backend.agent.events import ModelEvent
 from deskside.backend.agent.refusals import Refusal, read_refusal
 from deskside.backend.agent.sse import EventSplitter
 from deskside.backend.errors import StreamDropped, StreamGarbled, StreamTimedOut
-
-if TYPE_CHECKING:
-    import httpx2
 
 DRAIN_S = 0.1
 BODY_LIMIT_BYTES = 4_000_000  # an answer that should have been a stream, or a list of models
@@ -51,10 +48,21 @@ class Refused(Exception):
         self.refusal = refusal
 
 
+class Response(Protocol):
+    """What httpx2's response and ours (http1.py) have in common. Both raise httpx2.RequestError."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
 class Answer:
     """The body of an answer that is arriving. Close it, or read it to its end."""
 
-    def __init__(self, response: httpx2.Response, label: str, deadline: float, patience: Patience) -> None:
+    def __init__(self, response: Response, label: str, deadline: float, patience: Patience) -> None:
         self._response = response
         self.label = label
         self._now = asyncio.get_running_loop().time

@@ -1,37 +1,66 @@
-"""The connections behind the one HTTP client. Imports httpx2, so it is imported at the first request."""
+"""How requests leave this machine. Imports httpx2, so it is imported at the first request."""
 
 from __future__ import annotations
 
-import socket
+import ssl
 import urllib.request
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
-# After 30 s of silence probe every 10 s, give up after three: a line that died is found within a minute.
-_KEEP_ALIVE = [
-    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 30),
-    (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 30),  # macOS' name of TCP_KEEPIDLE
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),
-    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-]
-# 120 s: a person reads an answer and asks on, and the next request should find the connection open.
-_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=120.0)
+from deskside.backend.agent.http1 import KEPT_CONNECTIONS, KEPT_FOR_S, SOCKET_OPTIONS, Head, Pool
+
+_LIMITS = httpx2.Limits(
+    max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS, keepalive_expiry=KEPT_FOR_S
+)
+# No proxy is ever asked for these: they are this machine.
+_OURSELVES = {"localhost": "localhost", "127.0.0.1": "127.0.0.1", "::1": "[::1]"}
 
 
-def new_client() -> httpx2.AsyncClient:
-    """A client that verifies with the system's trust store and uses the environment's proxies, but never
-    to reach this machine. Costs 50 ms, for the TLS context."""
-    options = [
-        (level, getattr(socket, name), value) for level, name, value in _KEEP_ALIVE if hasattr(socket, name)
-    ]
-    transport = _Transport(limits=_LIMITS, socket_options=options)
-    direct = {f"all://{host}": transport for host in ("localhost", "127.0.0.1", "[::1]")}
+@dataclass(frozen=True)
+class Connections:
+    """`pool` is the short way, for what streams; `client` the one that can do everything."""
+
+    client: httpx2.AsyncClient
+    pool: Pool
+    has_proxies: bool
+
+    def are_direct(self, head: Head) -> bool:
+        """Whether no proxy stands before whom `head` goes to. (With one, httpx2 also reads NO_PROXY.)"""
+        return not self.has_proxies or head.origin.host in _OURSELVES
+
+    async def close(self) -> None:
+        self.pool.close()
+        await self.client.aclose()
+
+
+def new_connections() -> Connections:
+    """Connections that verify with the system's trust store and use the environment's proxies, but never to
+    reach this machine. Costs 50 ms, for the TLS context."""
+    context = httpx2.create_ssl_context()
+    has_proxies = bool(urllib.request.getproxies())
+    return Connections(_new_client(context, has_proxies), Pool(context), has_proxies)
+
+
+def _new_client(context: ssl.SSLContext, has_proxies: bool) -> httpx2.AsyncClient:
+    transport = _Transport(verify=context, limits=_LIMITS, socket_options=SOCKET_OPTIONS)
+    direct = {f"all://{host}": transport for host in _OURSELVES.values()}
     # httpx2 looks at the environment's proxies only where it makes the transport itself.
-    proxied = bool(urllib.request.getproxies())
-    return httpx2.AsyncClient(transport=None if proxied else transport, mounts=direct, limits=_LIMITS)
+    return httpx2.AsyncClient(
+        verify=context, transport=None if has_proxies else transport, mounts=direct, limits=_LIMITS
+    )
+
+
+class Draft(httpx2.AsyncBaseTransport):
+    """Takes the request that an SDK has made, and sends it nowhere."""
+
+    def __init__(self) -> None:
+        self.request: httpx2.Request | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.request = request
+        return httpx2.Response(200)
 
 
 class _Transport(httpx2.AsyncHTTPTransport):

@@ -95,6 +95,8 @@ class Flusher:
         enough, longest_s = self._is_large, FLUSH_EVERY_S
         if self._has_failed:
             enough, longest_s = self._is_awaited, RETRY_EVERY_S
+        if enough.is_set():
+            return
         try:
             async with asyncio.timeout(longest_s):
                 await enough.wait()
@@ -138,9 +140,10 @@ def write_unsaved(db: Db, unsaved: Unsaved) -> None:
         replies.cut_parts(db, unsaved.message_id, unsaved.cut_from)
     if unsaved.heard:
         replies.hear(db, unsaved.heard)
-    replies.append_chunks(db, unsaved.chunks)
-    for part in unsaved.parts:
-        replies.save_part(db, unsaved.message_id, part)
+    if unsaved.chunks:
+        replies.append_chunks(db, unsaved.chunks)
+    if unsaved.parts:
+        replies.save_parts(db, unsaved.message_id, unsaved.parts)
     runs.record_events(db, unsaved.run_id, unsaved.events)
     for call in unsaved.calls:
         usage.record(db, call)

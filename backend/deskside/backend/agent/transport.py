@@ -1,8 +1,10 @@
 """How a request reaches a provider. What comes back is in answer.py.
 
-The provider's own SDK brings base URL, authentication and headers; it is handed bytes and hands back
-bytes, because nine tenths of its cost is building Python objects of every chunk. It is imported at the
-first request: 0.5 s for openai and 1 s for anthropic are nothing a start should wait for.
+The provider's own SDK brings base URL, authentication and headers. It is asked once how a request to a
+path begins; from then on only the body is new, and the request goes over a lean connection (http1.py, and
+build/decisions/0011). Where that does not lead (a proxy, a small GET), the SDK sends bytes and hands back
+bytes itself. It is imported at the first request: 0.5 s for openai and 1 s for anthropic are nothing a start
+should wait for.
 
 What is foreign (httpx2, openai, anthropic) raises here and in answer.py, and leaves as our errors.
 Retries are the loop's: the page can show them.
@@ -22,7 +24,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from deskside.backend.agent.answer import BODY_LIMIT_BYTES, Answer, Patience, Refused
+from deskside.backend.agent.answer import BODY_LIMIT_BYTES, Answer, Patience, Refused, Response
 from deskside.backend.agent.refusals import Refusal, error_of, read_refusal
 from deskside.backend.errors import (
     BadKey,
@@ -34,6 +36,9 @@ from deskside.backend.errors import (
 
 if TYPE_CHECKING:
     import httpx2
+
+    from deskside.backend.agent.connections import Connections
+    from deskside.backend.agent.http1 import Head
 
 Sdk = Literal["openai", "anthropic"]
 
@@ -50,15 +55,17 @@ class Provider:
 
 
 class Http:
-    """The one connection pool, opened at the first request and closed with the application.
+    """The connections, opened at the first request and closed with the application.
 
-    Also holds what providers taught us in this process, because a `Model` is made anew for each run:
-    which optional request parameters a model refuses, and which servers lack the Responses API.
+    Also holds what was learned in this process, because a `Model` is made anew for each run: which optional
+    request parameters a model refuses, which servers lack the Responses API, and how a request to a path of
+    a provider begins (the last provider of that id: its key may change).
     """
 
     def __init__(self) -> None:
-        self._client: httpx2.AsyncClient | None = None
+        self._connections: Connections | None = None
         self._opening = asyncio.Lock()
+        self.heads: dict[tuple[str, str], tuple[Provider, Head | None]] = {}
         self.refused_parameters: dict[tuple[str, str], set[str]] = {}
         self.without_responses: set[str] = set()
 
@@ -72,20 +79,21 @@ class Http:
 
     async def close(self) -> None:
         async with self._opening:
-            if self._client is not None:
-                await self._client.aclose()
-                self._client = None
+            if self._connections is not None:
+                await self._connections.close()
+                self._connections = None
 
-    async def client(self) -> httpx2.AsyncClient:
+    async def connections(self) -> Connections:
         """In a thread the first time: importing httpx2 and reading the trust store take 0.1 s."""
-        async with self._opening:
-            if self._client is None:
-                self._client = await asyncio.to_thread(_new_client)
-            return self._client
+        if self._connections is None:
+            async with self._opening:
+                if self._connections is None:
+                    self._connections = await asyncio.to_thread(_new_connections)
+        return self._connections
 
     async def look(self, url: str, patience_s: float) -> bytes | None:
         """GET an address without a key; None where nobody answers well in time."""
-        client = await self.client()
+        client = (await self.connections()).client
         import httpx2
 
         try:
@@ -98,13 +106,13 @@ class Http:
             return None
 
 
-def _new_client() -> httpx2.AsyncClient:
-    from deskside.backend.agent.connections import new_client
+def _new_connections() -> Connections:
+    from deskside.backend.agent.connections import new_connections
 
-    return new_client()
+    return new_connections()
 
 
-async def _limited_body(response: httpx2.Response) -> bytes | None:
+async def _limited_body(response: Response) -> bytes | None:
     """None past the limit: loopback is fast enough to fill the memory within a second."""
     body = bytearray()
     async for chunk in response.aiter_bytes():
@@ -175,7 +183,7 @@ class Endpoint:
         finally:
             await response.aclose()
 
-    async def _send(self, method: str, path: str, deadline: float, **options: Any) -> httpx2.Response:
+    async def _send(self, method: str, path: str, deadline: float, **options: Any) -> Response:
         key = self.provider.key or ""
         if not key.isascii() or not key.isprintable() or " " in key:
             raise BadKey(f"The key for {self.provider.label} holds characters that no key has.")
@@ -184,9 +192,15 @@ class Endpoint:
 
         label = self.provider.label
         try:
-            client = self._client = self._client or self._make_client(sdk, await self.http.client())
+            connections = await self.http.connections()
             async with asyncio.timeout_at(deadline):
-                return await _request(client, sdk, method, path, options)
+                if method == "post":
+                    head = await self._head(sdk, path)
+                    if head is not None and connections.are_direct(head):
+                        return await self._post(head, options["content"], connections)
+                if self._client is None:
+                    self._client = self._make_client(sdk, connections.client)
+                return await _request(self._client, sdk, method, path, options)
         except TimeoutError:
             raise StreamTimedOut(f"{label} did not answer in {self._patience.first_byte_s:g} s.") from None
         except sdk.APIStatusError as error:
@@ -200,6 +214,32 @@ class Endpoint:
         except (httpx2.RequestError, httpx2.InvalidURL) as error:
             # The SDKs let through what breaks while they read an error's body, or is no URL at all.
             raise self._unreachable(error) from None
+
+    async def _head(self, sdk: Any, path: str) -> Head | None:
+        """How a POST to `path` begins, as the SDK makes it; None where only httpx2 can send it."""
+        known, head = self.http.heads.get((self.provider.id, path), (None, None))
+        if known != self.provider:
+            import httpx2
+
+            from deskside.backend.agent.connections import Draft
+            from deskside.backend.agent.http1 import head_of
+
+            draft = Draft()
+            async with httpx2.AsyncClient(transport=draft) as client:
+                await _request(self._make_client(sdk, client), sdk, "post", path, {"content": b""})
+            head = None if draft.request is None else head_of(draft.request)
+            self.http.heads[self.provider.id, path] = (self.provider, head)
+        return head
+
+    async def _post(self, head: Head, body: bytes, connections: Connections) -> Response:
+        response = await connections.pool.send(head, body, self._patience.connect_s)
+        if 200 <= response.status < 300:
+            return response
+        try:
+            said = await _limited_body(response) or b""
+        finally:
+            await response.aclose()
+        raise Refused(read_refusal(response.status, response.headers, said))
 
     def _make_client(self, sdk: Any, connections: httpx2.AsyncClient) -> Any:
         import httpx2

@@ -289,11 +289,18 @@ def hear(db: Db, steering_ids: list[int]) -> None:
 
 def save_part(db: Db, message_id: int, part: StoredPart) -> None:
     """Keep one part as a whole, in place of its earlier state and its chunks. NotFound."""
-    if db.sql.execute("select 1 from message where id = ?", (message_id,)).fetchone() is None:
+    save_parts(db, message_id, [part])
+
+
+def save_parts(db: Db, message_id: int, parts: list[StoredPart]) -> None:
+    """Keep parts as wholes, in place of their earlier states and their chunks. NotFound."""
+    sql = db.sql
+    if sql.execute("select 1 from message where id = ?", (message_id,)).fetchone() is None:
         raise messages.not_found(message_id)
-    _put_part(db, message_id, part)
-    db.sql.execute(
-        "delete from message_chunk where message = ? and position = ?", (message_id, part.position)
+    sql.executemany(PUT_PART, [_part_row(message_id, part) for part in parts])
+    sql.executemany(
+        "delete from message_chunk where message = ? and position = ?",
+        [(message_id, part.position) for part in parts],
     )
 
 
@@ -308,8 +315,7 @@ def finish(db: Db, finished: FinishedReply) -> MessageRow:
     reply = _stored_reply(db, finished.message_id)
     if reply.status != "streaming":
         raise Conflict(f"reply {reply.id} is not streaming")
-    for part in finished.parts:
-        save_part(db, reply.id, part)
+    save_parts(db, reply.id, finished.parts)
     _settle_chunks(db, reply.id)
     at_ms = now_ms()
     db.sql.execute(
@@ -424,26 +430,31 @@ def _insert_message(
     return cursor.lastrowid
 
 
+PUT_PART = """
+  insert into message_part (message, position, step, kind, text, data, provider_data, origin)
+  values (?, ?, ?, ?, ?, ?, ?, ?)
+  on conflict (message, position) do update set step = excluded.step, kind = excluded.kind,
+    text = excluded.text, data = excluded.data, provider_data = excluded.provider_data,
+    origin = excluded.origin"""
+
+
 def _put_part(db: Db, message_id: int, stored: StoredPart, *, is_question: bool = False) -> None:
+    db.sql.execute(PUT_PART, _part_row(message_id, stored, is_question=is_question))
+
+
+def _part_row(message_id: int, stored: StoredPart, *, is_question: bool = False) -> tuple[Any, ...]:
     part = stored.part
     kind = str(part.__struct_config__.tag)
     is_plain = kind in messages.PLAIN_PARTS
-    text = storable(part.text) if not isinstance(part, ToolCallPart) and is_plain else ""
-    db.sql.execute(
-        "insert into message_part (message, position, step, kind, text, data, provider_data, origin) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (message, position) do update set step = excluded.step, "
-        "kind = excluded.kind, text = excluded.text, data = excluded.data, "
-        "provider_data = excluded.provider_data, origin = excluded.origin",
-        (
-            message_id,
-            stored.position,
-            stored.step,
-            kind,
-            text,
-            None if is_plain else as_json(part),
-            stored.provider_data,
-            _origin(part, is_question=is_question),
-        ),
+    return (
+        message_id,
+        stored.position,
+        stored.step,
+        kind,
+        storable(part.text) if not isinstance(part, ToolCallPart) and is_plain else "",
+        None if is_plain else as_json(part),
+        stored.provider_data,
+        _origin(part, is_question=is_question),
     )
 
 

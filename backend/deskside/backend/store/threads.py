@@ -19,6 +19,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ from deskside.backend.store.sqlite_errors import Health, chain
 LARGEST_GROUP = 64
 # SQLite empties the -wal file by itself only in a moment without readers, which may not come for long.
 LARGEST_WAL_BYTES = 16 * 1024 * 1024
+# Looking costs as much as a small write, and the fastest writers add a few megabytes meanwhile.
+LOOK_AT_WAL_EVERY_S = 0.05
 # How long the writer waits for readers to let it empty the file; then it goes on and tries again later.
 EMPTY_WAL_WITHIN_MS = 100
 
@@ -116,6 +119,7 @@ class Writer:
         self._synchronous = ""
         self._identity: tuple[int, int] | None = None
         self._empty_wal_at_bytes = LARGEST_WAL_BYTES
+        self._look_at_wal_s = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self.opened: asyncio.Future[Db] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
@@ -223,6 +227,10 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
 
     def _bound_wal(self, db: Db) -> None:
+        now_s = time.monotonic()
+        if now_s < self._look_at_wal_s:
+            return
+        self._look_at_wal_s = now_s + LOOK_AT_WAL_EVERY_S
         if _wal_bytes(db) < self._empty_wal_at_bytes or self._health.is_damaged:
             return
         connection = db.own_connection()
