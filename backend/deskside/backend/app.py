@@ -21,6 +21,7 @@ from deskside.backend.store import tools
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolServices
+from deskside.backend.tools.file_texts import FileTexts
 from deskside.backend.tools.sandbox import Sandbox
 from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
@@ -68,7 +69,8 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         web = Web()
         folders = Folders(settings, paths)
         files = WrittenFiles(store, settings, paths)
-        user_tools = UserTools(store, events, sandbox, web=PageTexts(web))
+        file_texts = FileTexts(settings, paths)
+        user_tools = UserTools(store, events, sandbox, files=file_texts, web=PageTexts(web))
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
         runs = Runs(events, providers, device, TOOLS, [user_tools.tools], user_tools.choices, services)
         stack.push_async_callback(runs.close)

@@ -10,8 +10,8 @@ export function AbilitiesCard({ app, draft, onChange, own }: PartProps & { own: 
   const id = useId();
   const found = useSignal<ToolChoice[]>([]);
   useEffect(() => {
-    void loadToolChoices(app.api).then((choices) => {
-      found.value = choices;
+    void app.toasts.attempt(async () => {
+      found.value = await loadToolChoices(app.api);
     });
   }, []);
   const { tools, subagents } = draft;

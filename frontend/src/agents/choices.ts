@@ -29,5 +29,8 @@ export function createAgentChoices(api: Pick<Commands, "agents">) {
     return rows.value.find((row) => row.name === name)?.label ?? name;
   }
 
-  return { rows, active, load, labelOf };
+  /** The model that an agent has of its own; null where it takes the conversation's. */
+  const modelOf = (name: string): string | null => rows.value.find((row) => row.name === name)?.model ?? null;
+
+  return { rows, active, load, labelOf, modelOf };
 }

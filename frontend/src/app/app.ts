@@ -53,14 +53,14 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const opened = signal(0);
 
   const settings = computed(() => state.value?.settings ?? null);
-  /** What answers next in the open chat; null when nothing is set up. */
-  const model = computed(() => {
-    const own = conversation.value.row.value ? conversation.value.row.value.model : pickedModel.value;
-    return own ?? state.value?.default_model ?? null;
-  });
-
   /** The name of who answers next in the open chat. */
   const agent = computed(() => conversation.value.row.value?.agent ?? pickedAgent.value ?? DEFAULT_AGENT);
+  /** What answers next in the open chat; null when nothing is set up. */
+  const model = computed(() => {
+    const row = conversation.value.row.value;
+    const own = row ? row.model : (pickedModel.value ?? agents.modelOf(agent.value));
+    return own ?? state.value?.default_model ?? null;
+  });
 
   // -- loading and following --
 
@@ -250,8 +250,10 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   /** Who answers next in the open chat. */
   async function chooseAgent(name: string): Promise<void> {
     const row = conversation.value.row.value;
-    if (!row) pickedAgent.value = name;
-    else await toasts.attempt(() => api.conversations.set_agent({ id: row.id, agent: name }));
+    if (!row) {
+      pickedAgent.value = name;
+      if (agents.modelOf(name) !== null) pickedModel.value = null;
+    } else await toasts.attempt(() => api.conversations.set_agent({ id: row.id, agent: name }));
   }
 
   async function setDefaultModel(model: string | null): Promise<void> {

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from deskside.backend.errors import StreamDropped
+from deskside.shell.answers import answer
 from deskside.shell.client import Client, Refused
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ class ReplyText:
         """The stored reply, whole. Returns what of it was not printed yet."""
         before = self.text
         self._parts = {n: part["text"] for n, part in enumerate(parts) if part["kind"] == "text"}
-        return self.text[len(before) :] if self.text.startswith(before) else ""
+        if self.text.startswith(before):
+            return self.text[len(before) :]
+        # Part of what was printed is no part of the answer: a step was made again.
+        return f"\n\n{self.text}"
 
 
 def ask(
@@ -96,7 +100,9 @@ def _follow(
     while reply["status"] == "streaming":
         fresh = ""
         for kind, event in _events(client, socket, reply):
-            if kind == "text_appended":
+            if kind == "part_changed":
+                answer(client, event["message_id"], event["position"], event["part"])
+            elif kind == "text_appended":
                 fresh += text.append(event["position"], event["offset"], event["text"])
             elif event["status"] != "streaming":
                 reply = event
@@ -109,7 +115,8 @@ def _follow(
 def _events(
     client: Client, socket: ClientConnection, reply: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What one frame says of the reply: ("text_appended", event) or ("message", row)."""
+    """What one frame says of the reply: ("text_appended", event), ("message", row), or ("part_changed",
+    event) for what waits for the user in it, or in the work of the agents it asked."""
     from websockets.exceptions import ConnectionClosed
 
     try:
@@ -125,6 +132,13 @@ def _events(
                 yield "text_appended", event
         elif event["type"] == "message_changed" and event["message"]["id"] == reply["id"]:
             yield "message", event["message"]
+        elif _waits_in(event, reply["conversation_id"]):
+            yield "part_changed", event
+
+
+def _waits_in(event: dict[str, Any], conversation_id: int) -> bool:
+    is_change = event["type"] == "part_changed" and event["conversation_id"] == conversation_id
+    return is_change and event["part"].get("status") == "waiting"
 
 
 def _summary(reply: dict[str, Any], text: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ history again (`trimmed`, `compacted`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -24,10 +24,8 @@ from deskside.backend.agent.events import (
     UserText,
 )
 from deskside.backend.agent.provenance import outside_sources
+from deskside.backend.agent.request_size import CHARACTERS_A_TOKEN, estimated_tokens
 
-# English has about 4 characters a token, code and other languages fewer. Too many is the safe side.
-CHARACTERS_PER_TOKEN = 3.0
-ITEM_TOKENS = 8  # what a format adds around each item
 FULL = 0.75  # of the context: the rest is for the answer, and for what the estimate misses
 KEPT = 0.3  # of the context: what stays as it is when the rest is summarised
 LONG_OUTPUT = 400  # characters: shorter results are not worth leaving out
@@ -45,24 +43,9 @@ SUMMARISE = (
 SUMMARY_OPENING = "Summary of the conversation so far, which became too long to keep whole:\n\n"
 
 
-def estimated_tokens(history: Iterable[HistoryItem], instructions: str, tools: Sequence[ToolSpec]) -> int:
-    """How many tokens a request will have, rather too many than too few. Takes about 0.2 µs an item and
-    reads no text."""
-    characters = len(instructions)
-    items = 0
-    for item in history:
-        items += 1
-        if isinstance(item, ToolFinished):
-            characters += len(item.output)
-        elif isinstance(item, ToolRequested):
-            characters += len(item.arguments) + len(item.name)
-        elif isinstance(item, AssistantReasoning):
-            characters += max(len(item.text), len(item.provider_data or ""))
-        else:
-            characters += len(item.text)
-    for tool in tools:
-        characters += len(tool.description) + len(msgspec.json.encode(tool.parameters))
-    return round(characters / CHARACTERS_PER_TOKEN) + ITEM_TOKENS * (items + len(tools))
+def tokens_of(history: Sequence[HistoryItem], instructions: str = "", tools: Sequence[ToolSpec] = ()) -> int:
+    """About how many tokens a request with this history has."""
+    return estimated_tokens(ModelRequest(history, instructions, tools))
 
 
 def trimmed(history: Sequence[HistoryItem], kept: int) -> list[HistoryItem]:
@@ -94,7 +77,7 @@ def items_to_keep(history: Sequence[HistoryItem], context_tokens: int) -> int:
     room = KEPT * context_tokens
     start = len(history)
     for place in range(len(history) - 1, 0, -1):
-        room -= estimated_tokens([history[place]], "", [])
+        room -= tokens_of([history[place]])
         if room < 0:
             break
         if _begins_something(history, place):
@@ -105,7 +88,7 @@ def items_to_keep(history: Sequence[HistoryItem], context_tokens: int) -> int:
 def summary_request(history: Sequence[HistoryItem], kept: int, context_tokens: int) -> ModelRequest:
     """Asks for the summary of all but the last `kept` items. What does not fit is cut in the middle."""
     transcript = "\n\n".join(_line(item) for item in history[: len(history) - kept])
-    room = int(FULL * context_tokens * CHARACTERS_PER_TOKEN) - len(SUMMARISE)
+    room = int(FULL * context_tokens * CHARACTERS_A_TOKEN) - len(SUMMARISE)
     if len(transcript) > room > 0:
         half = room // 2
         transcript = f"{transcript[:half]}\n\n[… cut …]\n\n{transcript[-half:]}"

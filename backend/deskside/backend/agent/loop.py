@@ -393,12 +393,12 @@ class _Run:
                     yield event
 
     def _fits(self, context_tokens: int) -> bool:
-        used = compaction.estimated_tokens(self.history, self.plan.instructions, self.specs)
+        used = compaction.tokens_of(self.history, self.plan.instructions, self.specs)
         return used + (self.plan.max_output_tokens or 0) < compaction.FULL * context_tokens
 
     async def _summarise(self, name: str) -> AsyncGenerator[RunEvent, None]:
         """Put a summary in place of what is old. Yields nothing where there is nothing to summarise."""
-        context_tokens = await self.host.context_tokens(name) or compaction.estimated_tokens(
+        context_tokens = await self.host.context_tokens(name) or compaction.tokens_of(
             self.history, self.plan.instructions, self.specs
         )
         kept = compaction.items_to_keep(self.history, context_tokens)

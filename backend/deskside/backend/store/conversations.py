@@ -85,11 +85,13 @@ def set_model(db: Db, conversation_id: int, model: str) -> ConversationRow:
 
 
 def set_agent(db: Db, conversation_id: int, name: str) -> ConversationRow:
-    """Who answers from now on. NotFound where there is no such agent, Conflict where it is switched off."""
+    """Who answers from now on, with the agent's own model if it has one. NotFound where there is no such
+    agent, Conflict where it is switched off."""
     agent = agents.by_name(db, name)
     if not agent.is_active:
         raise Conflict(f"The agent {name!r} is switched off.", hint="Switch it on in Settings, under Agents.")
-    return _changed(db, conversation_id, agent=agent.id)
+    model = {} if agent.model is None else {"model": agent.model}
+    return _changed(db, conversation_id, agent=agent.id, **model)
 
 
 def save_draft(db: Db, conversation_id: int, text: str) -> ConversationRow:
