@@ -138,9 +138,9 @@ FAULTS: list[tuple[list[Reply], str, list[str]]] = [
     ([KEY_REFUSED], "OpenAI refused the key.", ["Open keys", "Retry"]),
     ([NO_CREDIT], "no credit left", ["Retry"]),
     ([IN_AN_HOUR], "It asks to wait 60 min.", ["Retry"]),
-    ([WEB_PAGE] * 3, "OpenAI answered with a web page.", ["Retry"]),
-    ([GARBAGE], "bytes that are not text", ["Continue", "Retry"]),
-    ([HALF], "The connection to OpenAI broke off.", ["Continue", "Retry"]),
+    ([WEB_PAGE] * 4, "OpenAI answered with a web page.", ["Retry"]),
+    ([GARBAGE] * 4, "bytes that are not text", ["Continue", "Retry"]),
+    ([HALF] * 4, "The connection to OpenAI broke off.", ["Continue", "Retry"]),
     ([recording("responses_length")], "length limit", ["Continue", "Retry"]),
 ]
 
@@ -167,6 +167,12 @@ def test_what_a_provider_does_wrong_is_a_sentence_with_a_way_on(
             expect(response).to_be_empty()
             problem.get_by_role("button", name="Retry").click()
             expect(last_reply(page)).to_have_attribute("data-status", "complete")
+
+    page.get_by_test_id("new-chat").click()
+    provider.script(HALF)
+    ask(page, "Say something.")
+    expect(last_reply(page)).to_have_attribute("data-status", "complete", timeout=NOT_FOR_LONG_MS)
+    expect(last_reply(page)).to_contain_text("broke off. This step was made again.")
 
     hostile = (
         "<script>window.taken = 1</script> [x](javascript:window.taken=1) <img src=x onerror=window.taken=1>"
