@@ -15,6 +15,7 @@ from deskside.backend.agent.scripted_model import ScriptedModel
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import Conflict, InvalidRequest, NotFound
 from deskside.backend.events import ToolsChanged
+from deskside.backend.settings import GrantedFolder
 from deskside.backend.store import messages
 from deskside.backend.store import tools as rows
 from deskside.backend.store.messages import MessageRow, ToolCallPart
@@ -22,8 +23,9 @@ from deskside.backend.store.tools import NewTool, ToolChanges
 from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolContext, ToolServices
 from deskside.backend.tools.declaration import BadArguments, OutsideFailure, ToolOutput
+from deskside.backend.tools.file_texts import FileTexts
 from deskside.backend.tools.run_python import run_python
-from deskside.backend.tools.sandbox import Sandbox
+from deskside.backend.tools.sandbox import CodeFailed, Sandbox
 from deskside.backend.tools.signature import draft
 from deskside.backend.tools.user_tools import UserTool, UserTools
 from deskside.backend.tools.web import Web
@@ -192,25 +194,24 @@ async def test_an_error_in_a_tool_says_what_and_where(app: App) -> None:
         new('def it(n: int):\n    "Does it."\n    print("so far")\n    return 1 / n\n')
     )
 
-    with pytest.raises(OutsideFailure) as failed:
+    with pytest.raises(CodeFailed) as failed:
         await called(await only(app.user_tools), n=0)
 
     assert "line 4: ZeroDivisionError: division by zero\nIt had printed:\nso far\n" == str(failed.value)
-    # What it was reading when it failed may be part of that, so it is from outside.
+
+
+async def test_an_error_of_a_tool_that_may_read_is_text_from_outside(app: App) -> None:
+    source = 'def it(n: int):\n    "Does it."\n    return 1 / n\n'
+    await app.user_tools.create(new(source, capabilities=["files"]))
+
+    with pytest.raises(OutsideFailure, match="division by zero") as failed:
+        await called(await only(app.user_tools), n=0)
+
+    # What it was reading when it failed may be part of that.
     assert ("user_tool", "it") == (failed.value.origin, failed.value.source)
 
 
 # -- capabilities -------------------------------------------------------------------------------
-
-
-class FakeFiles:
-    async def read_text(self, path: str) -> str:
-        if path != "/granted/a.txt":
-            raise PermissionError(f"{path} is in no folder that you granted")
-        return "the plums"
-
-    async def list_dir(self, path: str) -> list[str]:
-        return ["a.txt"]
 
 
 class FakeWeb:
@@ -227,7 +228,20 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def reaching(app: App, sandbox: Sandbox) -> UserTools:
-    return UserTools(app.store, app.events, sandbox, files=FakeFiles(), web=FakeWeb())
+    return UserTools(app.store, app.events, sandbox, FileTexts(app.settings, app.paths), FakeWeb())
+
+
+@pytest.fixture
+async def granted(app: App, tmp_path: Path) -> Path:
+    """A folder that the user granted, with a text, a picture and a folder in it."""
+    folder = tmp_path / "granted"
+    (folder / "more").mkdir(parents=True)
+    (folder / "a.txt").write_text("the plums")
+    (folder / "b.png").write_bytes(b"\x89PNG\0\0")
+    (tmp_path / "secret.txt").write_text("not yours")
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+    await app.settings.change({"folders": [GrantedFolder(str(folder))]})
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -252,34 +266,53 @@ async def test_what_a_tool_may_reach_is_its_effect_and_is_said_before_it_runs(
 
 
 SOURCES = {
-    "files": 'def it() -> list:\n    "Reads."\n    return [list_dir("/a"), read_text("/granted/a.txt")]\n',
+    "files": 'def it():\n    "Reads."\n    return [read_text("GRANTED/a.txt"), list_dir("GRANTED")]\n',
     "web": 'def it() -> str:\n    "Fetches."\n    return fetch_text("https://example.org/")\n',
     "time": 'import datetime\ndef it():\n    "Tells."\n    return datetime.date.today().year // 1000\n',
 }
-RESULTS = {"files": '[["a.txt"], "the plums"]', "web": "the page of https://example.org/", "time": "2"}
+RESULTS = {
+    "files": '["the plums", ["a.txt", "b.png", "link.txt", "more/"]]',
+    "web": "the page of https://example.org/",
+    "time": "2",
+}
 
 
 @pytest.mark.parametrize("capability", SOURCES)
 async def test_a_tool_reaches_what_it_was_given_and_nothing_without(
-    reaching: UserTools, capability: Any
+    reaching: UserTools, capability: Any, granted: Path
 ) -> None:
-    await reaching.create(new(SOURCES[capability], capabilities=[capability]))
+    source = SOURCES[capability].replace("GRANTED", str(granted))
+    await reaching.create(new(source, capabilities=[capability]))
     output = await called(await only(reaching))
     assert (RESULTS[capability], capability != "time") == (output.text, output.is_outside)
 
     others = [each for each in SOURCES if each != capability]
-    await reaching.update("it", new(SOURCES[capability], capabilities=others))
+    await reaching.update("it", new(source, capabilities=others))
 
     with pytest.raises(OutsideFailure, match=r"not defined|may not look at the clock"):
         await called(await only(reaching))
 
 
-async def test_a_folder_that_was_not_granted_stays_closed(reaching: UserTools) -> None:
-    source = 'def it() -> str:\n    "Reads."\n    return read_text("/etc/passwd")\n'
+@pytest.mark.parametrize(
+    ("path", "refusal"),
+    [
+        ("/etc/passwd", "PermissionError: "),
+        ("GRANTED/../secret.txt", "PermissionError: "),
+        ("GRANTED/link.txt", "PermissionError: "),
+        ("GRANTED/more", "Error: "),
+        ("GRANTED/nothing.txt", "FileNotFoundError: "),
+        ("GRANTED/b.png", "ValueError: .*is no text file"),
+        ("", "PermissionError: "),
+    ],
+)
+async def test_what_was_not_granted_stays_closed(
+    reaching: UserTools, granted: Path, path: str, refusal: str
+) -> None:
+    source = 'def it(path: str) -> str:\n    "Reads."\n    return read_text(path)\n'
     await reaching.create(new(source, capabilities=["files"]))
 
-    with pytest.raises(OutsideFailure, match="PermissionError: /etc/passwd is in no folder that you granted"):
-        await called(await only(reaching))
+    with pytest.raises(OutsideFailure, match=refusal):
+        await called(await only(reaching), path=path.replace("GRANTED", str(granted)))
 
 
 # -- the test bench -----------------------------------------------------------------------------

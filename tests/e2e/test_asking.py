@@ -108,3 +108,37 @@ def test_a_denial_reaches_the_model_with_its_reason(anthropic: Desk, provider: P
 
     expect(page.get_by_text("Denied: Do it by hand")).to_be_visible()
     assert "Do it by hand" in json.dumps(provider.requests[-1].json["messages"])
+
+
+def test_python_of_the_model_is_shown_and_runs_in_the_sandbox(
+    anthropic: Desk, provider: ProviderServer
+) -> None:
+    code = "total = sum(n * n for n in range(1, 11))\nprint('adding up')\ntotal"
+    provider.script(called("run_python", {"code": code}), said("It is 385."))
+    page = anthropic.start()
+    ask(page, "What are the first ten squares together?")
+
+    expect(page.get_by_text("Runs 3 lines of Python in the sandbox.")).to_be_visible()
+    expect(page.get_by_role("group", name="code, as it reads")).to_contain_text("total = sum(n * n")
+    page.get_by_test_id("tool-approve").click()
+    expect_complete(page)
+
+    assert "adding up\\n385" in json.dumps(provider.requests[-1].json["messages"])
+
+
+def test_a_model_calls_what_the_user_wrote(anthropic: Desk, provider: ProviderServer) -> None:
+    source = 'def share(total: int) -> float:\n    """Share a sum between two."""\n    return total / 2\n'
+    parameters = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
+    tool = {"name": "share", "description": "Share a sum.", "source": source, "parameters": parameters}
+    anthropic.call("tools.create", tool)
+    provider.script(called("share", {"total": 84}), said("42 each."))
+    page = anthropic.start()
+    ask(page, "Share 84 between us.")
+
+    expect(page.get_by_text("Runs your tool share in the sandbox.")).to_be_visible()
+    page.get_by_test_id("tool-approve").click()
+    expect_complete(page)
+
+    offered = {tool["name"]: tool for tool in provider.requests[-1].json["tools"]}
+    assert parameters == offered["share"]["input_schema"]
+    assert "42.0" in json.dumps(provider.requests[-1].json["messages"])

@@ -139,6 +139,7 @@ test("a new tool takes its name, description and parameters from the code", asyn
   fireEvent.click(screen.getByTestId("tool-save"));
 
   await screen.findByText("calculate");
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("new-tool")));
   expect(server.params("tools.create")).toMatchObject([
     { name: "shout", description: "Shout a text.", parameters: drafted.parameters, capabilities: ["web"] },
   ]);

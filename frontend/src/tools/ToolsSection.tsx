@@ -1,5 +1,5 @@
 import { Plus } from "lucide-preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { ToolRow } from "../api.gen";
 import type { App } from "../app/app";
 import { Problem } from "../ui/Problem";
@@ -11,12 +11,28 @@ export function ToolsSection({ app }: { app: App }) {
   const { tools } = app;
   useEffect(() => void tools.open(), []);
   const draft = tools.draft.value;
-  if (draft) return <ToolEditor key={draft.kept?.name ?? ""} app={app} draft={draft} />;
-  return <ToolList app={app} />;
+  const wasEditing = useRef(false);
+  if (draft) {
+    wasEditing.current = true;
+    return <ToolEditor key={draft.kept?.name ?? ""} app={app} draft={draft} />;
+  }
+  return <ToolList app={app} isBack={wasEditing.current} />;
 }
 
-function ToolList({ app }: { app: App }) {
+interface ListProps {
+  app: App;
+  /** The editor was just closed: its focus is gone, and the page is scrolled to where it ended. */
+  isBack: boolean;
+}
+
+function ToolList({ app, isBack }: ListProps) {
   const { tools, toasts } = app;
+  const add = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!isBack) return;
+    add.current?.focus({ preventScroll: true });
+    add.current?.closest(".settings-scroll")?.scrollTo?.(0, 0);
+  }, []);
   const rows = tools.list.value;
   const problem = tools.loadProblem.value;
 
@@ -45,6 +61,7 @@ function ToolList({ app }: { app: App }) {
           </li>
         </ul>
         <button
+          ref={add}
           type="button"
           class="button primary"
           data-testid="new-tool"

@@ -15,7 +15,7 @@ export const APPROVALS: { value: Approval; label: string }[] = [
 
 export const EFFECTS: Record<ToolRow["effect"], string> = {
   read: "Reads",
-  write: "Changes files",
+  write: "Writes",
   send: "Sends",
   execute: "Runs code",
 };

@@ -1,62 +1,75 @@
-"""What the user's own tools may use of files: reading in the folders that the user granted."""
+"""What the user's own tools may use of the granted folders (user_tools.py)."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from deskside.backend.granted_files import FileRefused, GrantedFiles
+from deskside.backend.granted_files import FileMissing, FileRefused, GrantedFiles
 from deskside.backend.text_files import NotText, read_text
-from deskside.backend.tools.list_folder import LOOKED_AT_LIMIT
-from deskside.backend.tools.read_file import READ_LIMIT_BYTES
 
 if TYPE_CHECKING:
     from deskside.backend.paths import Paths
     from deskside.backend.settings import SettingsStore
 
+SIZE_LIMIT_BYTES = 5_000_000
+ENTRY_LIMIT = 5_000
+
 
 class FileTexts:
-    """Fits user_tools.Files. What may be read is asked of the settings at each call."""
+    """Reads under the rules of the built-in tools. What is refused comes as the error that Python's own
+    functions would raise, so that a tool can handle it."""
 
     def __init__(self, settings: SettingsStore, paths: Paths) -> None:
         self._settings = settings
         self._paths = paths
 
     async def read_text(self, path: str) -> str:
-        """A file's text, at most its first 10 MB. Raises OSError where it may not be read or is no text."""
+        """A text file as a whole. Raises OSError, and ValueError where it is no text."""
         return await asyncio.to_thread(self._read, path)
 
     async def list_dir(self, path: str) -> list[str]:
-        """The names in a folder, sorted; folders end in a slash. Raises OSError where it may not be read."""
+        """The names in a folder, sorted; those of folders end in a slash. Raises OSError."""
         return await asyncio.to_thread(self._list, path)
 
     def _read(self, path: str) -> str:
+        files = self._files()
+        with _as_of_python(), files.open_file(files.find(path)) as descriptor:
+            size_bytes = os.fstat(descriptor).st_size
+            if size_bytes > SIZE_LIMIT_BYTES:
+                raise OSError(f"{path!r} has {size_bytes:,} bytes; at most {SIZE_LIMIT_BYTES:,} can be read")
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(SIZE_LIMIT_BYTES)
         try:
-            files = self._files()
-            with (
-                files.open_file(files.find(path)) as descriptor,
-                open(descriptor, "rb", closefd=False) as file,
-            ):
-                content = file.read(READ_LIMIT_BYTES + 1)
-            is_cut = len(content) > READ_LIMIT_BYTES
-            return read_text(content[:READ_LIMIT_BYTES], is_cut=is_cut).text
+            return read_text(content).text
         except NotText as error:
-            raise OSError(f"{path!r} is no text file") from error
-        except FileRefused as error:
-            raise OSError(str(error)) from error
+            raise ValueError(f"{path!r} is no text file") from error
 
     def _list(self, path: str) -> list[str]:
-        names: list[str] = []
-        try:
-            files = self._files()
-            with files.open_folder(files.find(path)) as folder:
-                for entry in folder.entries():
-                    if len(names) == LOOKED_AT_LIMIT:
-                        break
-                    names.append(f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name)
-        except FileRefused as error:
-            raise OSError(str(error)) from error
-        return sorted(names)
+        files = self._files()
+        with _as_of_python(), files.open_folder(files.find(path)) as folder:
+            entries = itertools.islice(folder.entries(), ENTRY_LIMIT)
+            return sorted(_name(entry) for entry in entries)
 
     def _files(self) -> GrantedFiles:
         return GrantedFiles(self._settings.current.folders, self._paths)
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    # A name can hold bytes that are no text.
+    name = entry.name.encode("utf-8", "replace").decode()
+    return f"{name}/" if entry.is_dir(follow_symlinks=False) else name
+
+
+@contextmanager
+def _as_of_python() -> Iterator[None]:
+    try:
+        yield
+    except FileMissing as error:
+        raise FileNotFoundError(str(error)) from error
+    except FileRefused as error:
+        raise PermissionError(str(error)) from error

@@ -148,18 +148,20 @@ class UserTool:
         return arguments  # type: ignore[no-any-return]  # the schema is that of an object
 
     async def call(self, context: ToolContext, arguments: dict[str, Any]) -> ToolOutput:
-        """Run the tool's code. Raises OutsideFailure, which says why and where: what the code was reading may
-        be part of that."""
+        """Run the tool's code. Raises CodeFailed, which says why and where; OutsideFailure where what the
+        code was reading may be part of that."""
+        could_read = "files" in self.capabilities or "web" in self.capabilities
         try:
             async with asyncio.timeout(self.time_limit_s):
                 outcome = await self.sandbox.call(self.source, self.function, arguments, self.grants)
         except CodeFailed as error:
+            if not could_read:
+                raise
             raise OutsideFailure(str(error), "user_tool", self.spec.name) from error
         result = json.loads(outcome.json)
         text = result if isinstance(result, str) else outcome.json
         if outcome.printed:
             text = written(text, outcome.printed)
-        could_read = "files" in self.capabilities or "web" in self.capabilities
         return ToolOutput(text, "user_tool", self.spec.name, is_outside=could_read)
 
     async def preview(self, context: ToolContext, arguments: dict[str, Any]) -> Preview:
@@ -218,9 +220,8 @@ class UserTools:
         store: Store,
         events: EventBuffer,
         sandbox: Sandbox,
-        *,
-        files: Files | None = None,
-        web: Web | None = None,
+        files: Files,
+        web: Web,
     ) -> None:
         self._store = store
         self._events = events
@@ -344,22 +345,7 @@ class UserTools:
     def _grants(self, capabilities: Sequence[Capability]) -> Grants:
         functions: dict[str, HostFunction] = {}
         if "files" in capabilities:
-            functions |= {"read_text": self._read_text, "list_dir": self._list_dir}
+            functions |= {"read_text": self._files.read_text, "list_dir": self._files.list_dir}
         if "web" in capabilities:
-            functions["fetch_text"] = self._fetch_text
+            functions["fetch_text"] = self._web.fetch_text
         return Grants(functions, has_clock="time" in capabilities)
-
-    async def _read_text(self, path: str) -> str:
-        if self._files is None:
-            raise OSError("files cannot be read here")
-        return await self._files.read_text(path)
-
-    async def _list_dir(self, path: str) -> list[str]:
-        if self._files is None:
-            raise OSError("folders cannot be listed here")
-        return await self._files.list_dir(path)
-
-    async def _fetch_text(self, url: str) -> str:
-        if self._web is None:
-            raise OSError("pages cannot be fetched here")
-        return await self._web.fetch_text(url)
