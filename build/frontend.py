@@ -115,6 +115,11 @@ def npm_environment() -> dict[str, str]:
     return {**os.environ, "PATH": folder + os.pathsep + os.environ.get("PATH", "")}
 
 
+def node() -> str:
+    """The Node that builds the page. Raises BuildFailed."""
+    return _node_and_npm()[0]
+
+
 @functools.cache
 def _node_and_npm() -> tuple[str, str]:
     found = system_node() or _wheel_node()

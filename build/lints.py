@@ -120,7 +120,7 @@ HANDED_OVER = {
     "backend/deskside/backend/store/threads.py::attempt",
     "backend/deskside/backend/store/threads.py::Writer._run",
     "backend/deskside/backend/store/threads.py::Writer._commit",
-    "shell/deskside/shell/desktop.py::_in_thread.run",
+    "shell/deskside/shell/desktop.py::in_thread.run",
     "shell/deskside/shell/window.py::AppWindow._harden",
     "shell/deskside/shell/window.py::AppWindow._load",
     "shell/deskside/shell/window.py::Opening._run",

@@ -520,6 +520,174 @@ export interface Passphrase {
 }
 
 /**
+ * A server and how it does. `reason` says in a sentence why it is not ready; `retry_ms` when it is tried
+ * again. `title` is what the server calls itself.
+ */
+export interface McpServerRow {
+  id: number;
+  name: string;
+  transport: "http" | "stdio";
+  command: string;
+  arguments: string[];
+  url: string;
+  environment: KeptVariable[];
+  headers: KeptVariable[];
+  is_enabled: boolean;
+  state: "disabled" | "failed" | "idle" | "ready" | "starting" | "waiting";
+  reason: string;
+  retry_ms: number | null;
+  title: string;
+  has_resources: boolean;
+  has_prompts: boolean;
+  tools: McpToolRow[];
+}
+
+/** `place` is where the secret is; empty for a value that is none, and in the store. */
+export interface KeptVariable {
+  name: string;
+  value: string | null;
+  place: "" | "file" | "keychain";
+}
+
+/**
+ * `accepted` is what models are told; `offered` is there while the server offers something else, and then
+ * the tool cannot be used. A tool that is not `is_offered` was withdrawn by its server.
+ */
+export interface McpToolRow {
+  name: string;
+  remote_name: string;
+  is_enabled: boolean;
+  is_offered: boolean;
+  approval: "always_ask" | "ask" | "never";
+  effect: "execute" | "read" | "send" | "write";
+  accepted: ShownDefinition | null;
+  offered: ShownDefinition | null;
+}
+
+/**
+ * A definition for the eyes of the user: nothing in it is invisible. `details` is the JSON of the
+ * parameters, the result and the annotations; `hash` is what `mcp.accept_tools` wants back.
+ */
+export interface ShownDefinition {
+  hash: string;
+  title: string;
+  description: string;
+  details: string;
+}
+
+/** `id` is there to change a server. Of `command` and `url` the one that `transport` says is there. */
+export interface ProposeServerInput {
+  name: string;
+  transport: "http" | "stdio";
+  /** length ≤ 1000 */
+  command?: string;
+  /** length ≤ 100 */
+  arguments?: string[];
+  /** length ≤ 2000 */
+  url?: string;
+  /** length ≤ 50 */
+  environment?: VariableInput[];
+  /** length ≤ 50 */
+  headers?: VariableInput[];
+  id?: number | null;
+}
+
+/**
+ * A variable of a program's environment, or a header of every request. `value` None keeps the secret that
+ * is stored already.
+ */
+export interface VariableInput {
+  /** length ≥ 1, length ≤ 128 */
+  name: string;
+  value?: string | null;
+  is_secret?: boolean;
+}
+
+/** None when the user said no. */
+export interface ProposedServer {
+  server: McpServerRow | null;
+}
+
+export interface ChangeServerInput {
+  id: number;
+  is_enabled?: boolean | null;
+  tools?: ToolSwitch[];
+}
+
+export interface ToolSwitch {
+  name: string;
+  is_enabled: boolean;
+}
+
+export interface ServerId {
+  id: number;
+}
+
+export interface AcceptTools {
+  id: number;
+  /** length ≥ 1, length ≤ 1000 */
+  tools: SeenTool[];
+}
+
+/** A tool and the hash of the definition that was shown. */
+export interface SeenTool {
+  name: string;
+  hash: string;
+}
+
+/**
+ * `source` is who wrote it: the program's standard error, the server through the protocol, or
+ * Deskside.
+ */
+export interface LogLine {
+  at_ms: number;
+  source: "deskside" | "program" | "server";
+  text: string;
+}
+
+export interface McpResource {
+  uri: string;
+  name: string;
+  description: string;
+  media_type: string;
+}
+
+export interface ReadResource {
+  id: number;
+  /** length ≥ 1, length ≤ 4000 */
+  uri: string;
+}
+
+/**
+ * What a resource or a prompt says, for the message box. `hidden_characters` invisible ones were left
+ * out.
+ */
+export interface InsertedText {
+  text: string;
+  hidden_characters: number;
+}
+
+export interface McpPrompt {
+  name: string;
+  title: string;
+  description: string;
+  arguments: PromptArgument[];
+}
+
+export interface PromptArgument {
+  name: string;
+  description: string;
+  is_required: boolean;
+}
+
+export interface GetPromptInput {
+  id: number;
+  /** length ≥ 1, length ≤ 1000 */
+  name: string;
+  arguments?: Record<string, string>;
+}
+
+/**
  * One memory, and the conversation it comes from where that is still there. `is_tainted` says that text
  * from outside was in the run that wrote it, which may have put it there.
  */
@@ -1071,6 +1239,11 @@ export interface MemoriesChanged {
   type: "memories_changed";
 }
 
+/** An MCP server came, went or changed its state or its tools: ask `mcp.servers` again. */
+export interface McpChanged {
+  type: "mcp_changed";
+}
+
 /** Something the user should know that belongs to no message: `code` as in errors.py. */
 export interface Notice {
   type: "notice";
@@ -1095,6 +1268,7 @@ export type AppEvent =
   | AgentsChanged
   | DeviceChanged
   | MemoriesChanged
+  | McpChanged
   | Notice;
 
 export function commandsOver(call: Call, _stream: Stream) {
@@ -1254,6 +1428,41 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Keep keys in an encrypted file: create it, or unlock it with its passphrase. */
       use_file: (params: Passphrase, options?: CallOptions): Promise<KeyList> =>
         call("keys.use_file", params, options),
+    },
+    mcp: {
+      /** All MCP servers with their tools, by name. Those that are switched on are started. */
+      servers: (options?: CallOptions): Promise<McpServerRow[]> =>
+        call("mcp.servers", null, options),
+      /** Ask the user, in a dialog of the system, about adding or changing a server. NeedsWindow without one. */
+      propose: (params: ProposeServerInput, options?: CallOptions): Promise<ProposedServer> =>
+        call("mcp.propose", params, options),
+      /** Switch a server, or some of its tools, on or off. */
+      change: (params: ChangeServerInput, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.change", params, options),
+      /** End a server and forget it, with its tools and its secrets. */
+      remove: (params: ServerId, options?: CallOptions): Promise<void> =>
+        call("mcp.remove", params, options),
+      /** End a server and start it again. */
+      restart: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.restart", params, options),
+      /** Let models use tools as they were shown. Conflict when one was changed since. */
+      accept_tools: (params: AcceptTools, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.accept_tools", params, options),
+      /** The last lines that a server wrote, oldest first. They are kept in memory only. */
+      logs: (params: ServerId, options?: CallOptions): Promise<LogLine[]> =>
+        call("mcp.logs", params, options),
+      /** What a server has to read. */
+      resources: (params: ServerId, options?: CallOptions): Promise<McpResource[]> =>
+        call("mcp.resources", params, options),
+      /** A resource as text, for the message box. */
+      read_resource: (params: ReadResource, options?: CallOptions): Promise<InsertedText> =>
+        call("mcp.read_resource", params, options),
+      /** The prompts that a server has. */
+      prompts: (params: ServerId, options?: CallOptions): Promise<McpPrompt[]> =>
+        call("mcp.prompts", params, options),
+      /** A prompt with its blanks filled in, for the message box. */
+      get_prompt: (params: GetPromptInput, options?: CallOptions): Promise<InsertedText> =>
+        call("mcp.get_prompt", params, options),
     },
     memories: {
       /** All memories, the last changed first. */

@@ -31,6 +31,8 @@ HEAVY = [
     "xllamacpp",
     "litestar",
     "webview",
+    "mcp",
+    "mcp_types",
 ]
 
 KEY = "sk-planted-0123456789abcdef"

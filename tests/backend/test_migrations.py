@@ -103,6 +103,27 @@ def test_tools_of_before_are_asked_about_until_they_say_what_they_do(
     )
 
 
+def test_servers_are_kept_and_none_of_their_tools_is_accepted(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(4)) as connection:
+        connection.execute("insert into mcp_server values (1, 'files', 'stdio', 'npx', '[]', '', 1, 0, 0)")
+        connection.execute(
+            "insert into tool (name, kind, description, parameters, mcp_server, approval, is_enabled, "
+            "created_ms, updated_ms) values ('files__read', 'mcp', 'Read.', '{}', 1, 'never', 1, 0, 0)"
+        )
+        connection.commit()
+
+    migrate(database, backups)
+
+    assert [("files", "[]", "[]", "")] == rows(
+        database, "select name, environment, headers, secret_prefix from mcp_server"
+    )
+    assert [("files__read", None, None, 1)] == rows(
+        database, "select name, accepted, offered, is_offered from tool where kind = 'mcp'"
+    )
+
+
 def test_entities_and_files_name_the_same_tables_and_columns(database: Path, backups: Path) -> None:
     migrate(database, backups)
     db = Db(database, busy_timeout_s=1)

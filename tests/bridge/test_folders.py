@@ -40,8 +40,8 @@ class Desktop:
         self.asked.append(title)
         return None if self.chosen is None else str(self.chosen)
 
-    async def confirm(self, title: str, message: str) -> bool:
-        self.asked.append(f"{title} {message}")
+    async def confirm(self, title: str, text: str, accept_label: str) -> bool:
+        self.asked.append(f"{title} {text}")
         return self.says_yes
 
 

@@ -15,6 +15,7 @@ from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
+from deskside.backend.mcp.servers import McpServers
 from deskside.backend.paths import Paths
 from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
@@ -23,6 +24,7 @@ from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolServices
 from deskside.backend.tools.file_texts import FileTexts
 from deskside.backend.tools.sandbox import Sandbox
+from deskside.backend.tools.toolbox import Source
 from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_fetch import PageTexts
@@ -42,6 +44,7 @@ class App:
     device: Device
     folders: Folders
     files: WrittenFiles
+    mcp: McpServers
     runs: Runs
     user_tools: UserTools
 
@@ -70,7 +73,12 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         folders = Folders(settings, paths)
         files = WrittenFiles(store, settings, paths)
         user_tools = UserTools(store, events, sandbox, FileTexts(settings, paths), PageTexts(web))
+        mcp = McpServers(store, events, keys)
+        stack.push_async_callback(mcp.close)
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
-        runs = Runs(events, providers, device, TOOLS, [user_tools.tools], user_tools.choices, services)
+        sources: list[Source] = [user_tools.tools, mcp.tools]
+        runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services)
         stack.push_async_callback(runs.close)
-        yield App(paths, store, events, settings, keys, providers, device, folders, files, runs, user_tools)
+        yield App(
+            paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, user_tools
+        )

@@ -23,6 +23,7 @@
     │   ├── StreamTimedOut        no first byte, or a gap that is too long     retry
     │   └── StreamGarbled         bytes that are not the provider's format     retry, check the server
     ├── DeviceModelError      the on-device model cannot run or be fetched     open Models
+    ├── McpServerError        an MCP server does not run or does not answer    read its log, restart it
     ├── StoreBusy             another program holds the database               close it, retry
     ├── StoreFull             the disk is full                                 free space, retry
     ├── StoreReadOnly         the data folder cannot be written                change its permissions
@@ -177,6 +178,12 @@ class StreamGarbled(ProviderError):
 class DeviceModelError(AppError):
     code = "device_model_error"
     default_hint = "Open Models to see the state of the on-device model."
+
+
+class McpServerError(AppError):
+    code = "mcp_server_error"
+    retryable = True
+    default_hint = "Look at its log in Settings, under MCP servers, then restart it."
 
 
 class StoreBusy(AppError):

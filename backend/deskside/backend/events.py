@@ -102,6 +102,10 @@ class MemoriesChanged(msgspec.Struct, frozen=True, tag="memories_changed"):
     """A memory was added, changed or deleted: ask `memories.list` again."""
 
 
+class McpChanged(msgspec.Struct, frozen=True, tag="mcp_changed"):
+    """An MCP server came, went or changed its state or its tools: ask `mcp.servers` again."""
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Something the user should know that belongs to no message: `code` as in errors.py."""
 
@@ -126,5 +130,6 @@ AppEvent = (
     | AgentsChanged
     | DeviceChanged
     | MemoriesChanged
+    | McpChanged
     | Notice
 )

@@ -186,6 +186,32 @@ class Keys:
             await self._touch(provider)
             return secret
 
+    # -- secrets that are no provider's key --
+
+    async def keep_secret(self, name: str, secret: str) -> Literal["keychain", "file"]:
+        """Store a secret of an MCP server under a name that nobody else uses, where keys are stored too, and
+        say where that was. Raises KeychainUnavailable when there is no place for it."""
+        async with self._turn:
+            return await self._write(name, secret)
+
+    async def kept_secret(self, name: str, place: Literal["keychain", "file"]) -> str | None:
+        """The secret; None when it is gone. May show the keychain's prompt. Raises KeychainUnavailable."""
+        async with self._turn:
+            if place == "keychain":
+                return await self._keychain.read(name)
+            return await asyncio.to_thread(self._file.read, name)
+
+    async def drop_secret(self, name: str, place: Literal["keychain", "file"]) -> None:
+        """Remove a secret. That it cannot be reached is only noted: what it was for is gone."""
+        async with self._turn:
+            try:
+                if place == "keychain":
+                    await self._keychain.remove(name)
+                else:
+                    await asyncio.to_thread(self._file.remove, name)
+            except KeychainUnavailable as error:
+                logger.warning("a secret could not be removed from the {}: {}", place, error.code)
+
     # -- the two places and the environment --
 
     async def _stored_secret(self, provider: str, address: str | None) -> str | None:

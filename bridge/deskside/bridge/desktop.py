@@ -11,7 +11,10 @@ from deskside.backend.errors import InvalidRequest, NeedsWindow
 # What a mail link may fill in. Some mail programs also know `attach`, which would send a file of the
 # user's along.
 MAIL_FIELDS = frozenset({"to", "cc", "bcc", "subject", "body", "in-reply-to"})
-IN_A_TERMINAL = "Grant a folder in a terminal: deskside grant FOLDER, with --write to let files be changed."
+IN_A_TERMINAL = (
+    "Do it in a terminal: deskside grant FOLDER (with --write to let files be changed), or deskside mcp add "
+    "while no other Deskside runs."
+)
 # In no address as it is. Browsers read a backslash as a slash, so the host would not be the one it seems.
 NOT_IN_AN_ADDRESS = frozenset(" <>\\")
 
@@ -51,8 +54,9 @@ class Desktop(Protocol):
     async def choose_folder(self, title: str) -> str | None:
         """Let the user pick one existing folder. None when they cancelled."""
 
-    async def confirm(self, title: str, message: str) -> bool:
-        """Ask the user in a dialog of the system, which no page can answer. `message` is shown as it is."""
+    async def confirm(self, title: str, text: str, accept_label: str) -> bool:
+        """Ask the user in a dialog of the system, which no page can answer. True only when they pressed the
+        button with `accept_label`; Cancel is what Enter, Escape and closing the dialog mean."""
 
 
 class NoDesktop:
@@ -70,5 +74,5 @@ class NoDesktop:
     async def choose_folder(self, title: str) -> str | None:
         raise NeedsWindow("Without a window there is no folder dialog.", hint=IN_A_TERMINAL)
 
-    async def confirm(self, title: str, message: str) -> bool:
+    async def confirm(self, title: str, text: str, accept_label: str) -> bool:
         raise NeedsWindow("Without a window there is no way to ask you.", hint=IN_A_TERMINAL)

@@ -11,6 +11,7 @@ import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
 import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
 import { createConversationList } from "../conversations/list";
+import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
 import { createKeys } from "../settings/keys";
@@ -48,6 +49,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const device = createDevice(api);
   const memories = createMemories(api);
   const tools = createTools(api);
+  const mcp = createMcpServers(api);
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
@@ -90,6 +92,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     if (keys.list.value) parts.push(keys.load());
     if (memories.list.value) parts.push(memories.load());
     if (tools.list.value) parts.push(tools.load());
+    if (mcp.rows.value) parts.push(mcp.load());
     await Promise.all([...parts, device.load()]);
     const row = list.rows.value.find(({ id }) => id === conversation.value.row.value?.id);
     if (row) apply({ type: "conversation_changed", conversation: row }, 0);
@@ -123,6 +126,10 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
         return;
       case "memories_changed":
         if (memories.list.value) void memories.load();
+        return;
+      case "mcp_changed":
+        // Asking starts the servers: only the page that shows them does.
+        if (mcp.rows.value) void mcp.load();
         return;
       case "notice":
         toasts.show(event);
@@ -282,6 +289,14 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     await chat.send(text, model, agent, () => drafts.clear(id));
   }
 
+  /** Puts a text below what is typed already, for the user to look at before it is sent. */
+  function insertIntoMessage(text: string): void {
+    const id = conversation.value.row.value?.id ?? null;
+    const typed = drafts.open(id, conversation.value.row.value?.draft ?? "").value.trimEnd();
+    drafts.change(id, typed ? `${typed}\n\n${text}` : text);
+    openChat();
+  }
+
   const rename = (id: number, title: string) =>
     toasts.attempt(() =>
       api.conversations.rename({ id, title: [...title].slice(0, LONGEST_TITLE).join("") }),
@@ -314,6 +329,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     device,
     memories,
     tools,
+    mcp,
     conversation,
     opened,
     start,
@@ -330,6 +346,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     chooseAgent,
     setDefaultModel,
     send,
+    insertIntoMessage,
     rename,
     remove,
     openLink,

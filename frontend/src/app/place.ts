@@ -6,6 +6,7 @@ export const SECTIONS = [
   "servers",
   "device",
   "agents",
+  "mcp",
   "limits",
   "tools",
   "folders",

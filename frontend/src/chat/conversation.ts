@@ -158,6 +158,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "tools_changed":
       case "device_changed":
       case "memories_changed":
+      case "mcp_changed":
       case "notice":
         return;
       default:

@@ -9,6 +9,7 @@ import {
   type LucideIcon,
   NotebookPen,
   Palette,
+  Plug,
   Server,
   Wrench,
 } from "lucide-preact";
@@ -20,6 +21,7 @@ export const SECTION_TITLES: Record<Section, string> = {
   servers: "Models and servers",
   device: "On-device model",
   agents: "Agents",
+  mcp: "MCP servers",
   limits: "Limits",
   tools: "Tools",
   folders: "Folders",
@@ -34,6 +36,7 @@ const ICONS: Record<Section, LucideIcon> = {
   servers: Server,
   device: Cpu,
   agents: Bot,
+  mcp: Plug,
   limits: Gauge,
   tools: Wrench,
   folders: Folder,

@@ -5,6 +5,7 @@ import { useReport } from "../app/context";
 import { PageHeader, type SidebarState } from "../app/PageHeader";
 import type { Section } from "../app/place";
 import { Diagnostics } from "../diagnostics/Diagnostics";
+import { McpSection } from "../mcp/McpSection";
 import { ToolsSection } from "../tools/ToolsSection";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { AppearanceSection } from "./AppearanceSection";
@@ -22,6 +23,7 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   servers: ServersSection,
   device: DeviceSection,
   agents: AgentsSection,
+  mcp: McpSection,
   limits: LimitsSection,
   folders: FoldersSection,
   memory: MemorySection,

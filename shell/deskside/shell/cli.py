@@ -86,7 +86,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     doctor = commands.add_parser("doctor", parents=[common], help="check everything, and say what to do")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
 
-    arguments = parser.parse_args(argv)
+    adding = _add_mcp(commands, common)
+
+    given, program = _split(sys.argv[1:] if argv is None else list(argv))
+    arguments = parser.parse_args(given)
+    arguments.program = program
+    if program and arguments.command != "mcp":
+        parser.error("only 'mcp add' takes a command after '--'")
+    if arguments.command == "mcp" and bool(arguments.url) == bool(arguments.program):
+        adding.error("give either a command, after '--', or --url")
     if arguments.port is not None and not arguments.serve:
         parser.error("--port goes with --serve")
     if arguments.serve and arguments.command is not None:
@@ -98,6 +106,35 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if arguments.command == "ask":
         arguments.question = _question(parser, arguments.question)
     return arguments
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """What is ours, and the command that `deskside mcp add … --` is given. argparse does not keep the two
+    apart."""
+    if "--" not in argv or "mcp" not in argv[: argv.index("--")]:
+        return argv, []
+    return argv[: argv.index("--")], argv[argv.index("--") + 1 :]
+
+
+def _add_mcp(commands: Any, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    servers = commands.add_parser("mcp", parents=[common], help="add an MCP server")
+    verbs = servers.add_subparsers(dest="verb", metavar="VERB", required=True)
+    adding: argparse.ArgumentParser = verbs.add_parser(
+        "add",
+        parents=[common],
+        help="add a server, after asking about its whole command",
+        usage="deskside mcp add NAME [--env NAME[=VALUE]] [--yes] -- COMMAND ARGUMENT ...\n"
+        "       deskside mcp add NAME [--header NAME[=VALUE]] [--yes] --url URL",
+    )
+    adding.add_argument("name", metavar="NAME", help="what to call it, such as files")
+    adding.add_argument("--url", default="", help="the address of a server that is somewhere else")
+    adding.add_argument("--env", action="append", default=[], metavar="NAME[=VALUE]", help=_SECRET_HELP)
+    adding.add_argument("--header", action="append", default=[], metavar="NAME[=VALUE]", help=_SECRET_HELP)
+    adding.add_argument("--yes", action="store_true", help="answer the question with yes")
+    return adding
+
+
+_SECRET_HELP = "a value; without one it is asked for, and kept in the keychain"
 
 
 class _Version(argparse.Action):
@@ -159,6 +196,11 @@ def _run(arguments: argparse.Namespace) -> int:
         from deskside.shell.doctor import examine
 
         return examine(paths, level, as_json=arguments.json)
+    if arguments.command == "mcp":
+        from deskside.shell.mcp_add import add
+
+        add(paths, level, arguments)
+        return 0
     if arguments.serve:
         from deskside.shell.running import serve
 

@@ -27,7 +27,9 @@ class Refused(AppError):
 
 
 class Client:
-    """A session with the backend that made `boot_url`."""
+    """A session with the backend that made `boot_url`. `is_of_another` says that it is another process's."""
+
+    is_of_another = False
 
     def __init__(self, boot_url: str) -> None:
         address = urlsplit(boot_url)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deskside.backend.errors import Conflict, InvalidRequest, NeedsWindow
+from deskside.shell.engine import Engine
 from deskside.shell.open_link import open_outside
 
 T = TypeVar("T")
@@ -19,10 +20,11 @@ class WindowDesktop:
 
     def __init__(self) -> None:
         self.window: Any = None  # pywebview's, once there is one
+        self.engine: Engine | None = None  # the window's
         self._is_asking = False
 
     async def open_link(self, url: str) -> None:
-        await _in_thread(lambda: open_outside(url))
+        await in_thread(lambda: open_outside(url))
 
     async def choose_file(self, title: str, endings: Sequence[str]) -> str | None:
         """Raises Conflict while another dialog is open, as those below: pywebview would mix them up."""
@@ -35,9 +37,6 @@ class WindowDesktop:
     async def choose_folder(self, title: str) -> str | None:
         return await self._ask(lambda: _choose_folder(self.window, title))
 
-    async def confirm(self, title: str, message: str) -> bool:
-        return await self._ask(lambda: _confirm(self.window, title, message))
-
     async def _ask(self, dialog: Callable[[], T]) -> T:
         if self.window is None:
             raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
@@ -45,7 +44,31 @@ class WindowDesktop:
             raise Conflict("Another dialog is open.", hint="Finish with that one first.")
         self._is_asking = True
         try:
-            return await _in_thread(dialog)
+            return await in_thread(dialog)
+        finally:
+            self._is_asking = False
+
+    async def confirm(self, title: str, text: str, accept_label: str) -> bool:
+        """Raises Conflict while another question is open: whoever asks twice hopes for a slip."""
+        if self.window is None or self.engine is None:
+            raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
+        if self._is_asking:
+            raise Conflict("Another question is open.", hint="Answer that one first.")
+        self._is_asking = True
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+
+        def settle(is_accepted: bool) -> None:
+            if not answer.done():
+                answer.set_result(is_accepted)
+
+        def answered(is_accepted: bool) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, is_accepted)
+
+        try:
+            self.engine.confirm(self.window, title, text, accept_label, answered)
+            return await answer
         finally:
             self._is_asking = False
 
@@ -101,12 +124,7 @@ def _choose_folder(window: Any, title: str) -> str | None:
     return str(chosen[0]) if chosen else None
 
 
-def _confirm(window: Any, title: str, message: str) -> bool:
-    """Blocks, as `_choose`. Qt takes a text with a tag in it for HTML, which could hide what it is about."""
-    return bool(window.create_confirmation_dialog(title, message.replace("<", "‹")))
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
+async def in_thread(function: Callable[[], T]) -> T:
     """Like `asyncio.to_thread`, on a daemon thread: a file dialog that is still open when the program
     is told to end must not keep it from ending."""
     loop = asyncio.get_running_loop()

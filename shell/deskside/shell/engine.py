@@ -38,6 +38,12 @@ class Engine(Protocol):
     def bring_forward(self, window: Any) -> None:
         """Raise the window and give it the keyboard. May be called on any thread."""
 
+    def confirm(
+        self, window: Any, title: str, text: str, accept_label: str, answered: Callable[[bool], None]
+    ) -> None:
+        """Ask in a dialog over the window; `answered` is told once. Cancel is the default, and what closing
+        the dialog means. All of `text` can be read, by scrolling. May be called on any thread."""
+
     def ask_to_reload(self, window: Any, reload: Callable[[], None]) -> None:
         """The page died too often: offer to load it again, or to close."""
 

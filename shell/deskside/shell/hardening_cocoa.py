@@ -136,6 +136,29 @@ def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
     threading.Thread(target=then, daemon=True).start()
 
 
+def confirm(window: Any, title: str, text: str, accept_label: str, answered: Callable[[bool], None]) -> None:
+    """See engine.Engine. The first button of an alert is its default: here it is Cancel."""
+    from AppKit import NSAlert, NSAlertSecondButtonReturn, NSScrollView, NSTextView
+    from PyObjCTools import AppHelper  # type: ignore[import-not-found, unused-ignore]
+
+    def ask() -> None:
+        alert = NSAlert.alloc().init()
+        alert.setMessageText_(title)
+        frame = ((0.0, 0.0), (560.0, 300.0))
+        reading = NSTextView.alloc().initWithFrame_(frame)
+        reading.setEditable_(False)
+        reading.setString_(text)
+        scroll = NSScrollView.alloc().initWithFrame_(frame)
+        scroll.setHasVerticalScroller_(True)
+        scroll.setDocumentView_(reading)
+        alert.setAccessoryView_(scroll)
+        alert.addButtonWithTitle_("Cancel")
+        alert.addButtonWithTitle_(accept_label)
+        answered(alert.runModal() == NSAlertSecondButtonReturn)
+
+    AppHelper.callAfter(ask)
+
+
 def read_state(window: Any, before: WindowState) -> WindowState:
     """From AppKit itself: pywebview's `width` and `x` may wait for this very thread. Cocoa counts from
     the bottom left, we from the top left."""

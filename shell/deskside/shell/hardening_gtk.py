@@ -30,6 +30,8 @@ FORBIDDEN = (
     "javascript_can_access_clipboard",
     "javascript_can_open_windows_automatically",
 )
+# A person needs longer than this to read what they are asked.
+ACCEPT_AFTER_MS = 700
 SCRUBBED = ("WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER", "WEBKIT_DISABLE_SANDBOX")
 
 
@@ -178,6 +180,50 @@ def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
 
     dialog.connect("response", answered)
     dialog.show()
+
+
+def confirm(window: Any, title: str, text: str, accept_label: str, answered: Callable[[bool], None]) -> None:
+    """See engine.Engine. The button that says yes wakes up late, so that no click and no key that was meant
+    for the page hits it."""
+    from gi.repository import GLib, Gtk
+
+    def ask() -> bool:
+        dialog = Gtk.Dialog(title=title, transient_for=window.native, modal=True)
+        dialog.set_default_size(640, 420)
+        dialog.add_button("Cancel", Gtk.ResponseType.CANCEL)
+        dialog.add_button(accept_label, Gtk.ResponseType.ACCEPT)
+        dialog.set_default_response(Gtk.ResponseType.CANCEL)
+        dialog.set_response_sensitive(Gtk.ResponseType.ACCEPT, False)
+        reading = Gtk.TextView(editable=False, cursor_visible=False, monospace=True)
+        reading.set_wrap_mode(Gtk.WrapMode.WORD_CHAR)
+        reading.get_buffer().set_text(text)
+        frame = Gtk.ScrolledWindow(vexpand=True, hexpand=True, margin=12)
+        frame.add(reading)
+        heading = Gtk.Label(label=title, xalign=0, wrap=True, margin=12, margin_bottom=0)  # no markup
+        dialog.get_content_area().add(heading)
+        dialog.get_content_area().add(frame)
+        is_over: list[bool] = []
+
+        def wake() -> bool:
+            if not is_over:
+                dialog.set_response_sensitive(Gtk.ResponseType.ACCEPT, True)
+            return False  # once
+
+        def respond(_: Any, answer: int) -> None:
+            button = dialog.get_widget_for_response(Gtk.ResponseType.ACCEPT)
+            if answer == Gtk.ResponseType.ACCEPT and not button.get_sensitive():
+                return
+            is_over.append(True)
+            dialog.destroy()
+            answered(answer == Gtk.ResponseType.ACCEPT)
+
+        dialog.connect("response", respond)
+        dialog.show_all()
+        dialog.get_widget_for_response(Gtk.ResponseType.CANCEL).grab_focus()
+        GLib.timeout_add(ACCEPT_AFTER_MS, wake)
+        return False  # once
+
+    GLib.idle_add(ask)
 
 
 def read_state(window: Any, before: WindowState) -> WindowState:

@@ -13,14 +13,24 @@ from typing import Any
 
 from loguru import logger
 from PySide6.QtCore import QObject, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QColor, QGuiApplication
+from PySide6.QtGui import QColor, QFontDatabase, QGuiApplication
 from PySide6.QtWebEngineCore import (
     QWebEnginePage,
     QWebEnginePermission,
     QWebEngineSettings,
     QWebEngineUrlRequestInterceptor,
 )
-from PySide6.QtWidgets import QApplication, QMenu, QMessageBox
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QMenu,
+    QMessageBox,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+)
 
 from deskside.backend.errors import NeedsWindow
 from deskside.shell.page_lock import PageLock, describe
@@ -47,6 +57,9 @@ FORBIDDEN = (
     QWebEngineSettings.WebAttribute.PluginsEnabled,
     QWebEngineSettings.WebAttribute.ScreenCaptureEnabled,
 )
+
+# A person needs longer than this to read what they are asked.
+ACCEPT_AFTER_MS = 700
 
 # The standard menu also offers Back, Reload, View Source and Save: none of them is for a program.
 MENU_ACTIONS = (
@@ -230,6 +243,45 @@ def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.finished.connect(lambda _: window.native.close() if box.clickedButton() is close else reload())
     box.open()
+
+
+def confirm(window: Any, title: str, text: str, accept_label: str, answered: Callable[[bool], None]) -> None:
+    """See engine.Engine. The button that says yes wakes up late, so that no click and no key that was meant
+    for the page hits it."""
+
+    def ask() -> None:
+        dialog = QDialog(window.native)
+        dialog.setObjectName("confirm")
+        dialog.setWindowTitle(title)
+        dialog.setModal(True)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        reading = QPlainTextEdit(text, dialog)  # plain: nothing in it is markup
+        reading.setReadOnly(True)
+        reading.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        reading.setAccessibleName(title)
+        buttons = QDialogButtonBox(dialog)
+        accept, cancel = QPushButton(accept_label, dialog), QPushButton("Cancel", dialog)
+        buttons.addButton(accept, QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.addButton(cancel, QDialogButtonBox.ButtonRole.RejectRole)
+        accept.setAutoDefault(False)
+        accept.setEnabled(False)
+        cancel.setDefault(True)
+        QTimer.singleShot(ACCEPT_AFTER_MS, accept, lambda: accept.setEnabled(True))
+        buttons.accepted.connect(dialog.accept)
+        buttons.rejected.connect(dialog.reject)
+        heading = QLabel(title, dialog)
+        heading.setTextFormat(Qt.TextFormat.PlainText)
+        heading.setStyleSheet("font-weight: bold")
+        layout = QVBoxLayout(dialog)
+        layout.addWidget(heading)
+        layout.addWidget(reading)
+        layout.addWidget(buttons)
+        dialog.resize(640, 420)
+        dialog.finished.connect(lambda result: answered(result == QDialog.DialogCode.Accepted.value))
+        dialog.open()
+        cancel.setFocus()
+
+    window.native.deskside_calls.run.emit(ask)
 
 
 def read_state(window: Any, before: WindowState) -> WindowState:

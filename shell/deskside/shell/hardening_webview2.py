@@ -171,6 +171,40 @@ def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
     threading.Thread(target=then, daemon=True).start()
 
 
+def confirm(window: Any, title: str, text: str, accept_label: str, answered: Callable[[bool], None]) -> None:
+    """See engine.Engine. pywebview's own question has OK as its default, and does not scroll."""
+    import System
+    import System.Windows.Forms as forms  # type: ignore[import-not-found, unused-ignore]
+
+    def ask() -> None:
+        dialog = forms.Form()
+        dialog.Text = title
+        dialog.Width, dialog.Height = 660, 460
+        dialog.StartPosition = forms.FormStartPosition.CenterParent
+        dialog.MinimizeBox = dialog.MaximizeBox = False
+        reading = forms.TextBox()
+        reading.Multiline = reading.ReadOnly = reading.WordWrap = True
+        reading.ScrollBars = forms.ScrollBars.Vertical
+        reading.Dock = forms.DockStyle.Fill
+        reading.Text = text.replace("\n", "\r\n")
+        buttons = forms.FlowLayoutPanel()
+        buttons.Dock = forms.DockStyle.Bottom
+        buttons.FlowDirection = forms.FlowDirection.RightToLeft
+        buttons.Height = 44
+        cancel, accept = forms.Button(), forms.Button()
+        cancel.Text, cancel.DialogResult = "Cancel", forms.DialogResult.Cancel
+        accept.Text, accept.DialogResult = accept_label, forms.DialogResult.OK
+        for button in (cancel, accept):
+            button.AutoSize = True
+            buttons.Controls.Add(button)
+        dialog.Controls.Add(reading)
+        dialog.Controls.Add(buttons)
+        dialog.AcceptButton = dialog.CancelButton = dialog.ActiveControl = cancel
+        answered(dialog.ShowDialog(window.native) == forms.DialogResult.OK)
+
+    window.native.BeginInvoke(System.Action(ask))
+
+
 def read_state(window: Any, before: WindowState) -> WindowState:
     import System.Windows.Forms as forms  # type: ignore[import-not-found, unused-ignore]
 

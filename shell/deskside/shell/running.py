@@ -26,6 +26,7 @@ from deskside.shell.instance import FolderChange, Instance, Remote, claim_or_sen
 from deskside.shell.paths import web_folder
 
 if TYPE_CHECKING:
+    from deskside.bridge.desktop import Desktop
     from deskside.bridge.thread import Running
     from deskside.shell.client import Client
 
@@ -116,17 +117,19 @@ def serve(paths: Paths, level: str, port: int) -> int:
 
 
 @contextmanager
-def session(paths: Paths, level: str) -> Iterator[Client]:
-    """A client of the running Deskside, or of one that is opened here for as long as it is needed."""
+def session(paths: Paths, level: str, desktop: Desktop | None = None) -> Iterator[Client]:
+    """A client of the running Deskside, or of one that is opened here for as long as it is needed; that one
+    asks its questions through `desktop`."""
     from deskside.shell.client import Client
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: in order
     with claim_or_send(paths, "boot-url") as found:
         if isinstance(found, Remote):
             with Client(found.answer.url) as client:
+                client.is_of_another = True
                 yield client
             return
-        with _log(paths, level), _backend(paths) as running:
+        with _log(paths, level), _backend(paths, desktop=desktop) as running:
             _offer(found, running)
             try:
                 with Client(running.boot_url()) as client:
@@ -187,13 +190,13 @@ def _log(paths: Paths, level: str, *, to_stderr: bool = False) -> Iterator[None]
 
 
 @contextmanager
-def _backend(paths: Paths, port: int = 0) -> Iterator[Running]:
+def _backend(paths: Paths, port: int = 0, desktop: Desktop | None = None) -> Iterator[Running]:
     from deskside.bridge.desktop import NoDesktop
     from deskside.bridge.thread import run_backend
 
     with ExitStack() as stack:
         try:
-            running = stack.enter_context(run_backend(paths, NoDesktop(), web_folder(), port))
+            running = stack.enter_context(run_backend(paths, desktop or NoDesktop(), web_folder(), port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise

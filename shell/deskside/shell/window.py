@@ -83,6 +83,7 @@ class AppWindow:
         self._engine = engine
         self._state_file = state_file
         self._desktop = desktop
+        desktop.engine = engine
         self._lock = PageLock()
         self._hardened = threading.Event()
         self._failure: BaseException | None = None

@@ -66,6 +66,9 @@ def define_entities(db: Database) -> None:
         is_enabled = Flag()
         created_ms = Integer()
         updated_ms = Integer()
+        environment = Text(default="[]")
+        headers = Text(default="[]")
+        secret_prefix = TextOrEmpty()
 
     class Prompt(Entity):
         _table_ = "prompt"
@@ -120,6 +123,10 @@ def define_entities(db: Database) -> None:
         capabilities = Text(default="[]")
         created_ms = Integer()
         updated_ms = Integer()
+        remote_name = TextOrNull()
+        accepted = TextOrNull()
+        offered = TextOrNull()
+        is_offered = Flag(default=True)
 
     class Conversation(Entity):
         _table_ = "conversation"

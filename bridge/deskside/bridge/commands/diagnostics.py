@@ -66,6 +66,8 @@ async def page_ready(bridge: Bridge) -> None:
         bridge.app.events.publish(Notice("error", damage.code, damage.message, damage.hint))
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
+    if damage is None:
+        await bridge.app.mcp.wake()
 
 
 @command

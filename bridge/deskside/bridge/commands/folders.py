@@ -12,6 +12,7 @@ import msgspec
 
 from deskside.backend.app import App
 from deskside.backend.settings import GrantedFolder
+from deskside.backend.visible import made_visible
 from deskside.bridge.registry import Bridge, command
 
 FolderPath = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
@@ -48,7 +49,8 @@ async def change(bridge: Bridge, params: ChangeFolder) -> list[GrantedFolder]:
         return await bridge.app.folders.narrow(folder.path)
     if not folder.can_write and not await bridge.desktop.confirm(
         "Let the assistant change files?",
-        f"With your approval, it can then change files in this folder:\n\n{folder.path}",
+        f"With your approval, it can then change files in this folder:\n\n{made_visible(folder.path)}",
+        "Let it",
     ):
         return bridge.app.settings.current.folders
     bridge.app.folders.get(folder.path)  # it may have been removed while the dialog was open
