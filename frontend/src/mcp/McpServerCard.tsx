@@ -4,9 +4,9 @@ import type { McpServerRow, McpToolRow } from "../api.gen";
 import type { App } from "../app/app";
 import { Dialog } from "../ui/Dialog";
 import { IconButton } from "../ui/IconButton";
+import { Switch } from "../ui/Switch";
 import { McpLog } from "./McpLog";
 import { McpTexts } from "./McpTexts";
-import { Switch } from "./Switch";
 import { joinCommand, stateText, toReview } from "./servers";
 import { Definition, firstLine, ToolReview } from "./ToolReview";
 
