@@ -38,8 +38,9 @@ class Reply:
 
     `body` is sent in pieces of `piece_bytes` (0: one piece an event) with `delay_s` between them. After
     `cut_after` bytes the connection is reset; after `hang_after` bytes nothing more is sent until the
-    other side goes away or `ProviderServer.release` is called. With `then_close` the connection is closed
-    unannounced once the next request arrives on it. `status` 0 hangs up without an answer.
+    other side goes away or `ProviderServer.release` is called; with `is_silent` that is before the head.
+    With `then_close` the connection is closed unannounced once the next request arrives on it. `status` 0
+    hangs up without an answer.
     """
 
     body: bytes = b""
@@ -51,6 +52,7 @@ class Reply:
     then_close: bool = False
     cut_after: int | None = None
     hang_after: int | None = None
+    is_silent: bool = False
 
 
 def recording(name: str, **changes: Any) -> Reply:
@@ -254,6 +256,8 @@ class ProviderServer:
     ) -> bool:
         watch = asyncio.create_task(_note_when_gone(reader, request))
         try:
+            if reply.is_silent and not await self._is_released(watch):
+                return False
             head = f"HTTP/1.1 {reply.status} X\r\ncontent-type: {reply.content_type}\r\n"
             head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
             writer.write(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
@@ -269,10 +273,7 @@ class ProviderServer:
                 writer.transport.abort()
                 return False
             if reply.hang_after is not None:
-                released = asyncio.create_task(self._released.wait())
-                await asyncio.wait({released, watch}, return_when=asyncio.FIRST_COMPLETED)
-                released.cancel()
-                if request.gone.is_set():
+                if not await self._is_released(watch):
                     return False
                 rest = reply.body[reply.hang_after :]
                 writer.write(b"%x\r\n%s\r\n" % (len(rest), rest) if rest else b"")
@@ -287,6 +288,13 @@ class ProviderServer:
             await asyncio.gather(watch, return_exceptions=True)
             if reader.gone.is_set():  # before the watch had its turn
                 request.gone.set()
+
+    async def _is_released(self, watch: asyncio.Task[None]) -> bool:
+        """Hang. False once the other side has gone."""
+        released = asyncio.create_task(self._released.wait())
+        await asyncio.wait({released, watch}, return_when=asyncio.FIRST_COMPLETED)
+        released.cancel()
+        return not watch.done()
 
 
 def _pieces(reply: Reply) -> Iterator[bytes]:

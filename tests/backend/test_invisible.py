@@ -63,6 +63,15 @@ def test_no_two_invisible_characters_are_left_in_a_row(text: str) -> None:
     assert not any(one in invisible and two in invisible for one, two in pairwise(left))
 
 
+@given(st.text(alphabet=[*"1#a漢\u20e3\U0001f3f4\u2764\U0001f525", *"".join(HIDDEN), *ENGLAND]))
+def test_a_few_in_a_long_text_are_found_as_in_a_short_one(text: str) -> None:
+    plain = "漢" * 1000
+
+    in_a_long_text = without_invisible(f"{plain}{text}{plain}")
+
+    assert without_invisible(f"漢{text}漢")[1:-1] == in_a_long_text[1000:-1000]
+
+
 def test_a_model_reads_a_tools_answer_without_it_and_the_users_words_without_tags() -> None:
     history = [
         UserText(f"Look\u200b at it{as_tags('!')}"),

@@ -53,6 +53,8 @@ OPTIONAL_PARAMETERS = {
     "signature": re.compile(r"\bsignature\b"),
 }
 
+_REFUSED_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+
 
 def messages_body(name: str, request: ModelRequest, refused: set[str]) -> dict[str, Any]:
     """The JSON body of `POST /v1/messages`, without the parameters in `refused`.
@@ -128,7 +130,7 @@ def _results(turn: ToolTurn) -> list[dict[str, Any]]:
 
 def _tool_use_id(call_id: str) -> str:
     """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", call_id)
+    return _REFUSED_IN_IDS.sub("_", call_id)
 
 
 # -- the stream ---------------------------------------------------------------------------------

@@ -256,7 +256,7 @@ class ToolStarted(msgspec.Struct, frozen=True, tag="tool_started"):
     call_id: str
 
 
-class ToolFinished(msgspec.Struct, frozen=True, tag="tool_finished"):
+class ToolFinished(msgspec.Struct, frozen=True, weakref=True, tag="tool_finished"):
     """Exactly one for each `ToolRequested`, also when the tool raised or the user stopped the run.
 
     `is_outside` says that text from outside is in the output: of an agent it is the whole of its run that

@@ -31,7 +31,7 @@ from deskside.backend.agent.events import (
     UsageReported,
 )
 from deskside.backend.agent.refusals import Refusal, refusal_in
-from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_object, is_complete_json, turns
+from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_text, is_complete_json, turns
 
 # What a model or server may refuse, and how it says so.
 OPTIONAL_PARAMETERS = {
@@ -92,7 +92,7 @@ def _assistant(turn: AssistantTurn) -> dict[str, Any]:
             "type": "function",
             "function": {
                 "name": request.name,
-                "arguments": bytes(arguments_object(request.arguments)).decode(),
+                "arguments": arguments_text(request.arguments),
             },
         }
         for request in turn.requests

@@ -32,7 +32,7 @@ from deskside.backend.agent.events import (
     UsageReported,
 )
 from deskside.backend.agent.refusals import Refusal, refusal_in
-from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_object, turns
+from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_text, turns
 
 # What a model may refuse, and how it says so. `encrypted_content` is no parameter: it stands for the
 # reasoning that is sent back, which must not make a conversation impossible to continue.
@@ -101,7 +101,7 @@ def _input(name: str | None, request: ModelRequest) -> list[Any]:
                             "type": "function_call",
                             "call_id": said.call_id,
                             "name": said.name,
-                            "arguments": bytes(arguments_object(said.arguments)).decode(),
+                            "arguments": arguments_text(said.arguments),
                         }
                     )
         elif isinstance(turn, ToolTurn):

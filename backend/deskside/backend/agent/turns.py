@@ -19,6 +19,7 @@ that breaks them and the conversation could then never be continued:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -81,18 +82,18 @@ class _Grouping:
         if isinstance(item, ToolFinished):
             if item.call_id in self._unanswered:
                 self._unanswered.discard(item.call_id)
-                self._results[item.call_id] = msgspec.structs.replace(
-                    item, output=_whole(without_invisible(item.output))
-                )
-        elif isinstance(item, UserText | Summary):
-            text = without_tags(item.text) if isinstance(item, UserText) else without_invisible(item.text)
-            if text.strip():
-                self.close_assistant()
-                self._add_user(text)
+                self._results[item.call_id] = _as_read(item)
+        elif isinstance(item, UserText):
+            self._add_user(without_tags(item.text))
+        elif isinstance(item, Summary):
+            self._add_user(without_invisible(item.text))
         else:
             self._add_assistant(item)
 
     def _add_user(self, text: str) -> None:
+        if not text.strip():
+            return
+        self.close_assistant()
         text = _whole(text)
         last = self.turns[-1] if self.turns else None
         if isinstance(last, UserTurn):
@@ -116,19 +117,41 @@ class _Grouping:
         if self._said:
             turn = AssistantTurn(tuple(self._said))
             self.turns.append(turn)
-            if turn.requests:
-                self.turns.append(ToolTurn([self._result(request) for request in turn.requests]))
+            requests = turn.requests
+            if requests:
+                self.turns.append(ToolTurn([self._result(request) for request in requests]))
         self._said = []
         self._unanswered = set()
         self._results = {}
 
     def _result(self, request: ToolRequested) -> ToolFinished:
-        missing = ToolFinished(request.call_id, "This call was interrupted and has no result.", failed=True)
-        return self._results.get(request.call_id, missing)
+        result = self._results.get(request.call_id)
+        if result is None:
+            return ToolFinished(request.call_id, "This call was interrupted and has no result.", failed=True)
+        return result
+
+
+# A run sends what its tools said again with each step. What a long page is without invisible characters takes
+# milliseconds to find out, so it is kept for as long as the history is.
+_read: WeakKeyDictionary[ToolFinished, str] = WeakKeyDictionary()
+
+
+def _as_read(result: ToolFinished) -> ToolFinished:
+    """A result as a model reads it."""
+    if result.output.isascii():
+        return result
+    output = _read.get(result)
+    if output is None:
+        output = _whole(without_invisible(result.output))
+        output = _read[result] = result.output if output == result.output else output
+    return result if output is result.output else msgspec.structs.replace(result, output=output)
 
 
 def _whole(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def arguments_object(arguments: str) -> msgspec.Raw:
@@ -137,13 +160,18 @@ def arguments_object(arguments: str) -> msgspec.Raw:
     Models sometimes write invalid JSON. Anthropic and chat templates want an object nevertheless, so
     the model is shown what it wrote as the one field `invalid_json`.
     """
+    return msgspec.Raw(arguments_text(arguments).encode())
+
+
+def arguments_text(arguments: str) -> str:
+    """As `arguments_object`, for the formats that take the object as a text."""
     if not arguments.strip():
-        return msgspec.Raw(b"{}")
+        return "{}"
     try:
-        msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
+        _decode_object(arguments)
     except (msgspec.DecodeError, UnicodeError):
-        return msgspec.Raw(msgspec.json.encode({"invalid_json": arguments}))
-    return msgspec.Raw(arguments.encode())
+        return msgspec.json.encode({"invalid_json": arguments}).decode()
+    return arguments
 
 
 def is_complete_json(arguments: str) -> bool:
