@@ -70,6 +70,8 @@ class Desk:
 
 def tools(ran: list[str]) -> list[FunctionTool]:
     def show(to: str = "") -> Preview:
+        if to == "nowhere":
+            raise FileNotFoundError("there is no such place")
         return Preview(f"Writes to {to}.", "+ a line")
 
     @tool(approval="ask", effect="write", preview=show)
@@ -167,6 +169,17 @@ async def test_a_denied_call_does_not_run_and_the_model_reads_why(open_desk: Ope
         result = desk.model.requests[1].history[-1]
         assert isinstance(result, ToolFinished)
         assert "The user did not allow this call. They say: not this file" == result.output
+
+
+async def test_nobody_is_asked_about_a_call_that_would_fail(open_desk: Open) -> None:
+    async with open_desk(call("write", arguments='{"to": "nowhere"}'), "I see") as desk:
+        reply = await ended(desk.app, await desk.ask())
+
+        part = reply.parts[0]
+        assert isinstance(part, ToolCallPart)
+        assert ("failed", None) == (part.status, part.approval)
+        assert "FileNotFoundError: there is no such place" == part.output
+        assert [] == desk.ran
 
 
 async def test_changed_arguments_are_what_runs_and_both_are_kept(open_desk: Open) -> None:
@@ -280,7 +293,7 @@ async def test_after_text_from_outside_nothing_that_was_allowed_counts(open_desk
         assert part.approval is not None
         assert ["https://example.org/"] == part.approval.outside
         assert [] == part.approval.scopes
-        assert any("text from outside" in reason for reason in part.approval.reasons)
+        assert any("Text from outside" in reason for reason in part.approval.reasons)
         assert ["read_web"] == desk.ran
         with pytest.raises(InvalidRequest, match="once only"):
             await desk.decide(message_id, 1, scope="run")

@@ -172,7 +172,7 @@ def test_what_a_provider_does_wrong_is_a_sentence_with_a_way_on(
     provider.script(HALF)
     ask(page, "Say something.")
     expect(last_reply(page)).to_have_attribute("data-status", "complete", timeout=NOT_FOR_LONG_MS)
-    expect(last_reply(page)).to_contain_text("broke off. This step was made again.")
+    expect(last_reply(page)).to_contain_text("broke off. This step was run again.")
 
     hostile = (
         "<script>window.taken = 1</script> [x](javascript:window.taken=1) <img src=x onerror=window.taken=1>"

@@ -32,10 +32,7 @@ WHY: Mapping[Effect, str] = {
     "execute": "This runs code.",
 }
 EACH_TIME = "You chose to be asked about this tool each time."
-OUTSIDE = (
-    "This conversation holds text from outside, which may be what asks for this. What you allowed before "
-    "does not count here."
-)
+OUTSIDE = "Text from outside may be what asks for this, so what you allowed before does not count here."
 
 
 def question_about(

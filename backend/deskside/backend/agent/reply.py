@@ -283,7 +283,7 @@ class Reply:
                 self._next_call(call_id, self._model_name)
                 if not had_said:
                     return None
-                return self._supersede("retried", f"{message} This step was made again.")
+                return self._supersede("retried", f"{message} This step was run again.")
             case ModelFellBack(call_id=call_id, failed_model=failed, model=model, message=message):
                 self._next_call(call_id, model)
                 return self._supersede("fell_back", f"{failed} failed: {message} {model} answers instead.")

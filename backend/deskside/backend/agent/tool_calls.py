@@ -51,7 +51,8 @@ class CallHost(Protocol):
     async def question(
         self, tool: Tool, request: ToolRequested, arguments: Any, history: Sequence[HistoryItem]
     ) -> ApprovalQuestion | None:
-        """What to ask the user before the call runs; None where it may. Has no effect."""
+        """What to ask the user before the call runs; None where it may. Has no effect. Raises CannotBeDone for
+        a call that would fail."""
 
     async def decision(self, request: ToolRequested, question: ApprovalQuestion) -> ToolDecided:
         """The user's answer. Waits as long as it takes."""
@@ -130,7 +131,10 @@ class ToolCalls:
         except BadArguments as error:
             self.had_bad_call = True
             return failure(request, str(error))
-        question = await self._host.question(tool, request, arguments, self._history)
+        try:
+            question = await self._host.question(tool, request, arguments, self._history)
+        except CannotBeDone as error:
+            return failure(request, cut(str(error)))
         if question is not None:
             if not question.decision:
                 await self._tell(ToolWaiting(request.call_id, question))
@@ -185,13 +189,18 @@ class ToolCalls:
         return task.result() if task is not None and task.done() and not task.cancelled() else None
 
 
+class CannotBeDone(Exception):
+    """What a tool found when it looked at what a call would do. The text is for the model, which can mend it:
+    nobody is asked about a call that would fail."""
+
+
 async def preview_of(tool: Tool, context: ToolContext, arguments: Any) -> Preview:
-    """What a call would do; where that cannot be told, why."""
+    """What a call would do. Raises CannotBeDone where it would fail."""
     try:
         return await tool.preview(context, arguments)
-    except Exception as error:  # what a tool raises while it looks is for the user
+    except Exception as error:  # as what a tool raises when it runs
         logger.opt(exception=True).info("the preview of tool {} failed", tool.spec.name)
-        return Preview(f"What it would do cannot be shown: {error}")
+        raise CannotBeDone(f"{type(error).__name__}: {error}") from error
 
 
 def failure(request: ToolRequested, output: str) -> ToolFinished:
