@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
 from typing import Any
 
 import pytest
-from test_approvals import Desk, Open, call, open_desk
+from asked_runs import Desk, Open, call
 from test_runs import ended, until
 
 from deskside.backend.agent.events import ToolFinished, ToolRequested, Usage, UsageReported, UserText
@@ -14,9 +14,9 @@ from deskside.backend.agent.limits import AgentLimits, RunLimit
 from deskside.backend.agent.scripted_model import Hang, ScriptedModel
 from deskside.backend.errors import BadKey
 from deskside.backend.events import MessageChanged, PartChanged
-from deskside.backend.store import agents, messages, usage
+from deskside.backend.store import agents, messages, replies, usage
 from deskside.backend.store.agents import Agent
-from deskside.backend.store.messages import MessageRow, PausePart, TextPart, ToolCallPart
+from deskside.backend.store.messages import MessageRow, MessageUsage, PausePart, TextPart, ToolCallPart
 
 HELPER = "scripted/helper"
 
@@ -116,6 +116,30 @@ async def test_a_stop_stops_the_agents_below_and_keeps_what_they_said(open_desk:
         assert hang.was_cancelled
         assert ("stopped", [TextPart("so far")]) == (below.status, below.parts)
         assert "stopped" == (await desk.stored(message_id)).status
+
+
+async def test_a_stop_while_an_agent_is_being_asked_leaves_nothing_streaming(
+    open_desk: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_desk([asks("helper")]) as desk:
+        await give_helper(desk, "never heard")
+        write, asked = desk.app.store.write, asyncio.Event()
+
+        async def slow(function: Any, *rest: Any, **named: Any) -> Any:
+            written = await write(function, *rest, **named)
+            if function is replies.delegate:
+                asked.set()
+                for _ in range(20):
+                    await asyncio.sleep(0)
+            return written
+
+        monkeypatch.setattr(desk.app.store, "write", slow)
+        message_id = await desk.ask()
+        await asked.wait()
+        await desk.app.runs.stop(message_id)
+        (below,) = await delegated(desk, message_id)
+
+        assert ("stopped", "stopped") == (below.status, (await desk.stored(message_id)).status)
 
 
 async def test_one_agent_can_be_stopped_and_the_other_told(open_desk: Open) -> None:
@@ -263,8 +287,9 @@ async def test_a_pause_outlives_the_program_and_goes_on_from_there(open_desk: Op
 async def test_usage_says_which_agent_it_was(open_desk: Open) -> None:
     async with open_desk([asks("helper"), UsageReported(Usage(10))], "done") as desk:
         await give_helper(desk, ["hi", UsageReported(Usage(5, output_tokens=2))])
-        await ended(desk.app, await desk.ask())
+        reply = await ended(desk.app, await desk.ask())
         helper = await desk.app.store.read(agents.by_name, "helper")
+        assert MessageUsage(15, output_tokens=2) == reply.usage
 
         assert 7 == (await desk.app.store.read(usage.spent, helper.id, 0)).tokens
         assert 17 == (await desk.app.store.read(usage.spent, None, 0)).tokens
@@ -286,6 +311,3 @@ async def paused(desk: Desk, message_id: int) -> PausePart:
     assert isinstance(event, PartChanged)
     assert isinstance(event.part, PausePart)
     return event.part
-
-
-__all__ = ["Path", "open_desk", "pytest"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from test_approvals import MODEL, Desk
+from asked_runs import MODEL, Desk
 from test_runs import ended
 
 from deskside.backend.agent.events import ToolRequested

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from test_approvals import MODEL, Desk
+from asked_runs import MODEL, Desk
 from test_runs import ended
 from tool_calls import called, context_of, previewed
 

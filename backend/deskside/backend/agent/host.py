@@ -7,7 +7,7 @@ does next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,7 @@ class Surroundings:
     device: Device
     budgets: Budgets
     publish: Callable[[AppEvent], None]
+    flush: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,12 @@ class RunHost:
 
     async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> Exceeded | None:
         run, budgets = self._run, self._around.budgets
-        self.settle()
         runs = run.working_runs()
         of_all = self._around.services.settings.current.limits
         if of_all == NO_LIMITS and all(each.agent.limits == NO_AGENT_LIMITS for each in runs):
             return None
+        await self._around.flush()  # what the last call used is counted from the store now
+        self.settle()
         call = await self._next_call(call_id, model, request)
         self._exceeded = await budgets.admit(runs, call, lifted=run.lifted)
         if self._exceeded is None:

@@ -20,9 +20,9 @@ from deskside.backend.agent.events import (
     ToolDecided,
 )
 from deskside.backend.agent.limits import Resource, Scope, Use
-from deskside.backend.agent.reply import Reply
+from deskside.backend.agent.reply import USAGE_FIELDS, Reply
 from deskside.backend.store.agents import AgentRow
-from deskside.backend.store.messages import ElicitationAnswer
+from deskside.backend.store.messages import ElicitationAnswer, MessageUsage
 from deskside.backend.store.replies import Asked
 from deskside.backend.tools.declaration import Tool
 
@@ -120,6 +120,11 @@ class LiveRun:
             seconds=time.monotonic() - self._started_s - self._waited_s,
             tool_calls=self.tool_calls + sum(use.tool_calls for use in below),
         )
+
+    def usage(self) -> MessageUsage:
+        """The tokens of its model calls, and of all that work for it."""
+        used = [self.reply.usage(), *(child.usage() for child in self.children.values())]
+        return MessageUsage(*(sum(getattr(each, name) for each in used) for name in USAGE_FIELDS))
 
     def working_runs(self) -> list[WorkingRun]:
         """This run and those it works for, the nearest first."""

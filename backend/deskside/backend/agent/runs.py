@@ -127,6 +127,7 @@ QUIET = (StepStarted, SideCallStarted, UsageReported, ReasoningFinished, StepFin
 # The conversation begins or ceases to wait for the user with these.
 ABOUT_WAITING = (ToolWaiting, ToolDecided, Paused, Resumed)
 
+NOTHING_REPORTED = Usage()
 NO_ANSWER = "The agent gave no answer."
 
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
@@ -164,9 +165,9 @@ class Runs:
         self._settings = services.settings
         self.toolbox = Toolbox(self._store, built_in, sources, choices, self._delegate)
         budgets = Budgets(self._store, self._settings)
-        self._around = Surroundings(services, models, device, budgets, events.publish)
         self._queue = RunQueue(lambda: self._settings.current.max_runs)
         self._flusher = Flusher(self._store, self._tell)
+        self._around = Surroundings(services, models, device, budgets, events.publish, self._flusher.flush)
         self._by_conversation: dict[int, LiveRun | None] = {}  # None while the rows are being written
         self._unstored: dict[int, LiveRun] = {}  # by message: what the store does not have, or not whole
         self._starting: set[asyncio.Task[StartedRun]] = set()
@@ -359,6 +360,10 @@ class Runs:
         if run is not None:
             await self.stop(run.reply.message_id)
 
+    def let_in(self) -> None:
+        """The setting for how many may run at once has changed."""
+        self._queue.let_in()
+
     def is_running(self, conversation_id: int) -> bool:
         return conversation_id in self._by_conversation
 
@@ -498,7 +503,10 @@ class Runs:
                 host.settle()
 
     def _priced(self, model: str, usage: Usage, at_ms: int) -> tuple[int | None, dict[str, Any] | None]:
-        """What a call costs. Looked up by model once an hour: prices change, but not between two calls."""
+        """What a call costs; not known while it has not said what it used. Prices are looked up once an hour:
+        they change, but not between two calls."""
+        if usage == NOTHING_REPORTED:
+            return None, None
         hour = at_ms // 3_600_000
         if self._prices.get(model, (0, None))[0] != hour:
             self._prices[model] = (hour, prices.price_of(model, at_ms, self._models.address_of(model)))
@@ -507,20 +515,27 @@ class Runs:
             return None, None
         return prices.cost(usage, price), msgspec.to_builtins(price)
 
-    async def _delegate(self, context: ToolContext, agent: AgentRow, task: str) -> ToolOutput:
-        """Let another agent do a task, and return its answer. A stop of the run stops it, too."""
-        parent = self._unstored[context.message_id]
-        position = parent.reply.position_of(context.call_id)
+    async def _begin_below(self, parent: LiveRun, position: int, agent: AgentRow, task: str) -> LiveRun:
         name = agent.model or parent.model_name
         asked = await self._store.write(
             replies.delegate, parent.reply.message_id, position, agent.id, name, parent.asked.run_id
         )
-        is_continuation = bool(asked.reply.parts)
-        self._begin(asked, name, is_continuation=is_continuation, parent=parent, agent=agent, task=task)
+        goes_on = bool(asked.reply.parts)
+        self._begin(asked, name, is_continuation=goes_on, parent=parent, agent=agent, task=task)
         child = parent.children[position] = self._unstored[asked.reply.id]
+        return child
+
+    async def _delegate(self, context: ToolContext, agent: AgentRow, task: str) -> ToolOutput:
+        """Let another agent do a task, and return its answer. A stop of the run stops it, too."""
+        parent = self._unstored[context.message_id]
+        position = parent.reply.position_of(context.call_id)
+        starting = asyncio.create_task(self._begin_below(parent, position, agent, task))
         try:
+            # Shielded: rows that are written need a run, also when this one is stopped meanwhile.
+            child = await asyncio.shield(starting)
             await child.ended.wait()
         except asyncio.CancelledError:
+            child = await starting
             child.cancel(parent.interruption)
             await child.ended.wait()
             raise
@@ -599,7 +614,7 @@ class Runs:
             status=status,
             parts=run.reply.stored_parts(),
             error=run.reply.error,
-            usage=run.reply.usage(),
+            usage=run.usage(),
             reason=run.finished.reason if run.finished else status,
         )
         fault = None if run.streaming.cancelled() else run.streaming.exception()

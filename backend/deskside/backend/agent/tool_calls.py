@@ -51,8 +51,8 @@ class CallHost(Protocol):
     async def question(
         self, tool: Tool, request: ToolRequested, arguments: Any, history: Sequence[HistoryItem]
     ) -> ApprovalQuestion | None:
-        """What to ask the user before the call runs; None where it may. Has no effect. Raises CannotBeDone for
-        a call that would fail."""
+        """What to ask the user before the call runs; None where it may. Has no effect. Raises CannotBeDone
+        for a call that would fail."""
 
     async def decision(self, request: ToolRequested, question: ApprovalQuestion) -> ToolDecided:
         """The user's answer. Waits as long as it takes."""

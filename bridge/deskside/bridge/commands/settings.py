@@ -42,4 +42,6 @@ async def change(app: App, params: ChangeSettings) -> Settings:
     changes = {
         name: value for name, value in msgspec.structs.asdict(params).items() if value is not msgspec.UNSET
     }
-    return await app.settings.change(changes)
+    settings = await app.settings.change(changes)
+    app.runs.let_in()  # more runs may work at once now
+    return settings
