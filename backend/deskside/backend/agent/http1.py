@@ -1,7 +1,7 @@
 """HTTP/1.1 for answers that stream: one request on a connection, its answer in pieces, the connection kept.
 
 httpx2 spends a millisecond of CPU on each request and is built for everything; a model's answer needs little
-of that (build/decisions/0011). What is unusual (a proxy, a scheme of its own) still goes through httpx2: see
+of that (build/decisions/0014). What is unusual (a proxy, a scheme of its own) still goes through httpx2: see
 transport.py. Errors are httpx2's, so that whoever reads an answer has one set to know.
 
 Invariants

@@ -2,7 +2,7 @@
 
 The provider's own SDK brings base URL, authentication and headers. It is asked once how a request to a
 path begins; from then on only the body is new, and the request goes over a lean connection (http1.py, and
-build/decisions/0011). Where that does not lead (a proxy, a small GET), the SDK sends bytes and hands back
+build/decisions/0014). Where that does not lead (a proxy, a small GET), the SDK sends bytes and hands back
 bytes itself. It is imported at the first request: 0.5 s for openai and 1 s for anthropic are nothing a start
 should wait for.
 
