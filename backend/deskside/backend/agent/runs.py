@@ -6,9 +6,9 @@ program, so a stop can come at any moment and what was said is kept.
 
 Invariants
   - A conversation has at most one run.
-  - What a run does is stored before it is shown and before it has an effect on this machine. Text is shown
-    at once and stored by the flusher (flusher.py says how much a crash can cost), and so is stored that a
-    model call began or ended.
+  - What a run does is stored before it is shown and before it has an effect on this machine. What a model
+    says (text, and which tools it asks for) is shown at once and stored by the flusher (flusher.py says how
+    much a crash can cost), and so is stored that a model call began or ended.
   - A reply that cannot be stored stays in memory, visible, with the store's error, and is tried again
     until it is stored or the program ends.
 """
@@ -47,7 +47,9 @@ from deskside.backend.agent.events import (
     StepStarted,
     TextDelta,
     ToolArgumentsDelta,
+    ToolCallStarted,
     ToolDecided,
+    ToolRequested,
     ToolStarted,
     ToolWaiting,
     Usage,
@@ -122,8 +124,18 @@ CUT_SHORT: Mapping[str, AppError] = {
 # The usual hint of a stream that broke off speaks of what was said and of Continue; here is neither.
 NOTHING_SAID = "Press Retry."
 
-# Nothing is shown because of these, and nothing on this machine happens: they go to the disk with the text.
-QUIET = (StepStarted, SideCallStarted, UsageReported, ReasoningFinished, StepFinished, Finished)
+# The model's words, or nothing to see: they go to the disk with the text. A call is there before it runs,
+# because `ToolStarted` and `ToolWaiting` are waited for.
+QUIET = (
+    StepStarted,
+    SideCallStarted,
+    UsageReported,
+    ReasoningFinished,
+    ToolCallStarted,
+    ToolRequested,
+    StepFinished,
+    Finished,
+)
 # The conversation begins or ceases to wait for the user with these.
 ABOUT_WAITING = (ToolWaiting, ToolDecided, Paused, Resumed)
 
