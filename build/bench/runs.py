@@ -56,6 +56,7 @@ from deskside.backend.agent.events import (  # noqa: E402
     ToolRequested,
     UserText,
 )
+from deskside.backend.agent.limits import Exceeded  # noqa: E402
 from deskside.backend.agent.providers import make_model  # noqa: E402
 from deskside.backend.agent.transport import Http  # noqa: E402
 from deskside.backend.app import App, open_app  # noqa: E402
@@ -247,10 +248,10 @@ class Alone:
     def has_steering(self) -> bool:
         return False
 
-    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> str | None:
+    async def exceeds(self, call_id: str, model: str, request: ModelRequest) -> Exceeded | None:
         return None
 
-    async def exceeds_with_tools(self, wanted: int) -> str | None:
+    async def exceeds_with_tools(self, wanted: int) -> Exceeded | None:
         return None
 
     async def word(self) -> bool:
