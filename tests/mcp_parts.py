@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import frontend
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.events import ToolsChanged
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.proposal import Proposal
 from deskside.backend.mcp.rows import McpServerRow, McpToolRow
@@ -141,7 +142,7 @@ async def open_desk(paths: Paths, environ: dict[str, str] | None = None, **more:
     async with open_store(paths) as store:
         events = EventBuffer()
         keys = Keys(store, events, paths, NO_KEYCHAIN if environ is None else environ)
-        servers = McpServers(store, events, keys, **more)
+        servers = McpServers(store, events, keys, lambda: events.publish(ToolsChanged()), **more)
         try:
             yield Desk(servers, store, keys, events)
         finally:

@@ -16,6 +16,7 @@ from deskside.backend.app import App, open_app
 from deskside.backend.events import PartChanged
 from deskside.backend.mcp.proposal import Proposal
 from deskside.backend.store.messages import ElicitationAnswer, TextPart, ToolCallPart
+from deskside.backend.store.tools import ToolChanges
 from mcp_parts import NO_KEYCHAIN, Desk, everything, everything_over_http, hostile, program
 from stores import paths_in
 
@@ -130,3 +131,24 @@ async def test_a_tool_that_changed_its_words_is_not_run_by_an_old_yes(tmp_path: 
     assert isinstance(called, ToolCallPart)
     assert "failed" == called.status
     assert "its definition changed" in str(called.output)
+
+
+async def test_what_was_chosen_about_a_tool_ends_with_the_words_it_was_chosen_for(tmp_path: Path) -> None:
+    add = call("hostile__add", '{"a": 1, "b": 2}')
+    async with opened(tmp_path, hostile("changes-between-starts", tmp_path / "seen"), add, "3", add) as app:
+        await app.user_tools.change("hostile__add", ToolChanges(approval="never"))
+        first = await ended(app, (await app.runs.start(None, "go", MODEL, None)).reply.id)
+        desk = Desk(app.mcp, app.store, app.keys, app.events)
+        (row,) = await app.mcp.servers()
+        await app.mcp.restart(row.id)
+        changed = await desk.until(row.id, lambda row: row.tools[0].offered is not None)
+        await app.mcp.accept(
+            row.id, {tool.name: tool.offered.sha256 for tool in changed.tools if tool.offered}
+        )
+
+        message_id = (await app.runs.start(None, "go", MODEL, None)).reply.id
+        asked = await part(app, message_id, lambda part: part.status == "waiting")
+
+        assert "complete" == first.status
+        assert asked.approval is not None
+        await app.runs.stop(message_id)

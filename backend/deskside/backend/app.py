@@ -73,7 +73,7 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         folders = Folders(settings, paths)
         files = WrittenFiles(store, settings, paths)
         user_tools = UserTools(store, events, sandbox, FileTexts(settings, paths), PageTexts(web))
-        mcp = McpServers(store, events, keys)
+        mcp = McpServers(store, events, keys, user_tools.forget)
         stack.push_async_callback(mcp.close)
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
         sources: list[Source] = [user_tools.tools, mcp.tools]

@@ -17,14 +17,14 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from deskside.backend.agent.invisible import without_invisible
 from deskside.backend.errors import InvalidRequest, KeychainUnavailable, McpServerError
-from deskside.backend.events import McpChanged, ToolsChanged
+from deskside.backend.events import McpChanged
 from deskside.backend.mcp import proposal as proposals
 from deskside.backend.mcp.connection import BACK_OFF_S, CONNECT_S, Connection
 from deskside.backend.mcp.proposal import Confirm, Proposal, Variable
@@ -55,13 +55,15 @@ LONGEST_INSERTED = 100_000
 
 
 class McpServers:
-    """All methods belong to the loop's thread, and raise NotFound for a server that there is none of."""
+    """All methods belong to the loop's thread, and raise NotFound for a server that there is none of.
+    `tools_changed` is called when rows of tools did: whoever keeps them reads them again."""
 
     def __init__(
         self,
         store: Store,
         events: EventBuffer,
         keys: Keys,
+        tools_changed: Callable[[], None],
         *,
         back_off_s: Sequence[float] = BACK_OFF_S,
         connect_s: float = CONNECT_S,
@@ -71,7 +73,10 @@ class McpServers:
         self._keys = keys
         self._back_off_s = back_off_s
         self._connect_s = connect_s
+        self._tools_changed = tools_changed
         self._connections: dict[int, Connection] = {}
+        self._changes = 0
+        self._none_since: int | None = None  # most users have no server, and every run asks
         self._is_closed = False
 
     async def close(self) -> None:
@@ -90,7 +95,13 @@ class McpServers:
     async def tools(self) -> list[McpTool]:
         """The tools that a model may be told of, by name: switched on, accepted, of a server that is switched
         on and was not given up. Their servers are started; a call waits for its own."""
+        changes = self._changes
+        if self._none_since == changes:
+            return []
         servers = {stored.id: stored for stored in await self._store.read(mcp_servers.servers)}
+        if not servers:
+            self._none_since = changes
+            return []
         found: list[McpTool] = []
         for tool in await self._store.read(mcp_servers.tools):
             server = servers[tool.server_id]
@@ -362,11 +373,12 @@ class McpServers:
         )
 
     def _publish(self) -> None:
+        self._changes += 1
         self._events.publish(McpChanged())
 
     def _publish_tools(self) -> None:
         self._publish()
-        self._events.publish(ToolsChanged())
+        self._tools_changed()
 
 
 def _check_kept(proposal: Proposal, before: StoredServer | None) -> None:
