@@ -142,9 +142,7 @@ async def test_what_was_chosen_about_a_tool_ends_with_the_words_it_was_chosen_fo
         (row,) = await app.mcp.servers()
         await app.mcp.restart(row.id)
         changed = await desk.until(row.id, lambda row: row.tools[0].offered is not None)
-        await app.mcp.accept(
-            row.id, {tool.name: tool.offered.sha256 for tool in changed.tools if tool.offered}
-        )
+        await desk.accept(changed)
 
         message_id = (await app.runs.start(None, "go", MODEL, None)).reply.id
         asked = await part(app, message_id, lambda part: part.status == "waiting")
