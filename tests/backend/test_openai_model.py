@@ -285,6 +285,10 @@ async def test_a_chat_request_holds_the_history_in_openai_s_grouping(
 async def test_a_responses_request_holds_the_history_and_keeps_nothing_at_openai(
     server: ProviderServer, http: Http
 ) -> None:
+    def answer(text: str) -> dict[str, Any]:
+        content = [{"type": "output_text", "text": text}]
+        return {"type": "message", "role": "assistant", "content": content}
+
     await play(model(server, http, "responses"), LONG)
 
     (request,) = server.requests
@@ -294,7 +298,7 @@ async def test_a_responses_request_holds_the_history_and_keeps_nothing_at_openai
         "input": [
             {"role": "user", "content": "Weather and time?\n\nIn Paris."},
             {"type": "reasoning", "id": "rs_1"},
-            {"role": "assistant", "content": "Looking."},
+            answer("Looking."),
             {
                 "type": "function_call",
                 "call_id": "call_1",
@@ -309,7 +313,7 @@ async def test_a_responses_request_holds_the_history_and_keeps_nothing_at_openai
             },
             {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
             {"type": "function_call_output", "call_id": "call_2", "output": "bad arguments"},
-            {"role": "assistant", "content": "Sunny."},
+            answer("Sunny."),
             {"role": "user", "content": "Thanks!"},
         ],
         "instructions": "Be brief.",

@@ -111,7 +111,9 @@ def _input(name: str | None, request: ModelRequest) -> list[Any]:
         if isinstance(turn, AssistantTurn):
             for said in turn.items:
                 if isinstance(said, AssistantText):
-                    items.append({"role": "assistant", "content": said.text})
+                    # Spelled out, because llama.cpp's server does not know the short form of an answer.
+                    content = [{"type": "output_text", "text": said.text}]
+                    items.append({"type": "message", "role": "assistant", "content": content})
                 elif isinstance(said, AssistantReasoning):
                     if said.provider_data is not None and said.model == name:
                         items.append(msgspec.Raw(said.provider_data.encode()))
