@@ -23,7 +23,7 @@ from deskside.backend.app import App, open_app
 from deskside.backend.events import AppEvent, PartChanged, ReplyRetried, TextAppended
 from deskside.backend.paths import Paths
 from deskside.backend.settings import Server
-from deskside.backend.store import messages
+from deskside.backend.store import agents, messages
 from deskside.backend.store.messages import (
     MessagePart,
     MessageRow,
@@ -499,6 +499,32 @@ async def test_thoughts_go_back_to_whoever_wants_them_with_the_results_of_their_
     assert sent_back in with_result
     assert sent_back in later
     assert ("Hm hm" in later) is (wire.format != "chat")
+
+
+async def test_the_last_step_forbids_the_tools_and_a_call_that_comes_all_the_same_has_a_result(
+    wire: Wire, server: ProviderServer, paths: Paths
+) -> None:
+    server.script(wire.says("", sum_of(1)), wire.says("", sum_of(2)))
+
+    async with opened(paths, server) as app:
+        assistant = await app.store.read(agents.default)
+        await app.store.write(agents.change, assistant.id, {"step_limit": 2})
+        started = await app.runs.start(None, "Well?", wire.model)
+        row = await ended(app, started.reply.id)
+        more = await app.runs.start(row.conversation_id, "And now?", wire.model)
+        await ended(app, more.reply.id)
+
+    first, second, last = posts(server)
+    assert [
+        'calculate {"expression": "1 + 1"} finished: 2',
+        "limit: ",
+        f'calculate {{"expression": "2 + 1"}} failed: {CUT_OFF}',
+    ] == [read(part) for part in row.parts]
+    assert ("failed", "answer_cut") == (row.status, row.error.code if row.error else "")
+    assert "tool_choice" not in first
+    assert ({"type": "none"} if wire.format == "messages" else "none") == second["tool_choice"]
+    assert len(first["tools"]) == len(second["tools"])
+    assert_each_call_has_one_result(row, last)
 
 
 # -- a stop in the middle ------------------------------------------------------------------------
