@@ -269,13 +269,14 @@ class ProviderServer:
                     await writer.drain()
                     await asyncio.sleep(reply.delay_s)
             await writer.drain()
-            if reply.hang_after is not None and sent >= reply.hang_after:
+            is_cut = reply.cut_after is not None and len(reply.body) >= reply.cut_after
+            if reply.hang_after is not None and (not is_cut or sent >= reply.hang_after):
                 if not await self._is_released(watch):
                     return False
                 rest = reply.body[reply.hang_after : reply.cut_after]
                 writer.write(b"%x\r\n%s\r\n" % (len(rest), rest) if rest else b"")
                 await writer.drain()
-            if reply.cut_after is not None:
+            if is_cut:
                 writer.transport.abort()
                 return False
             writer.write(b"0\r\n\r\n")

@@ -243,6 +243,19 @@ async def test_a_request_holds_the_history_in_anthropic_s_grouping(
     } == request.json
 
 
+async def test_a_call_has_an_id_of_its_own_also_where_another_server_used_it_twice(
+    server: ProviderServer, http: Http
+) -> None:
+    step = [ToolRequested("call_0", "get_weather", "{}"), ToolFinished("call_0", "sunny")]
+
+    await play(model(server, http), ModelRequest([UserText("Hi"), *step, *step, *step]))
+
+    blocks = [block for each in server.requests[0].json["messages"][1:] for block in each["content"]]
+    expected = ["call_0", "call_0_2", "call_0_3"]
+    assert expected == [block["id"] for block in blocks if block["type"] == "tool_use"]
+    assert expected == [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+
+
 async def test_thinking_goes_back_only_to_the_model_that_wrote_it(server: ProviderServer, http: Http) -> None:
     await play(model(server, http, "anthropic/claude-opus-5-5"), LONG)
 

@@ -224,8 +224,8 @@ def assert_each_call_has_one_result(row: MessageRow, body: Any) -> None:
     calls = [part for part in row.parts if isinstance(part, ToolCallPart)]
     asked, results = exchanged(body)
     assert all(call.status in ("finished", "failed") for call in calls)
-    assert [call.call_id for call in calls] == asked
-    assert [(call.call_id, call.output) for call in calls] == results
+    assert asked == [call_id for call_id, _ in results]
+    assert [call.output for call in calls] == [text for _, text in results]
 
 
 def assert_used(paths: Paths, run_id: int, row: MessageRow, expected: Sequence[tuple[int, int]]) -> None:

@@ -125,20 +125,23 @@ def messages_body(name: str, request: ModelRequest, refused: set[str]) -> dict[s
 
 def _messages(name: str | None, request: ModelRequest) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
+    used: set[str] = set()
+    ids: dict[str, str] = {}
     for turn in turns(request.history):
         if isinstance(turn, AssistantTurn):
-            messages.append({"role": "assistant", "content": list(_assistant_blocks(name, turn))})
+            ids = {each.call_id: _tool_use_id(each.call_id, used) for each in turn.requests}
+            messages.append({"role": "assistant", "content": list(_assistant_blocks(name, turn, ids))})
         elif isinstance(turn, UserTurn) and messages and messages[-1]["role"] == "user":
             # Results of tools and what the user says next are one message, the results first.
             messages[-1]["content"].append({"type": "text", "text": turn.text})
         elif isinstance(turn, UserTurn):
             messages.append({"role": "user", "content": [{"type": "text", "text": turn.text}]})
         else:
-            messages.append({"role": "user", "content": _results(turn)})
+            messages.append({"role": "user", "content": _results(turn, ids)})
     return messages
 
 
-def _assistant_blocks(name: str | None, turn: AssistantTurn) -> Iterator[Any]:
+def _assistant_blocks(name: str | None, turn: AssistantTurn, ids: Mapping[str, str]) -> Iterator[Any]:
     for said in turn.items:
         if isinstance(said, AssistantText):
             yield {"type": "text", "text": said.text}
@@ -148,17 +151,17 @@ def _assistant_blocks(name: str | None, turn: AssistantTurn) -> Iterator[Any]:
         else:
             yield {
                 "type": "tool_use",
-                "id": _tool_use_id(said.call_id),
+                "id": ids[said.call_id],
                 "name": said.name,
                 "input": arguments_object(said.arguments),
             }
 
 
-def _results(turn: ToolTurn) -> list[dict[str, Any]]:
+def _results(turn: ToolTurn, ids: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {
             "type": "tool_result",
-            "tool_use_id": _tool_use_id(result.call_id),
+            "tool_use_id": ids[result.call_id],
             "content": result.output or "(no output)",  # a failure without words is refused
             "is_error": result.failed,
         }
@@ -166,9 +169,16 @@ def _results(turn: ToolTurn) -> list[dict[str, Any]]:
     ]
 
 
-def _tool_use_id(call_id: str) -> str:
-    """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses."""
-    return _REFUSED_IN_IDS.sub("_", call_id)
+def _tool_use_id(call_id: str, used: set[str]) -> str:
+    """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses, and some servers
+    use theirs again in the next step, which it refuses, too."""
+    allowed = _REFUSED_IN_IDS.sub("_", call_id)
+    free, number = allowed, 1
+    while free in used:
+        number += 1
+        free = f"{allowed}_{number}"
+    used.add(free)
+    return free
 
 
 # -- the stream ---------------------------------------------------------------------------------
