@@ -23,7 +23,7 @@ import socket
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
@@ -38,9 +38,9 @@ class Reply:
 
     `body` is sent in pieces of `piece_bytes` (0: one piece an event) with `delay_s` between them. After
     `cut_after` bytes the connection is reset; after `hang_after` bytes nothing more is sent until the
-    other side goes away or `ProviderServer.release` is called; with `is_silent` that is before the head.
-    With `then_close` the connection is closed unannounced once the next request arrives on it. `status` 0
-    hangs up without an answer.
+    other side goes away or `ProviderServer.release` is called; with `is_silent` that is before the head. A
+    cut that is further on comes then. With `then_close` the connection is closed unannounced once the next
+    request arrives on it. `status` 0 hangs up without an answer.
     """
 
     body: bytes = b""
@@ -220,7 +220,7 @@ class ProviderServer:
             ("/messages", messages_stream),
         ):
             if request.path.endswith(suffix):
-                body = b"".join(make(words, call))
+                body = b"".join(make(words, *([call] if call else [])))
                 # One piece an event, so that a delay is a delay between chunks.
                 return Reply(
                     body, delay_s=self._chunk_delay_s, piece_bytes=0 if self._chunk_delay_s else None
@@ -269,14 +269,16 @@ class ProviderServer:
                     await writer.drain()
                     await asyncio.sleep(reply.delay_s)
             await writer.drain()
-            if reply.cut_after is not None and sent >= reply.cut_after:
-                writer.transport.abort()
-                return False
-            if reply.hang_after is not None:
+            is_cut = reply.cut_after is not None and len(reply.body) >= reply.cut_after
+            if reply.hang_after is not None and (not is_cut or sent >= reply.hang_after):
                 if not await self._is_released(watch):
                     return False
-                rest = reply.body[reply.hang_after :]
+                rest = reply.body[reply.hang_after : reply.cut_after]
                 writer.write(b"%x\r\n%s\r\n" % (len(rest), rest) if rest else b"")
+                await writer.drain()
+            if is_cut:
+                writer.transport.abort()
+                return False
             writer.write(b"0\r\n\r\n")
             await writer.drain()
             return not request.gone.is_set()
@@ -402,7 +404,7 @@ class ToolCall:
         return (self.arguments[start : start + 4] for start in range(0, len(self.arguments), 4))
 
 
-def chat_stream(words: list[str], call: ToolCall | None = None) -> Iterator[bytes]:
+def chat_stream(words: list[str], *calls: ToolCall, reasoning: Sequence[str] = ()) -> Iterator[bytes]:
     def chunk(choices: list[Any], usage: Any = None) -> bytes:
         return _event(
             {
@@ -422,22 +424,28 @@ def chat_stream(words: list[str], call: ToolCall | None = None) -> Iterator[byte
         return [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]
 
     yield chunk(choice({"role": "assistant", "content": "", "refusal": None}))
+    for thought in reasoning:
+        yield chunk(choice({"reasoning_content": thought}))
     for word in words:
         yield chunk(choice({"content": word}))
-    if call is not None:
+    for index, call in enumerate(calls):
         function = {"name": call.name, "arguments": ""}
-        first = {"index": 0, "id": call.id, "type": "function", "function": function}
+        first = {"index": index, "id": call.id, "type": "function", "function": function}
         yield chunk(choice({"tool_calls": [first]}))
         for piece in call.pieces():
-            yield chunk(choice({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}))
-    yield chunk(choice({}, "tool_calls" if call else "stop"))
-    yield chunk([], {"prompt_tokens": 19, "completion_tokens": len(words), "total_tokens": 19 + len(words)})
+            yield chunk(choice({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}))
+    yield chunk(choice({}, "tool_calls" if calls else "stop"))
+    tokens = len(reasoning) + len(words)
+    details = {"completion_tokens_details": {"reasoning_tokens": len(reasoning)}} if reasoning else {}
+    usage = {"prompt_tokens": 19, "completion_tokens": tokens, "total_tokens": 19 + tokens, **details}
+    yield chunk([], usage)
     yield b"data: [DONE]\n\n"
 
 
-def responses_stream(words: list[str], call: ToolCall | None = None) -> Iterator[bytes]:
+def responses_stream(words: list[str], *calls: ToolCall, reasoning: Sequence[str] = ()) -> Iterator[bytes]:
     item_id = "msg_67c9fdcf37fc8190ba82116e33fb28c507b8b0ad4e5eb654"
     number = 0
+    output: list[Any] = []
 
     def event(kind: str, **values: Any) -> bytes:
         nonlocal number
@@ -462,45 +470,72 @@ def responses_stream(words: list[str], call: ToolCall | None = None) -> Iterator
             "metadata": {},
         }
 
-    def item(status: str, content: list[Any]) -> dict[str, Any]:
+    def added(item: dict[str, Any]) -> bytes:
+        return event("response.output_item.added", output_index=len(output), item=item)
+
+    def done(item: dict[str, Any]) -> bytes:
+        output.append(item)
+        return event("response.output_item.done", output_index=len(output) - 1, item=item)
+
+    def message(status: str, content: list[Any]) -> dict[str, Any]:
         return {"id": item_id, "type": "message", "status": status, "role": "assistant", "content": content}
 
-    text = "".join(words)
-    part = {"type": "output_text", "text": text, "annotations": []}
-    at = {"item_id": item_id, "output_index": 0, "content_index": 0}
     yield event("response.created", response=response("in_progress", [], None))
     yield event("response.in_progress", response=response("in_progress", [], None))
-    yield event("response.output_item.added", output_index=0, item=item("in_progress", []))
-    yield event("response.content_part.added", **at, part={**part, "text": ""})
-    for word in words:
-        yield event("response.output_text.delta", **at, delta=word, logprobs=[], obfuscation="k3Jw")
-    yield event("response.output_text.done", **at, text=text, logprobs=[])
-    yield event("response.content_part.done", **at, part=part)
-    yield event("response.output_item.done", output_index=0, item=item("completed", [part]))
-    output = [item("completed", [part])]
-    if call is not None:
+    if reasoning:
+        thoughts: dict[str, Any] = {"id": "rs_67c9", "type": "reasoning", "summary": []}
+        at = {"item_id": "rs_67c9", "output_index": 0, "summary_index": 0}
+        summary = {"type": "summary_text", "text": "".join(reasoning)}
+        yield added(thoughts)
+        yield event("response.reasoning_summary_part.added", **at, part={**summary, "text": ""})
+        for thought in reasoning:
+            yield event("response.reasoning_summary_text.delta", **at, delta=thought)
+        yield event("response.reasoning_summary_text.done", **at, text=summary["text"])
+        yield event("response.reasoning_summary_part.done", **at, part=summary)
+        yield done({**thoughts, "summary": [summary], "encrypted_content": "gAAAAABo8MGj"})
+    if words:
+        text = "".join(words)
+        part = {"type": "output_text", "text": text, "annotations": []}
+        at = {"item_id": item_id, "output_index": len(output), "content_index": 0}
+        yield added(message("in_progress", []))
+        yield event("response.content_part.added", **at, part={**part, "text": ""})
+        for word in words:
+            yield event("response.output_text.delta", **at, delta=word, logprobs=[], obfuscation="k3Jw")
+        yield event("response.output_text.done", **at, text=text, logprobs=[])
+        yield event("response.content_part.done", **at, part=part)
+        yield done(message("completed", [part]))
+    for call in calls:
         asked = {"id": f"fc_{call.id}", "type": "function_call", "call_id": call.id, "name": call.name}
-        at_call = {"item_id": asked["id"], "output_index": 1}
-        started = {**asked, "status": "in_progress", "arguments": ""}
-        yield event("response.output_item.added", output_index=1, item=started)
+        at = {"item_id": asked["id"], "output_index": len(output)}
+        yield added({**asked, "status": "in_progress", "arguments": ""})
         for piece in call.pieces():
-            yield event("response.function_call_arguments.delta", **at_call, delta=piece, obfuscation="k3Jw")
-        yield event("response.function_call_arguments.done", **at_call, arguments=call.arguments)
-        output.append({**asked, "status": "completed", "arguments": call.arguments})
-        yield event("response.output_item.done", output_index=1, item=output[-1])
+            yield event("response.function_call_arguments.delta", **at, delta=piece, obfuscation="k3Jw")
+        yield event("response.function_call_arguments.done", **at, arguments=call.arguments)
+        yield done({**asked, "status": "completed", "arguments": call.arguments})
+    tokens = len(reasoning) + len(words)
     usage = {
         "input_tokens": 19,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": len(words),
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 19 + len(words),
+        "output_tokens": tokens,
+        "output_tokens_details": {"reasoning_tokens": len(reasoning)},
+        "total_tokens": 19 + tokens,
     }
     yield event("response.completed", response=response("completed", output, usage))
 
 
-def messages_stream(words: list[str], call: ToolCall | None = None) -> Iterator[bytes]:
+def messages_stream(words: list[str], *calls: ToolCall, reasoning: Sequence[str] = ()) -> Iterator[bytes]:
+    index = -1
+
     def event(kind: str, **values: Any) -> bytes:
         return _event({"type": kind, **values}, kind)
+
+    def block(deltas: Iterable[dict[str, str]], **started: Any) -> Iterator[bytes]:
+        nonlocal index
+        index += 1
+        yield event("content_block_start", index=index, content_block=started)
+        for delta in deltas:
+            yield event("content_block_delta", index=index, delta=delta)
+        yield event("content_block_stop", index=index)
 
     yield event(
         "message_start",
@@ -520,22 +555,23 @@ def messages_stream(words: list[str], call: ToolCall | None = None) -> Iterator[
             },
         },
     )
-    yield event("content_block_start", index=0, content_block={"type": "text", "text": ""})
     yield event("ping")
-    for word in words:
-        yield event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
-    yield event("content_block_stop", index=0)
-    if call is not None:
-        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
-        yield event("content_block_start", index=1, content_block=block)
-        for piece in call.pieces():
-            delta = {"type": "input_json_delta", "partial_json": piece}
-            yield event("content_block_delta", index=1, delta=delta)
-        yield event("content_block_stop", index=1)
+    if reasoning:
+        thoughts = [{"type": "thinking_delta", "thinking": thought} for thought in reasoning]
+        signature = {"type": "signature_delta", "signature": "EqQBCgIYAhIM"}
+        yield from block([*thoughts, signature], type="thinking", thinking="", signature="")
+    if words:
+        said = ({"type": "text_delta", "text": word} for word in words)
+        yield from block(said, type="text", text="")
+    for call in calls:
+        written = ({"type": "input_json_delta", "partial_json": piece} for piece in call.pieces())
+        yield from block(written, type="tool_use", id=call.id, name=call.name, input={})
+    tokens = {"output_tokens": len(reasoning) + len(words)}
+    details = {"output_tokens_details": {"thinking_tokens": len(reasoning)}} if reasoning else {}
     yield event(
         "message_delta",
-        delta={"stop_reason": "tool_use" if call else "end_turn", "stop_sequence": None},
-        usage={"output_tokens": len(words)},
+        delta={"stop_reason": "tool_use" if calls else "end_turn", "stop_sequence": None},
+        usage={**tokens, **details},
     )
     yield event("message_stop")
 

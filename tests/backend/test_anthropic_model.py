@@ -19,11 +19,13 @@ from model_calls import (
     text_of,
     usage_of,
 )
+from msgspec.structs import replace
 
 from deskside.backend.agent.anthropic_model import AnthropicModel
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
+    Effort,
     ModelRequest,
     ReasoningFinished,
     ToolArgumentsDelta,
@@ -241,6 +243,19 @@ async def test_a_request_holds_the_history_in_anthropic_s_grouping(
     } == request.json
 
 
+async def test_a_call_has_an_id_of_its_own_also_where_another_server_used_it_twice(
+    server: ProviderServer, http: Http
+) -> None:
+    step = [ToolRequested("call_0", "get_weather", "{}"), ToolFinished("call_0", "sunny")]
+
+    await play(model(server, http), ModelRequest([UserText("Hi"), *step, *step, *step]))
+
+    blocks = [block for each in server.requests[0].json["messages"][1:] for block in each["content"]]
+    expected = ["call_0", "call_0_2", "call_0_3"]
+    assert expected == [block["id"] for block in blocks if block["type"] == "tool_use"]
+    assert expected == [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+
+
 async def test_thinking_goes_back_only_to_the_model_that_wrote_it(server: ProviderServer, http: Http) -> None:
     await play(model(server, http, "anthropic/claude-opus-5-5"), LONG)
 
@@ -266,18 +281,109 @@ def anthropic_error(status: int, kind: str, message: str, **headers: str) -> Rep
     return error_reply(status, body, **headers)
 
 
-async def test_a_model_that_refuses_optional_parameters_is_asked_without_them_and_remembered(
+def refused(message: str) -> Reply:
+    return anthropic_error(400, "invalid_request_error", message)
+
+
+async def test_a_model_of_before_adaptive_thinking_gets_tokens_to_think_with_and_is_remembered(
     server: ProviderServer, http: Http
 ) -> None:
-    refusal = anthropic_error(
-        400, "invalid_request_error", "adaptive thinking is not supported on this model"
+    server.script(refused("adaptive thinking is not supported on this model"))
+
+    await play(model(server, http), replace(HELLO, reasoning_effort="low"))
+    await play(model(server, http))
+    await play(model(server, http), replace(HELLO, max_output_tokens=1500))
+
+    adaptive = {"type": "adaptive", "display": "summarized"}
+    few, some = ({"type": "enabled", "budget_tokens": tokens} for tokens in (2048, 4096))
+    assert [adaptive, few, some, None] == [request.json.get("thinking") for request in server.requests]
+
+
+async def test_a_model_that_cannot_think_is_asked_without_and_remembered(
+    server: ProviderServer, http: Http
+) -> None:
+    server.script(*[refused("thinking: Extra inputs are not permitted")] * 2)
+
+    await play(model(server, http))
+    await play(model(server, http))
+
+    thinking = [request.json.get("thinking", {}).get("type") for request in server.requests]
+    assert ["adaptive", "enabled", None, None] == thinking
+
+
+async def test_a_conversation_that_another_model_began_goes_on_without_thinking(
+    server: ProviderServer, http: Http
+) -> None:
+    server.script(
+        refused("thinking.type: Input tag 'adaptive' does not match any of the expected tags"),
+        refused(
+            "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`"
+        ),
     )
-    server.script(refusal)
 
-    await play(model(server, http))
-    await play(model(server, http))
+    events = await play(model(server, http, "anthropic/claude-old"), LONG)
 
-    assert [True, False, False] == ["thinking" in request.json for request in server.requests]
+    assert "answered" == end_of(events)[0]
+    assert "thinking" not in server.requests[2].json
+
+
+async def test_tools_that_may_not_be_used_are_shown_and_forbidden(server: ProviderServer, http: Http) -> None:
+    server.script(refused("tool_choice: Extra inputs are not permitted"))
+
+    await play(model(server, http), replace(LONG, may_use_tools=False))
+    await play(model(server, http, "anthropic/other"), replace(HELLO, may_use_tools=False))
+
+    assert [{"type": "none"}, None, None] == [each.json.get("tool_choice") for each in server.requests]
+    assert ["get_weather"] == [each["name"] for each in server.requests[1].json["tools"]]
+
+
+@pytest.mark.parametrize(("effort", "sent"), [("minimal", "low"), ("medium", "medium"), ("high", "high")])
+async def test_the_effort_is_sent_and_left_out_where_it_is_refused(
+    server: ProviderServer, http: Http, effort: Effort, sent: str
+) -> None:
+    server.script(refused("This model does not support the effort parameter."))
+
+    events = await play(model(server, http), replace(HELLO, reasoning_effort=effort))
+
+    assert [{"effort": sent}, None] == [each.json.get("output_config") for each in server.requests]
+    assert "thinking" in server.requests[1].json
+    assert "answered" == end_of(events)[0]
+
+
+PLACE = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "country": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+IN_WORDS = "Be brief.\n\nAnswer with nothing but JSON that fits this JSON Schema: {"
+
+
+async def test_the_schema_of_an_answer_is_sent_and_put_into_words_where_it_is_refused(
+    server: ProviderServer, http: Http
+) -> None:
+    server.script(refused("output_config.format: structured outputs are not supported"))
+    request = replace(LONG, output_schema=PLACE, reasoning_effort="low")
+
+    events = await play(model(server, http), request)
+
+    first, second = (each.json for each in server.requests)
+    assert {"effort": "low", "format": {"type": "json_schema", "schema": PLACE}} == first["output_config"]
+    assert "Be brief." == first["system"]
+    assert {"effort": "low"} == second["output_config"]
+    assert second["system"].startswith(IN_WORDS)
+    assert PLACE == json.loads(second["system"][len(IN_WORDS) - 1 :])
+    assert "answered" == end_of(events)[0]
+
+
+async def test_a_schema_that_anthropic_cannot_hold_a_model_to_is_put_into_words_at_once(
+    server: ProviderServer, http: Http
+) -> None:
+    await play(model(server, http), replace(HELLO, output_schema={"type": "object", "minProperties": 1}))
+
+    (request,) = server.requests
+    assert "output_config" not in request.json
+    assert '"minProperties":1' in request.json["system"]
 
 
 async def test_a_model_that_knows_no_temperature_is_asked_without(server: ProviderServer, http: Http) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from model_calls import (
@@ -22,6 +23,7 @@ from model_calls import (
     text_of,
     usage_of,
 )
+from msgspec.structs import replace
 
 from deskside.backend.agent.answer import Patience
 from deskside.backend.agent.events import (
@@ -283,6 +285,10 @@ async def test_a_chat_request_holds_the_history_in_openai_s_grouping(
 async def test_a_responses_request_holds_the_history_and_keeps_nothing_at_openai(
     server: ProviderServer, http: Http
 ) -> None:
+    def answer(text: str) -> dict[str, Any]:
+        content = [{"type": "output_text", "text": text}]
+        return {"type": "message", "role": "assistant", "content": content}
+
     await play(model(server, http, "responses"), LONG)
 
     (request,) = server.requests
@@ -292,7 +298,7 @@ async def test_a_responses_request_holds_the_history_and_keeps_nothing_at_openai
         "input": [
             {"role": "user", "content": "Weather and time?\n\nIn Paris."},
             {"type": "reasoning", "id": "rs_1"},
-            {"role": "assistant", "content": "Looking."},
+            answer("Looking."),
             {
                 "type": "function_call",
                 "call_id": "call_1",
@@ -307,7 +313,7 @@ async def test_a_responses_request_holds_the_history_and_keeps_nothing_at_openai
             },
             {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
             {"type": "function_call_output", "call_id": "call_2", "output": "bad arguments"},
-            {"role": "assistant", "content": "Sunny."},
+            answer("Sunny."),
             {"role": "user", "content": "Thanks!"},
         ],
         "instructions": "Be brief.",
@@ -377,6 +383,79 @@ async def test_a_model_that_refuses_optional_parameters_is_asked_without_them_an
     every = {"reasoning", "include", "temperature"}
     assert [every, {"include", "temperature"}, {"temperature"}, {"temperature"}, every] == asked
     assert "answered" == end_of(first)[0] == end_of(again)[0]
+
+
+async def test_runs_that_learn_of_the_same_refusal_at_once_are_all_answered(
+    server: ProviderServer, http: Http
+) -> None:
+    server.script(*[refused_parameter("temperature")] * 3)
+    request = ModelRequest([UserText("Hi")], temperature=0.1)
+
+    answers = await asyncio.gather(*(play(model(server, http, "chat"), request) for _ in range(3)))
+
+    assert ["answered"] * 3 == [end_of(events)[0] for events in answers]
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+async def test_tools_that_may_not_be_used_are_shown_and_forbidden(
+    server: ProviderServer, http: Http, api: Api
+) -> None:
+    server.script(refused_parameter("tool_choice"))
+
+    await play(model(server, http, api), replace(LONG, may_use_tools=False))
+    await play(model(server, http, api, "openai/other"), replace(HELLO, may_use_tools=False))
+
+    assert ["none", None, None] == [each.json.get("tool_choice") for each in server.requests]
+    assert 1 == len(server.requests[1].json["tools"])
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+async def test_the_effort_is_sent_and_what_the_model_does_not_know_is_left_out(
+    server: ProviderServer, http: Http, api: Api
+) -> None:
+    param = "reasoning_effort" if api == "chat" else "reasoning.effort"
+    message = "Unsupported value: 'minimal' is not supported with the 'gpt-5.4' model."
+    server.script(openai_error(400, message, "unsupported_value", param), refused_parameter(param))
+
+    await play(model(server, http, api), replace(HELLO, reasoning_effort="minimal"))
+    await play(model(server, http, api), HELLO)
+
+    if api == "chat":
+        asked = [each.json.get("reasoning_effort") for each in server.requests]
+    else:
+        asked = [each.json["reasoning"].get("effort") for each in server.requests]
+        assert {"summary": "auto"} == server.requests[2].json["reasoning"]
+    assert ["minimal", "low", None, None] == asked
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+CLOSED_CITY = {**CITY, "required": ["city"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize(("schema", "strict"), [(CLOSED_CITY, True), (CITY, False)])
+async def test_the_schema_of_an_answer_is_sent_and_put_into_words_where_it_is_refused(
+    server: ProviderServer, http: Http, api: Api, schema: dict[str, Any], strict: bool
+) -> None:
+    server.script(refused_parameter("response_format" if api == "chat" else "text.format"))
+
+    events = await play(model(server, http, api), replace(LONG, output_schema=schema))
+
+    first, second = (each.json for each in server.requests)
+    answer = {"name": "answer", "schema": schema, "strict": strict}
+    ask = "Be brief.\n\nAnswer with nothing but JSON that fits this JSON Schema: "
+    if api == "chat":
+        assert {"type": "json_schema", "json_schema": answer} == first["response_format"]
+        assert "Be brief." == first["messages"][0]["content"]
+        said = second["messages"][0]["content"]
+    else:
+        assert {"format": {"type": "json_schema", **answer}} == first["text"]
+        assert "Be brief." == first["instructions"]
+        said = second["instructions"]
+    assert not {"response_format", "text"} & set(second)
+    assert said.startswith(ask)
+    assert schema == json.loads(said[len(ask) :])
+    assert "answered" == end_of(events)[0]
 
 
 async def test_a_server_that_wants_the_new_name_of_the_limit_gets_it(

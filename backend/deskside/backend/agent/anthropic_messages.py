@@ -8,7 +8,7 @@ Source: anthropic-python's types (version 2.12, API version 2026-10-21).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from deskside.backend.agent.answer import Refused
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
+    Effort,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -30,7 +31,9 @@ from deskside.backend.agent.events import (
     Usage,
     UsageReported,
 )
+from deskside.backend.agent.output_schema import allows_strict
 from deskside.backend.agent.refusals import Refusal, refusal_in
+from deskside.backend.agent.structured_output import asking_for
 from deskside.backend.agent.turns import (
     AssistantTurn,
     ToolTurn,
@@ -44,10 +47,25 @@ from deskside.backend.agent.turns import (
 # model allows it, and an answer that runs away still ends.
 DEFAULT_OUTPUT_TOKENS = 16_384
 
-# What a model or server may refuse, and how it says so. `signature` is no parameter: it stands for the
-# thinking that is sent back, which must not make a conversation impossible to continue.
+# There is no "minimal"; and models of before adaptive thinking want a number of tokens that they may think.
+EFFORTS: Mapping[Effort, str] = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
+THINKING_TOKENS: Mapping[Effort | None, int] = {
+    "minimal": 1024, "low": 2048, None: 4096, "medium": 4096, "high": 12_288,
+}  # fmt: skip
+FEWEST_THINKING_TOKENS = 1024
+
+# What a model or server may refuse, and how it says so, tried in this order. `signature` is no parameter: it
+# stands for the thinking that is sent back, which must not make a conversation impossible to continue.
+_THINKING = re.compile(r"^(?!messages\.).*\bthinking\b")
 OPTIONAL_PARAMETERS = {
-    "thinking": re.compile(r"^(?!messages\.).*\bthinking\b"),
+    "effort": re.compile(r"\beffort\b|\boutput_config\b(?!\.format)"),
+    "output_schema": re.compile(
+        r"\boutput_config\b(?!\.effort)|\bjson_schema\b|\bgrammar\b|structured output"
+    ),
+    "tool_choice": re.compile(r"\btool_choice\b"),
+    "adaptive_thinking": _THINKING,
+    # The tokens of thinking want it in each answer that called a tool; another model's has none.
+    "thinking": re.compile(rf"{_THINKING.pattern}|Expected `thinking`"),
     "cache_control": re.compile(r"\bcache_control\b"),
     "temperature": re.compile(r"\btemperature\b"),
     "signature": re.compile(r"\bsignature\b"),
@@ -69,16 +87,36 @@ def messages_body(name: str, request: ModelRequest, refused: set[str]) -> dict[s
         # The whole conversation is sent again with each step; read from the cache it costs a tenth.
         "cache_control": {"type": "ephemeral"},
     }
-    if request.instructions.strip():
-        body["system"] = request.instructions
+    instructions, schema = request.instructions, request.output_schema
+    output: dict[str, Any] = {}
+    if request.reasoning_effort is not None and "effort" not in refused:
+        output["effort"] = EFFORTS[request.reasoning_effort]
+    if (
+        schema is not None
+        and "output_schema" not in refused
+        and allows_strict(schema, may_have_optional=True)
+    ):
+        output["format"] = {"type": "json_schema", "schema": schema}
+    elif schema is not None:  # there is no way but the strict one
+        instructions = asking_for(schema, instructions)
+    if output:
+        body["output_config"] = output
+    if instructions.strip():
+        body["system"] = instructions
     if request.tools:
         body["tools"] = [
             {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
             for tool in request.tools
         ]
-    if request.temperature is None:
+        if not request.may_use_tools:
+            body["tool_choice"] = {"type": "none"}
+    if request.temperature is None and "adaptive_thinking" not in refused:
         # The model decides whether to think. Without `display` the newest models keep it to themselves.
         body["thinking"] = {"type": "adaptive", "display": "summarized"}
+    elif request.temperature is None:
+        budget_tokens = min(THINKING_TOKENS[request.reasoning_effort], body["max_tokens"] // 2)
+        if budget_tokens >= FEWEST_THINKING_TOKENS:
+            body["thinking"] = {"type": "enabled", "budget_tokens": budget_tokens}
     else:
         # The models that take a temperature do not take it together with thinking.
         body["temperature"] = request.temperature
@@ -87,20 +125,23 @@ def messages_body(name: str, request: ModelRequest, refused: set[str]) -> dict[s
 
 def _messages(name: str | None, request: ModelRequest) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
+    used: set[str] = set()
+    ids: dict[str, str] = {}
     for turn in turns(request.history):
         if isinstance(turn, AssistantTurn):
-            messages.append({"role": "assistant", "content": list(_assistant_blocks(name, turn))})
+            ids = {each.call_id: _tool_use_id(each.call_id, used) for each in turn.requests}
+            messages.append({"role": "assistant", "content": list(_assistant_blocks(name, turn, ids))})
         elif isinstance(turn, UserTurn) and messages and messages[-1]["role"] == "user":
             # Results of tools and what the user says next are one message, the results first.
             messages[-1]["content"].append({"type": "text", "text": turn.text})
         elif isinstance(turn, UserTurn):
             messages.append({"role": "user", "content": [{"type": "text", "text": turn.text}]})
         else:
-            messages.append({"role": "user", "content": _results(turn)})
+            messages.append({"role": "user", "content": _results(turn, ids)})
     return messages
 
 
-def _assistant_blocks(name: str | None, turn: AssistantTurn) -> Iterator[Any]:
+def _assistant_blocks(name: str | None, turn: AssistantTurn, ids: Mapping[str, str]) -> Iterator[Any]:
     for said in turn.items:
         if isinstance(said, AssistantText):
             yield {"type": "text", "text": said.text}
@@ -110,17 +151,17 @@ def _assistant_blocks(name: str | None, turn: AssistantTurn) -> Iterator[Any]:
         else:
             yield {
                 "type": "tool_use",
-                "id": _tool_use_id(said.call_id),
+                "id": ids[said.call_id],
                 "name": said.name,
                 "input": arguments_object(said.arguments),
             }
 
 
-def _results(turn: ToolTurn) -> list[dict[str, Any]]:
+def _results(turn: ToolTurn, ids: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {
             "type": "tool_result",
-            "tool_use_id": _tool_use_id(result.call_id),
+            "tool_use_id": ids[result.call_id],
             "content": result.output or "(no output)",  # a failure without words is refused
             "is_error": result.failed,
         }
@@ -128,9 +169,16 @@ def _results(turn: ToolTurn) -> list[dict[str, Any]]:
     ]
 
 
-def _tool_use_id(call_id: str) -> str:
-    """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses."""
-    return _REFUSED_IN_IDS.sub("_", call_id)
+def _tool_use_id(call_id: str, used: set[str]) -> str:
+    """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses, and some servers
+    use theirs again in the next step, which it refuses, too."""
+    allowed = _REFUSED_IN_IDS.sub("_", call_id)
+    free, number = allowed, 1
+    while free in used:
+        number += 1
+        free = f"{allowed}_{number}"
+    used.add(free)
+    return free
 
 
 # -- the stream ---------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import msgspec
 
 from deskside.backend.agent.answer import Refused
 from deskside.backend.agent.events import (
+    Effort,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -30,7 +31,9 @@ from deskside.backend.agent.events import (
     Usage,
     UsageReported,
 )
+from deskside.backend.agent.output_schema import allows_strict
 from deskside.backend.agent.refusals import Refusal, refusal_in
+from deskside.backend.agent.structured_output import asking_for
 from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_text, is_complete_json, turns
 
 # What a model or server may refuse, and how it says so.
@@ -38,11 +41,20 @@ OPTIONAL_PARAMETERS = {
     "stream_options": re.compile(r"\bstream_options\b"),
     "temperature": re.compile(r"\btemperature\b"),
     "max_tokens": re.compile(r"\bmax_completion_tokens\b"),
+    "tool_choice": re.compile(r"\btool_choice\b"),
+    "output_schema": re.compile(r"\bresponse_format\b|\bjson_schema\b|\bgrammar\b|structured output"),
+    # The newest models know no "minimal": they think as little as they can.
+    "minimal_effort": re.compile(r"\bminimal\b"),
+    "reasoning_effort": re.compile(r"\breasoning[._]effort\b|\bminimal\b"),
 }
 
 
 def chat_body(model: str, request: ModelRequest, refused: set[str]) -> dict[str, Any]:
     """The JSON body of `POST /chat/completions`, without the parameters in `refused`."""
+    schema = request.output_schema
+    if schema is not None and "output_schema" in refused:
+        request = msgspec.structs.replace(request, instructions=asking_for(schema, request.instructions))
+        schema = None
     body: dict[str, Any] = {"model": model, "messages": _messages(request), "stream": True}
     if request.tools:
         body["tools"] = [
@@ -56,6 +68,14 @@ def chat_body(model: str, request: ModelRequest, refused: set[str]) -> dict[str,
             }
             for tool in request.tools
         ]
+        if not request.may_use_tools:
+            body["tool_choice"] = "none"
+    if schema is not None:
+        strict = allows_strict(schema, may_have_optional=False)
+        answer = {"name": "answer", "schema": schema, "strict": strict}
+        body["response_format"] = {"type": "json_schema", "json_schema": answer}
+    if request.reasoning_effort is not None:
+        body["reasoning_effort"] = effort_in(request.reasoning_effort, refused)
     if request.max_output_tokens is not None:
         # The old name, because Ollama and llama.cpp know it in every version; OpenAI's own reasoning
         # models refuse it, and then get the new one.
@@ -65,6 +85,11 @@ def chat_body(model: str, request: ModelRequest, refused: set[str]) -> dict[str,
         body["temperature"] = request.temperature
     body["stream_options"] = {"include_usage": True}
     return {name: value for name, value in body.items() if name not in refused}
+
+
+def effort_in(effort: Effort, refused: set[str]) -> Effort:
+    """What comes nearest to an effort that the model knows."""
+    return "low" if effort == "minimal" and "minimal_effort" in refused else effort
 
 
 def _messages(request: ModelRequest) -> list[dict[str, Any]]:

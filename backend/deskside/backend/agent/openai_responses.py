@@ -31,15 +31,24 @@ from deskside.backend.agent.events import (
     Usage,
     UsageReported,
 )
+from deskside.backend.agent.openai_chat import effort_in
+from deskside.backend.agent.output_schema import allows_strict
 from deskside.backend.agent.refusals import Refusal, refusal_in
+from deskside.backend.agent.structured_output import asking_for
 from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_text, turns
 
 # What a model may refuse, and how it says so. `encrypted_content` is no parameter: it stands for the
 # reasoning that is sent back, which must not make a conversation impossible to continue.
 OPTIONAL_PARAMETERS = {
+    "minimal_effort": re.compile(r"\bminimal\b"),
+    "effort": re.compile(r"\breasoning[._]effort\b|\bminimal\b"),
     "reasoning": re.compile(r"^reasoning\b(?!\.encrypted)|'reasoning\b|\breasoning summar"),
     "include": re.compile(r"^include\b|'include\b|[Ee]ncrypted content is not supported"),
     "temperature": re.compile(r"\btemperature\b"),
+    "tool_choice": re.compile(r"\btool_choice\b"),
+    "output_schema": re.compile(
+        r"\btext\.format\b|^text$|'text'|\bresponse_format\b|\bjson_schema\b|\bgrammar\b|structured output"
+    ),
     "encrypted_content": re.compile(r"\binvalid_encrypted_content\b|\bitem of type 'reasoning'"),
 }
 
@@ -61,8 +70,15 @@ def responses_body(name: str, request: ModelRequest, refused: set[str]) -> dict[
         "stream": True,
         "store": False,
     }
-    if request.instructions.strip():
-        body["instructions"] = request.instructions
+    instructions, schema = request.instructions, request.output_schema
+    if schema is not None and "output_schema" in refused:
+        instructions = asking_for(schema, instructions)
+    elif schema is not None:
+        strict = allows_strict(schema, may_have_optional=False)
+        answer = {"type": "json_schema", "name": "answer", "schema": schema, "strict": strict}
+        body["text"] = {"format": answer}
+    if instructions.strip():
+        body["instructions"] = instructions
     if request.tools:
         body["tools"] = [
             {
@@ -75,12 +91,16 @@ def responses_body(name: str, request: ModelRequest, refused: set[str]) -> dict[
             }
             for tool in request.tools
         ]
+        if not request.may_use_tools:
+            body["tool_choice"] = "none"
     if request.max_output_tokens is not None:
         body["max_output_tokens"] = request.max_output_tokens
     if request.temperature is not None:
         body["temperature"] = request.temperature
     if _DOES_NOT_REASON.match(model) is None:
         body["reasoning"] = {"summary": "auto"}
+        if request.reasoning_effort is not None and "effort" not in refused:
+            body["reasoning"]["effort"] = effort_in(request.reasoning_effort, refused)
         body["include"] = ["reasoning.encrypted_content"]
     return {name: value for name, value in body.items() if name not in refused}
 
@@ -91,7 +111,9 @@ def _input(name: str | None, request: ModelRequest) -> list[Any]:
         if isinstance(turn, AssistantTurn):
             for said in turn.items:
                 if isinstance(said, AssistantText):
-                    items.append({"role": "assistant", "content": said.text})
+                    # Spelled out, because llama.cpp's server does not know the short form of an answer.
+                    content = [{"type": "output_text", "text": said.text}]
+                    items.append({"type": "message", "role": "assistant", "content": content})
                 elif isinstance(said, AssistantReasoning):
                     if said.provider_data is not None and said.model == name:
                         items.append(msgspec.Raw(said.provider_data.encode()))

@@ -15,6 +15,38 @@ DEEPEST = 40
 REFUSED = {"pattern": "a pattern", "patternProperties": "patterns"}
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
+# What all providers that hold a model to a schema understand.
+STRICT_KEYWORDS = {
+    *("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf"),
+    *("$ref", "$defs", "description", "title"),
+}
+
+
+def allows_strict(schema: dict[str, Any], *, may_have_optional: bool) -> bool:
+    """Whether a provider can hold a model to every word of a schema: it describes closed objects in plain
+    keywords. `may_have_optional` says that a property need not be required."""
+    return _is_strict(schema, may_have_optional) and "anyOf" not in schema
+
+
+def _is_strict(part: Any, may_have_optional: bool) -> bool:
+    if not isinstance(part, dict):
+        return False
+    properties = part.get("properties", {})
+    if not part.keys() <= STRICT_KEYWORDS:
+        return False
+    if "object" in (part.get("type"), *_list(part.get("type"))) or properties:
+        if part.get("additionalProperties") is not False:
+            return False
+        if not may_have_optional and properties.keys() != set(_list(part.get("required"))):
+            return False
+    inner = [*properties.values(), *part.get("$defs", {}).values(), *_list(part.get("anyOf"))]
+    inner += [part["items"]] if "items" in part else []
+    return all(_is_strict(each, may_have_optional) for each in inner)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
 
 def check_output_schema(schema: dict[str, Any]) -> None:
     """Raises InvalidRequest for what is no JSON Schema (2020-12) of an object, refers to another document,

@@ -12,10 +12,17 @@ import msgspec
 _fenced = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
 LONGEST_PROBLEM = 600
 
+ASK = "Answer with nothing but JSON that fits this JSON Schema: {schema}"
 REPAIR = (
     "Your answer does not fit the JSON Schema it has to fit: {problem} "
     "Answer again with nothing but JSON that fits."
 )
+
+
+def asking_for(schema: dict[str, Any], instructions: str) -> str:
+    """Instructions for a model that can be told of a schema in words only."""
+    ask = ASK.format(schema=msgspec.json.encode(schema).decode())
+    return f"{instructions}\n\n{ask}" if instructions.strip() else ask
 
 
 async def problem_with(answer: str, schema: dict[str, Any]) -> str | None:

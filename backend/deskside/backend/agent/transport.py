@@ -140,9 +140,12 @@ class Endpoint:
 
         Raises Refused for an HTTP error, else NoNetwork, StreamTimedOut or StreamGarbled.
         """
+        return await self._open(path, msgspec.json.encode(body))
+
+    async def _open(self, path: str, body: bytes) -> Answer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience.first_byte_s
-        response = await self._send("post", path, deadline, content=msgspec.json.encode(body))
+        response = await self._send("post", path, deadline, content=body)
         answer = Answer(response, self.provider.label, deadline, self._patience)
         await answer.check_head()
         return answer
@@ -156,23 +159,28 @@ class Endpoint:
     ) -> Answer:
         """As `open`, but where the model refuses one of the `optional` parameters, ask again without.
 
-        So a new model name needs no new release. `optional` says how a refusal of each reads; what was
-        refused is remembered for this model.
+        So a new model name needs no new release. `optional` says how a refusal of each reads, in the order
+        in which they are left out: one at a time, and only what is in the request. What was refused is
+        remembered for this model.
         """
-        refused = self.http.refused_parameters.setdefault((self.provider.base_url, model), set())
+        known = self.http.refused_parameters.setdefault((self.provider.base_url, model), set())
+        refused = set(known)  # other runs learn at the same time
         while True:
+            request = msgspec.json.encode(body(refused))
             try:
-                return await self.open(path, body(refused))
+                return await self._open(path, request)
             except Refused as answer:
                 refusal = answer.refusal
-                named = [
-                    name
-                    for name, words in optional.items()
-                    if name not in refused and refusal.is_about(words)
-                ]
-                if refusal.status not in (400, 422) or not named:
+                if refusal.status not in (400, 422):
                     raise
-                refused.update(named)
+                named = (name for name, words in optional.items() if refusal.is_about(words))
+                left_out = next(
+                    (name for name in named if request != msgspec.json.encode(body(refused | {name}))), None
+                )
+                if left_out is None:
+                    raise
+                known.add(left_out)
+                refused.add(left_out)
 
     async def read(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
         """GET a whole small answer. Raises as `open`."""
