@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import socket
 import subprocess
@@ -388,7 +389,8 @@ async def test_a_model_that_refuses_optional_parameters_is_asked_without_them_an
 async def test_runs_that_learn_of_the_same_refusal_at_once_are_all_answered(
     server: ProviderServer, http: Http
 ) -> None:
-    server.script(*[refused_parameter("temperature")] * 3)
+    # Slow to end, so that all three have asked before the first is told.
+    server.script(*[dataclasses.replace(refused_parameter("temperature"), delay_s=0.3)] * 3)
     request = ModelRequest([UserText("Hi")], temperature=0.1)
 
     answers = await asyncio.gather(*(play(model(server, http, "chat"), request) for _ in range(3)))
