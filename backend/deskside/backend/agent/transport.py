@@ -163,8 +163,7 @@ class Endpoint:
         in which they are left out: one at a time, and only what is in the request. What was refused is
         remembered for this model.
         """
-        known = self.http.refused_parameters.setdefault((self.provider.base_url, model), set())
-        refused = set(known)  # other runs learn at the same time
+        refused = self.http.refused_parameters.setdefault((self.provider.base_url, model), set())
         while True:
             request = msgspec.json.encode(body(refused))
             try:
@@ -173,13 +172,13 @@ class Endpoint:
                 refusal = answer.refusal
                 if refusal.status not in (400, 422):
                     raise
+                # Another run may have learned of it meanwhile: what counts is what was in this request.
                 named = (name for name, words in optional.items() if refusal.is_about(words))
                 left_out = next(
                     (name for name in named if request != msgspec.json.encode(body(refused | {name}))), None
                 )
                 if left_out is None:
                     raise
-                known.add(left_out)
                 refused.add(left_out)
 
     async def read(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
