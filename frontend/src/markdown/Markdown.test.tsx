@@ -95,9 +95,11 @@ describe("a growing text", () => {
 describe("a long text", () => {
   const paragraphs = Array.from({ length: 400 }, (_, n) => `Paragraph ${n} with [the link][a].\n\n`);
   const long = `[a]: https://example.org/a\n\n${paragraphs.join("")}So it ends.`;
+  // It takes half a second of a machine that has nothing else to do.
+  const PATIENT = { timeout: 20_000 };
   const groups = (container: Element) => [...container.querySelectorAll(".md-group")];
 
-  it("shows its end at once and the rest soon, the last first", async () => {
+  it("shows its end at once and the rest soon, the last first", { timeout: 30_000 }, async () => {
     const { container } = render(<Markdown text={long} onOpenLink={ignore} />);
 
     expect(container.textContent).toContain("Paragraph 399");
@@ -106,7 +108,7 @@ describe("a long text", () => {
     const shown = groups(container).map((group) => group.childElementCount > 0);
     expect(shown.indexOf(true)).toBe(shown.length - 3);
 
-    await waitFor(() => expect(container.textContent).toContain("Paragraph 0 "));
+    await waitFor(() => expect(container.textContent).toContain("Paragraph 0 "), PATIENT);
     const texts = paragraphs.map((paragraph) => paragraph.replace("[the link][a]", "the link").trim());
     expect([...container.querySelectorAll("p")].map((p) => p.textContent)).toEqual([...texts, "So it ends."]);
   });
@@ -117,12 +119,12 @@ describe("a long text", () => {
     expect(container.querySelector("a")?.getAttribute("href")).toBe("https://example.org/a");
   });
 
-  it("keeps a space for what is still to come, and gives it back", async () => {
+  it("keeps a space for what is still to come, and gives it back", { timeout: 30_000 }, async () => {
     const { container } = render(<Markdown text={long} onOpenLink={ignore} />);
     const [first] = groups(container) as HTMLElement[];
 
     expect(Number.parseFloat(first?.style.height ?? "")).toBeGreaterThan(8);
-    await waitFor(() => expect(first?.style.height).toBe(""));
+    await waitFor(() => expect(first?.style.height).toBe(""), PATIENT);
     expect(first?.textContent).toContain("Paragraph 0 ");
   });
 
