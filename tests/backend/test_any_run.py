@@ -69,6 +69,7 @@ from stores import rows
 
 MARK = "text from outside"
 STEERED = "and in French"
+UNTIL_QUIET = 10_000  # events
 QUIET_S = 0.02  # so long without an event, while something waits for the user, is quiet
 STUCK_S = 10.0
 
@@ -81,16 +82,16 @@ SAYS = ["text", "text", "think", "work_out", "read_web", "write", "write", "send
 
 Said = tuple[list[str], str]
 said = st.tuples(
-    st.lists(st.sampled_from([*SAYS, "ask_helper", "ask_helper"]), max_size=5),
+    st.lists(st.sampled_from([*SAYS, "ask_helper", "ask_helper"]), min_size=2, max_size=5),
     st.sampled_from(["ends", "ends", "ends", *FAULTS]),
 )
 said_below = st.tuples(
-    st.lists(st.sampled_from(SAYS), max_size=4), st.sampled_from(["ends", "ends", *FAULTS])
+    st.lists(st.sampled_from(SAYS), min_size=1, max_size=4), st.sampled_from(["ends", "ends", *FAULTS])
 )
 DECIDE = ["approve", "deny", "approve for the run", "approve for good", "twice"]
 act = st.tuples(
-    st.sampled_from([*DECIDE, *DECIDE, "speak", "stop", "stop below", "close", "close", "kill", "kill"]),
-    st.integers(0, 12),
+    st.sampled_from([*DECIDE, "speak", "stop", "stop below", "close", "close", "kill", "kill"]),
+    st.one_of(st.just(UNTIL_QUIET), st.integers(0, 12)),
 )
 
 
@@ -390,7 +391,7 @@ class World:
             app = await stack.enter_async_context(self.opened())
             await self.start(app)
             for _ in range(80):
-                how, events = left.pop(0) if left else ("approve", 10_000)
+                how, events = left.pop(0) if left else ("approve", UNTIL_QUIET)
                 await self.until(app, events)
                 if self.has_ended and not self.page.waiting():
                     if self.page.status[self.root] != "interrupted":
@@ -511,14 +512,14 @@ def assert_paired(request: ModelRequest) -> None:
 
 
 @settings(
-    max_examples=500,
+    max_examples=600,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    st.lists(said, min_size=1, max_size=4),
+    st.lists(said, min_size=2, max_size=4),
     st.lists(said_below, max_size=4),
-    st.lists(act, max_size=8),
+    st.lists(act, min_size=3, max_size=8),
     st.one_of(st.none(), st.integers(0, 3)),
 )
 def test_whatever_happens_nothing_is_lost_done_twice_or_left_open(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from asked_runs import Desk, Open, call
@@ -19,6 +19,7 @@ from deskside.backend.agent.events import (
     Usage,
     UsageReported,
 )
+from deskside.backend.agent.flusher import FLUSH_BYTES, Flusher
 from deskside.backend.agent.limits import AgentLimits, RunLimit
 from deskside.backend.agent.scripted_model import Hang, ScriptedModel
 from deskside.backend.errors import BadKey, Conflict, StreamDropped
@@ -126,6 +127,20 @@ async def test_all_that_waits_from_before_can_be_decided_at_once(open_desk: Open
 
         assert ["finished", "failed", "finished"] == [status for status, _ in calls_of(reply)]
         assert ["send", "write"] == sorted(desk.ran)
+
+
+async def test_what_is_allowed_for_a_run_from_before_holds_for_the_same_calls(open_desk: Open) -> None:
+    async with open_desk([*call("write", "1"), *call("write", "2")]) as desk:
+        message_id = await desk.ask()
+        await desk.waiting(message_id, 0)
+        await desk.waiting(message_id, 1)
+    async with open_desk(call("write", "3"), "done") as desk:
+        await desk.decide(message_id, 1, scope="run")
+        reply = await ended(desk.app, message_id)
+
+        assert "complete" == reply.status
+        assert ["write", "write", "write"] == desk.ran
+        assert set() == await grants(desk)
 
 
 async def test_a_word_about_one_pause_does_not_pass_the_next(open_desk: Open) -> None:
@@ -401,6 +416,39 @@ async def test_an_agent_that_fails_after_it_read_outside_says_so_in_words_from_o
         assert any("https://example.org/" in source for source in part.approval.outside)
         assert [] == [each for each in desk.ran if each == "note"]
         await desk.app.runs.stop(message_id)
+
+
+# -- the end of a reply --------------------------------------------------------------------------
+
+
+async def test_a_reply_ends_also_while_others_keep_the_disk_busy() -> None:
+    class Busy:
+        request_id = ""
+        unsaved_bytes = FLUSH_BYTES
+
+        def unsaved(self) -> Any:
+            return self
+
+    class Store:
+        writes = 0
+
+        async def write_soon(self, _function: Any, reply: Any) -> None:
+            self.writes += 1
+            flusher.note(reply)
+            await asyncio.sleep(0)
+
+    store, busy, quiet = Store(), cast(Any, Busy()), cast(Any, object())
+    flusher = Flusher(cast(Any, store), lambda _error: None)
+    flusher.add(busy)
+    flusher.note(busy)
+    while not store.writes:
+        await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        await flusher.release(quiet)
+
+    assert 2 >= store.writes
+    await flusher.close()
 
 
 # -- closing -------------------------------------------------------------------------------------

@@ -707,10 +707,10 @@ class Runs:
 
 
 def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[str]]:
-    """Who answers, what was said before, and which tools the user allowed them for good."""
+    """Who answers, what was said before, and which tools the user has allowed them."""
     reply = run.asked.reply
     agent = run.agent or agents.of_conversation(db, reply.conversation_id)
-    granted = tool_grants.of_agent(db, agent.id)
+    granted = tool_grants.of_agent(db, agent.id) | _allowed_before(run.asked)
     if run.parent is not None:
         history: list[HistoryItem] = [UserText(run.task)]
         if run.is_continuation:
@@ -722,6 +722,16 @@ def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[
     if run.is_continuation and was_cut_off and not loop.unanswered(history):
         history.append(UserText(CONTINUE))
     return agent, history, granted
+
+
+def _allowed_before(asked: Asked) -> set[str]:
+    """The tools that the user allowed for the run when they decided what had outlived the program."""
+    calls = [stored.part for stored in asked.taken_up if isinstance(stored.part, ToolCallPart)]
+    return {
+        call.name
+        for call in calls
+        if call.approval is not None and (call.approval.decision, call.approval.scope) == ("approved", "run")
+    }
 
 
 def _lifted(reply: MessageRow) -> set[tuple[limits.Scope, limits.Resource]]:
