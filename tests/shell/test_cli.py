@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import os
 import signal
@@ -10,14 +11,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 
 from deskside.backend.errors import NotFound
-from deskside.shell.ask import ReplyText
+from deskside.shell.ask import ReplyText, ask
 from deskside.shell.paths import web_folder
 from provider_server import ProviderServer, Reply, error_reply, recording
 
@@ -323,6 +327,34 @@ def test_a_tool_that_asks_is_refused_where_nobody_sits(served: Served, provider:
     assert "You said" in ended.stdout
     results = [item for item in provider.requests[-1].json["input"] if "output" in item]
     assert "Nobody can be asked" in results[0]["output"]
+
+
+def test_what_was_asked_while_no_event_came_through_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, Any]] = []
+    row: dict[str, Any] = {
+        "id": 2, "conversation_id": 1, "status": "streaming", "error": None, "model": "m", "usage": None,
+        "parts": [{"kind": "tool_call", "status": "running", "is_agent": True, "output": None}],
+    }  # fmt: skip
+    pause = {"kind": "pause", "status": "waiting", "text": "It costs much."}
+    ended = {"type": "message_changed", "message": row | {"status": "complete", "parts": []}}
+
+    class Window:
+        def call(self, name: str, params: Any) -> Any:
+            calls.append((name, params))
+            return {
+                "runs.start": {"reply": row},
+                "messages.page": {"messages": [row]},
+                "messages.delegated": [row | {"id": 3, "parts": [pause]}],
+            }.get(name)
+
+        def socket(self) -> Any:
+            frames = iter([{"t": "hello"}, {"t": "events", "events": [ended]}])
+            return nullcontext(SimpleNamespace(recv=lambda: json.dumps(next(frames))))
+
+    monkeypatch.setattr("sys.stdin", None)
+    ask(cast(Any, Window()), "hello", None, False, io.StringIO())
+
+    assert ("runs.decide_pause", {"message_id": 3, "position": 0, "go_on": False}) == calls[-1]
 
 
 def test_an_unknown_agent_is_refused(served: Served) -> None:

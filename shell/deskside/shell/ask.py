@@ -134,7 +134,10 @@ def _events(
         raise StreamDropped("Deskside was closed while it answered.", hint="Ask again.") from error
     if frame["t"] == "hello":  # so slow that events were dropped: look at what is stored
         page = client.call("messages.page", {"conversation_id": reply["conversation_id"]})
-        yield from (("message", row) for row in page["messages"] if row["id"] == reply["id"])
+        for row in page["messages"]:
+            if row["id"] == reply["id"]:
+                yield from _waiting(client, row)
+                yield "message", row
     for event in frame.get("events", ()):
         if event["type"] == "text_appended" and event["kind"] == "text":
             if event["message_id"] == reply["id"]:
@@ -145,6 +148,16 @@ def _events(
             yield "parts_replaced", event
         elif _waits_in(event, reply["conversation_id"]):
             yield "part_changed", event
+
+
+def _waiting(client: Client, row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What waits for the user in a row, and in those of the agents it asked, as if it had just been told."""
+    for position, part in enumerate(row["parts"]):
+        if part.get("status") == "waiting":
+            yield "part_changed", {"message_id": row["id"], "position": position, "part": part}
+    if any(part.get("is_agent") and part["output"] is None for part in row["parts"]):
+        for below in client.call("messages.delegated", {"message_id": row["id"]}):
+            yield from _waiting(client, below)
 
 
 def _waits_in(event: dict[str, Any], conversation_id: int) -> bool:

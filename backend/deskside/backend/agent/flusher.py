@@ -52,8 +52,8 @@ class Flusher:
     async def release(self, reply: Reply) -> None:
         """Let go of a reply. Afterwards nothing of it is on its way to the disk."""
         self._replies.discard(reply)
-        while not self._is_idle.is_set():
-            await self._is_idle.wait()
+        # The next flush, which may follow at once, is without it.
+        await self._is_idle.wait()
 
     def note(self, reply: Reply) -> None:
         """Text was added to a reply. Called for every chunk."""

@@ -33,7 +33,6 @@ from deskside.backend.agent.live_run import LiveRun
 from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.agent.request_size import estimated_tokens
 from deskside.backend.agent.tool_calls import preview_of
-from deskside.backend.store import tool_grants
 from deskside.backend.store.messages import Elicitation, ElicitationAnswer
 from deskside.backend.store.text import now_ms
 from deskside.backend.tools.context import ToolContext, ToolServices
@@ -207,12 +206,8 @@ class RunHost:
         if question.decision:
             return ToolDecided(request.call_id, question, request.arguments)
         run = self._run
-        position = run.reply.position_of(request.call_id)
-        try:
-            with run.waiting_for_user():
-                return await run.questions[position]
-        finally:
-            run.questions.pop(position, None)
+        with run.waiting_for_user():
+            return await run.questions[run.reply.position_of(request.call_id)]
 
     def _left_waiting(self, call_id: str) -> ApprovalQuestion | None:
         """The question that an earlier run of this reply has asked, perhaps with its answer."""
@@ -244,8 +239,3 @@ class RunHost:
         finally:
             del run.elicitations[position]
             self._around.publish(run.reply.elicit(call_id, None))
-
-
-async def granted_to(around: Surroundings, agent_id: int) -> set[str]:
-    """What the user allowed the agent for good."""
-    return await around.services.store.read(tool_grants.of_agent, agent_id)

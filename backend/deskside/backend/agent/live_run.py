@@ -80,7 +80,8 @@ class LiveRun:
         for child in self.children.values():
             child.cancel(interruption)
         if not self.streaming.done():
-            self.interruption = interruption
+            if not self.streaming.cancelling():  # what came first says what it was
+                self.interruption = interruption
             self.streaming.cancel()
 
     @contextmanager

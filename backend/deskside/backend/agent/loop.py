@@ -65,6 +65,7 @@ from deskside.backend.agent.events import (
     StepRetried,
     StepStarted,
     StopReason,
+    Summary,
     TextDelta,
     ToolFinished,
     ToolRequested,
@@ -186,7 +187,7 @@ class _Run:
     async def events(self) -> AsyncGenerator[RunEvent, None]:
         """All steps."""
         plan = self.plan
-        left_open = _unanswered(self.history)
+        left_open = unanswered(self.history)
         if left_open:
             try:
                 async with aclosing(self._use_tools(left_open)) as events:
@@ -211,7 +212,7 @@ class _Run:
         yield Finished("turn_limit")
 
     def _answer_all(self) -> None:
-        for request in _unanswered(self.history):
+        for request in unanswered(self.history):
             self.history.append(failure(request, STOPPED_TOOL))
 
     async def _step(self, step: int) -> AsyncGenerator[RunEvent, None]:
@@ -527,18 +528,18 @@ class _Answer:
             self._history.append(AssistantReasoning(text, provider_data, self._model_name))
 
 
-def _unanswered(history: Sequence[HistoryItem]) -> list[ToolRequested]:
-    """The requests at the end of a history that have no result yet."""
+def unanswered(history: Sequence[HistoryItem]) -> list[ToolRequested]:
+    """The requests since the user's last words that have no result yet. Between two of them a model may have
+    said more."""
     answered: set[str] = set()
     found: list[ToolRequested] = []
     for item in reversed(history):
+        if isinstance(item, UserText | Summary):
+            break
         if isinstance(item, ToolFinished):
             answered.add(item.call_id)
-        elif isinstance(item, ToolRequested):
-            if item.call_id not in answered:
-                found.append(item)
-        elif found or answered:
-            break
+        elif isinstance(item, ToolRequested) and item.call_id not in answered:
+            found.append(item)
     return found[::-1]
 
 

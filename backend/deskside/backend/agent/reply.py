@@ -114,6 +114,11 @@ class LivePart:
     def is_open_call(self) -> bool:
         return self.call is not None and self.call.status not in ("finished", "failed")
 
+    @property
+    def waiting_pause(self) -> PausePart | None:
+        """The pause that waits for the user; None for a part that is none."""
+        return self.fact if isinstance(self.fact, PausePart) and self.fact.status == "waiting" else None
+
     def text(self) -> str:
         return "".join(self.texts)
 
@@ -202,8 +207,8 @@ class Reply:
         self._has_started = False
         self._cut_from: int | None = None
         self._heard: list[int] = []
-        if self._live and self._live[-1].kind == "text":
-            self._open = self._live[-1]
+        if self._live and self._live[0].kind == "text":
+            self._open = self._live[0]
         self._begin_attempt()
 
     def _begin_attempt(self) -> None:
@@ -250,7 +255,7 @@ class Reply:
         self._record(event)
         match event:
             case StepStarted():
-                self._start_step(event)
+                return self._start_step(event)
             case UsageReported(usage=usage):
                 self._use(self._side_call_id or self._call_id, usage)
             case SideCallStarted(call_id=call_id):
@@ -302,9 +307,11 @@ class Reply:
                 return self._note(NotePart("limit", f"{message} The model answers with what it has."))
             case Steered(id=row_id, text=text):
                 self._heard.append(row_id)
-                return self._add_fact("user", UserPart(text))
+                changed = self._add_fact("user", UserPart(text))
+                self._begin_attempt()
+                return changed
             case Paused(text=text, limit=limit):
-                return self._add_fact("pause", PausePart(text, limit, asked_ms=now_ms()))
+                return self._pause(PausePart(text, limit, asked_ms=now_ms()))
             case Resumed(goes_on=goes_on):
                 return self._end_pause("went_on" if goes_on else "stopped")
             case _:
@@ -316,13 +323,16 @@ class Reply:
 
     # -- model calls -------------------------------------------------------------------------------
 
-    def _start_step(self, event: StepStarted) -> None:
+    def _start_step(self, event: StepStarted) -> Change | None:
         if self._has_started:
             self._open = None  # only the first step may go on with a text that was cut
         self._has_started = True
         self._step = event.step
         self._next_call(event.call_id, event.model or self._model_name)
         self._begin_attempt()
+        # An earlier run waited at a limit that stands in the way no more. Nobody let it be passed: it has no
+        # name by which it could be known as such.
+        return self._end_pause("went_on", limit="")
 
     def _next_call(self, call_id: str, model_name: str) -> None:
         self._model_name = model_name
@@ -347,14 +357,19 @@ class Reply:
             grown.keep_text(grown.texts[: self._attempt_pieces])
             self._changed[grown.position] = grown
             first = grown.position
-        dropped = [part for part in self._live if part.position >= self._attempt_from]
-        said += [_as_text(part) for part in dropped]
-        for part in dropped:
-            self._live.remove(part)
+        since = [part for part in self._live if part.position >= self._attempt_from]
+        self._position = self._attempt_from
+        for part in since:
             self._changed.pop(part.position, None)
+        for part in since:
+            if part.fact is not None:  # the pause before this call is made again
+                part.position, self._position = self._position, self._position + 1
+                self._changed[part.position] = part
+                continue
+            said.append(_as_text(part))
+            self._live.remove(part)
             if part.call is not None:
                 self._by_call.pop(part.call.call_id, None)
-        self._position = self._attempt_from
         self._cut_from = min(self._attempt_from, self._cut_from if self._cut_from is not None else 2**62)
         self._note(NotePart(what, text, "\n\n".join(said)))
         parts = [part.part() for part in self._live if part.position >= first]
@@ -363,21 +378,32 @@ class Reply:
     # -- parts -------------------------------------------------------------------------------------
 
     def _note(self, note: NotePart) -> PartChanged:
-        return self._add_fact("note", note)
+        changed = self._add_fact("note", note)
+        self._begin_attempt()
+        return changed
 
     def _add_fact(self, kind: Kind, fact: UserPart | NotePart | PausePart) -> PartChanged:
         self._open = None
         part = self._add(kind)
         part.fact = fact
-        self._begin_attempt()
         return self._changed_part(part)
 
-    def _end_pause(self, status: Literal["went_on", "stopped"]) -> PartChanged:
-        part, pause = next(
-            (part, part.fact) for part in reversed(self._live) if isinstance(part.fact, PausePart)
-        )
-        part.fact = msgspec.structs.replace(pause, status=status, decided_ms=now_ms())
-        return self._changed_part(part)
+    def _pause(self, pause: PausePart) -> PartChanged:
+        """Ask the user; in place of what an earlier run has asked, if nobody has answered that."""
+        for part in self._live:
+            if part.waiting_pause is not None:
+                part.fact = pause
+                return self._changed_part(part)
+        return self._add_fact("pause", pause)
+
+    def _end_pause(self, status: Literal["went_on", "stopped"], **fields: Any) -> PartChanged | None:
+        """End the one that waits, if any."""
+        for part in self._live:
+            pause = part.waiting_pause
+            if pause is not None:
+                part.fact = msgspec.structs.replace(pause, status=status, decided_ms=now_ms(), **fields)
+                return self._changed_part(part)
+        return None
 
     def _finish_reasoning(self, provider_data: str | None) -> None:
         part = self._open
@@ -429,10 +455,9 @@ class Reply:
 
     # -- what the runner asks of it ----------------------------------------------------------------
 
-    def call_at(self, position: int) -> ToolCallPart | None:
-        """The tool call at a position of this run, if there is one."""
-        part = next((part for part in self._live if part.position == position), None)
-        return None if part is None else part.whole_call()
+    def part_at(self, position: int) -> MessagePart | None:
+        """The part at a position, if it is one that this run may change."""
+        return next((part.part() for part in self._live if part.position == position), None)
 
     def call(self, call_id: str) -> ToolCallPart | None:
         """The last call with this id."""
@@ -443,8 +468,7 @@ class Reply:
     def is_waiting(self) -> bool:
         """Whether the user has to decide about something in it."""
         return any(
-            (part.call is not None and part.call.status == "waiting")
-            or (isinstance(part.fact, PausePart) and part.fact.status == "waiting")
+            part.waiting_pause is not None or (part.call is not None and part.call.status == "waiting")
             for part in self._live
         )
 
@@ -488,12 +512,14 @@ class Reply:
                 is_kept = part.call.status == "waiting" or part.position in waits_below
                 if goes_on_waiting and is_kept:
                     continue
-                reason = UNFINISHED_CALL if part.call.status == "writing" else UNANSWERED_CALL
                 call_id = part.call.call_id
-                result = left.get(call_id) or ToolFinished(call_id, reason, failed=True)
+                if part.call.status == "writing":  # an earlier call with the same id may have a result
+                    result = ToolFinished(call_id, UNFINISHED_CALL, failed=True)
+                else:
+                    result = left.get(call_id) or ToolFinished(call_id, UNANSWERED_CALL, failed=True)
                 self._record(result)
                 self._finish_call(part, result)
-            elif isinstance(part.fact, PausePart) and part.fact.status == "waiting" and not goes_on_waiting:
+            elif part.waiting_pause is not None and not goes_on_waiting:
                 self._end_pause("stopped")
 
     # -- what the store and the page get -----------------------------------------------------------

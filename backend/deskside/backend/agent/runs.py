@@ -97,7 +97,7 @@ from deskside.backend.store.messages import (
 from deskside.backend.store.replies import Asked, FinishedReply
 from deskside.backend.store.text import now_ms
 from deskside.backend.tools.context import ToolContext, ToolServices
-from deskside.backend.tools.declaration import BadArguments, Tool, ToolOutput
+from deskside.backend.tools.declaration import BadArguments, OutsideFailure, Tool, ToolOutput
 from deskside.backend.tools.toolbox import AgentTool, Choices, Source, Toolbox
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Runs:
         self._around = Surroundings(services, models, device, budgets, events.publish, self._flusher.flush)
         self._by_conversation: dict[int, LiveRun | None] = {}  # None while the rows are being written
         self._unstored: dict[int, LiveRun] = {}  # by message: what the store does not have, or not whole
-        self._starting: set[asyncio.Task[StartedRun]] = set()
+        self._starting: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
         self._prices: dict[str, tuple[int, prices.Price | None]] = {}
 
@@ -223,14 +223,16 @@ class Runs:
 
     async def continue_reply(self, message_id: int) -> StartedRun:
         """Go on where an interrupted, stopped or failed reply ended, in the same message."""
-        return await self._reopen(message_id, goes_on_waiting=False)
+        return await self._reopen(message_id)
 
-    async def _reopen(self, message_id: int, *, goes_on_waiting: bool) -> StartedRun:
+    async def _reopen(self, message_id: int, decide: Callable[[Db], None] | None = None) -> StartedRun:
+        """`decide` keeps the user's answer to something that waits; without one, the reply goes on without
+        all that waits."""
         row = await self._on_the_path(message_id)
 
         async def reopen() -> StartedRun:
             name = await self._model_name(row.conversation_id, row.model)
-            asked = await self._store.write(replies.reopen, message_id, goes_on_waiting=goes_on_waiting)
+            asked = await self._store.write(_reopened, message_id, decide)
             return self._begin(asked, name, is_continuation=True)
 
         return await self._alone(row.conversation_id, reopen)
@@ -287,8 +289,7 @@ class Runs:
         changed = None if arguments is None or arguments == call.arguments else arguments
         if decision == "approved" and changed is not None:
             _check_arguments(tools, call.name, changed)
-        if decision == "approved" and scope == "agent":
-            await self._store.write(tool_grants.add, agent_id, call.name)
+        is_for_good = decision == "approved" and scope == "agent"
         question = msgspec.structs.replace(
             call.approval,
             decision=decision,
@@ -297,33 +298,41 @@ class Runs:
             arguments_before=None if changed is None else call.arguments,
             decided_ms=now_ms(),
         )
+        decided = ToolDecided(call.call_id, question, changed or call.arguments)
         if run is None:
-            written = changed or call.arguments
-            await self._store.write(replies.decide_call, message_id, position, question, written)
-            await self._reopen(await self._store.read(replies.root_of, message_id), goes_on_waiting=True)
+
+            def decide(db: Db) -> None:
+                replies.decide_call(db, message_id, position, question, decided.arguments)
+                if is_for_good:
+                    tool_grants.add(db, agent_id, call.name)
+
+            await self._reopen(await self._store.read(replies.root_of, message_id), decide)
             return
+        _answer(run, position, decided)
         if decision == "approved" and scope != "once":
             run.granted.add(call.name)
-        _answer(run, position, ToolDecided(call.call_id, question, changed or call.arguments))
-        if decision == "approved" and scope != "once":
             _answer_the_same(run, call.name, question)
+        if is_for_good:
+            await self._store.write(tool_grants.add, agent_id, call.name)
 
     async def decide_pause(self, message_id: int, position: int, *, goes_on: bool) -> None:
         """Let a run pass the limit that it waits at, or stop it there. Raises Conflict where it does not
         wait."""
         run = self._unstored.get(message_id)
         if run is not None and not run.streaming.done():
-            if run.pause is None or run.pause.done():
+            part = run.reply.part_at(position)
+            is_it = isinstance(part, PausePart) and part.status == "waiting"
+            if not is_it or run.pause is None or run.pause.done():
                 raise _waits_no_more()
             run.pause.set_result(goes_on)
-            return
-        await self._store.write(replies.decide_pause, message_id, position, goes_on=goes_on)
-        root = await self._store.read(replies.root_of, message_id)
-        if goes_on:
-            await self._reopen(root, goes_on_waiting=True)
+        elif goes_on:
+            root = await self._store.read(replies.root_of, message_id)
+            await self._reopen(root, lambda db: replies.pass_limit(db, message_id, position))
         else:
-            await self._store.write(replies.go_on_without, root)
-            self._events.publish(MessageChanged(await self._store.read(messages.get, message_id)))
+            changed = await self._store.write(replies.keep_limit, message_id, position)
+            for row in changed:
+                self._events.publish(MessageChanged(row))
+            await self._publish_conversation(changed[0].conversation_id)
 
     async def answer_elicitation(self, message_id: int, position: int, answer: ElicitationAnswer) -> None:
         """Hand the user's answer to the server that asked. Raises Conflict where nothing asks any more."""
@@ -338,7 +347,7 @@ class Runs:
             parts = (await self._store.read(messages.get, message_id)).parts
             part = parts[position] if position < len(parts) else None
         else:
-            part = run.reply.call_at(position)
+            part = run.reply.part_at(position)
         if not isinstance(part, ToolCallPart) or part.status != "waiting" or part.approval is None:
             raise _waits_no_more()
         return part
@@ -387,15 +396,17 @@ class Runs:
     async def close(self) -> None:
         """End all runs. Everything that was said is stored, if the disk takes it."""
         self._closing.set()
-        if self._starting:
-            await asyncio.wait(self._starting)
-        open_runs = list(self._unstored.values())
-        for run in open_runs:
-            if run.parent is None:
-                run.cancel("interrupted")
-        if open_runs:
-            await asyncio.wait([run.following for run in open_runs])
+        while unfinished := self._unfinished():
+            for run in self._unstored.values():
+                if run.parent is None or run.parent.streaming.done():
+                    run.cancel("interrupted")
+            await asyncio.wait(unfinished)
         await self._flusher.close()
+
+    def _unfinished(self) -> list[asyncio.Task[Any]]:
+        """What the end of the program waits for. A start that is under way becomes a run."""
+        following = [run.following for run in self._unstored.values()]
+        return [task for task in (*self._starting, *following) if not task.done()]
 
     # -- starting ----------------------------------------------------------------------------------
 
@@ -462,6 +473,8 @@ class Runs:
         run.following = asyncio.create_task(self._follow(run), name=f"run {asked.run_id} to its end")
         run.following.add_done_callback(lambda _task: run.ended.set())
         logger.info("run {} started: {}", asked.run_id, model_name)
+        for row in asked.gone_on_without:
+            self._events.publish(MessageChanged(row))
         conversation = msgspec.structs.replace(asked.conversation, is_running=True)
         if parent is None:
             self._events.publish(ConversationChanged(conversation))
@@ -542,6 +555,8 @@ class Runs:
         parent = self._unstored[context.message_id]
         position = parent.reply.position_of(context.call_id)
         starting = asyncio.create_task(self._begin_below(parent, position, agent, task))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
         try:
             # Shielded: rows that are written need a run, also when this one is stopped meanwhile.
             child = await asyncio.shield(starting)
@@ -579,7 +594,7 @@ class Runs:
         elif isinstance(event, ToolStarted):
             run.tool_calls += 1
         elif isinstance(event, ToolWaiting):  # before it is shown: the answer may come at once
-            run.questions[reply.position_of(event.call_id)] = self._loop.create_future()
+            run.questions.setdefault(reply.position_of(event.call_id), self._loop.create_future())
         elif isinstance(event, Paused):
             run.pause = self._loop.create_future()
         if isinstance(event, QUIET):
@@ -704,10 +719,10 @@ class Runs:
 
 
 def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[str]]:
-    """Who answers, what was said before, and which tools the user allowed them for good."""
+    """Who answers, what was said before, and which tools the user has allowed them."""
     reply = run.asked.reply
     agent = run.agent or agents.of_conversation(db, reply.conversation_id)
-    granted = tool_grants.of_agent(db, agent.id)
+    granted = tool_grants.of_agent(db, agent.id) | _allowed_before(run.asked)
     if run.parent is not None:
         history: list[HistoryItem] = [UserText(run.task)]
         if run.is_continuation:
@@ -715,9 +730,20 @@ def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[
         return agent, history, granted
     until = reply.id if run.is_continuation or reply.parent_id is None else reply.parent_id
     history = messages.history(db, until, keeps_open=run.is_continuation)
-    if run.is_continuation and history and isinstance(history[-1], AssistantText | AssistantReasoning):
+    was_cut_off = history and isinstance(history[-1], AssistantText | AssistantReasoning)
+    if run.is_continuation and was_cut_off and not loop.unanswered(history):
         history.append(UserText(CONTINUE))
     return agent, history, granted
+
+
+def _allowed_before(asked: Asked) -> set[str]:
+    """The tools that the user allowed for the run when they decided what had outlived the program."""
+    calls = [stored.part for stored in asked.taken_up if isinstance(stored.part, ToolCallPart)]
+    return {
+        call.name
+        for call in calls
+        if call.approval is not None and (call.approval.decision, call.approval.scope) == ("approved", "run")
+    }
 
 
 def _lifted(reply: MessageRow) -> set[tuple[limits.Scope, limits.Resource]]:
@@ -736,9 +762,20 @@ def _check_arguments(tools: Mapping[str, Tool], name: str, arguments: str) -> No
         raise InvalidRequest(str(error), hint="Correct the arguments, or deny the call.") from error
 
 
+def _reopened(db: Db, message_id: int, decide: Callable[[Db], None] | None) -> Asked:
+    if decide is not None:
+        decide(db)
+    return replies.reopen(db, message_id, goes_on_waiting=decide is not None)
+
+
 def _answer(run: LiveRun, position: int, decided: ToolDecided) -> None:
-    waiting = run.questions.get(position)
-    if waiting is None or waiting.done():
+    """A call that an earlier run has asked about may be answered before this one asks again."""
+    call = run.reply.part_at(position)
+    question = call.approval if isinstance(call, ToolCallPart) and call.status == "waiting" else None
+    if question is None or question.decision:
+        raise _waits_no_more()
+    waiting = run.questions.setdefault(position, asyncio.get_running_loop().create_future())
+    if waiting.done():
         raise _waits_no_more()
     waiting.set_result(decided)
 
@@ -746,10 +783,10 @@ def _answer(run: LiveRun, position: int, decided: ToolDecided) -> None:
 def _answer_the_same(run: LiveRun, name: str, question: ApprovalQuestion) -> None:
     """What was allowed for more than one call holds for those that wait already."""
     for position, waiting in run.questions.items():
-        call = run.reply.call_at(position)
-        if waiting.done() or call is None or call.name != name or call.approval is None:
+        call = run.reply.part_at(position)
+        if waiting.done() or not isinstance(call, ToolCallPart) or call.name != name:
             continue
-        if call.approval.scopes:
+        if call.approval is not None and call.approval.scopes:
             own = msgspec.structs.replace(
                 call.approval, decision="approved", scope=question.scope, decided_ms=question.decided_ms
             )
@@ -764,9 +801,11 @@ def _report(child: LiveRun, agent: AgentRow) -> ToolOutput:
     """What an agent hands to the one that asked it: its last words."""
     label = agent.label or agent.name
     reply = child.reply
+    outside = list(dict.fromkeys([*child.inherited_outside, *outside_sources(child.history)]))
+    source = ", ".join([label, *outside][:6])
     if reply.status == "failed":
-        message = "" if reply.error is None else reply.error.message
-        raise RuntimeError(f"the agent {label!r} failed: {message}")
+        failure = f"the agent {label!r} failed: {'' if reply.error is None else reply.error.message}"
+        raise OutsideFailure(failure, "agent", source) if outside else RuntimeError(failure)
     texts: list[str] = []
     for part in reply.row().parts:
         if isinstance(part, TextPart):
@@ -776,8 +815,6 @@ def _report(child: LiveRun, agent: AgentRow) -> ToolOutput:
     text = "\n\n".join(texts) or NO_ANSWER
     if reply.status == "stopped":
         text = f"{text}\n\n(The agent was stopped before it was done.)"
-    outside = [*child.inherited_outside, *outside_sources(child.history)]
-    source = ", ".join([label, *dict.fromkeys(outside)][:6])
     return ToolOutput(text, "agent", source, is_outside=bool(outside))
 
 

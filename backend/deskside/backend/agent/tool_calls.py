@@ -97,9 +97,11 @@ class ToolCalls:
                 is_taken.set()
                 unfinished -= isinstance(event, ToolFinished)
         finally:
-            await self._stop(following)
-            for place, request in enumerate(self._requests):
-                self._history.append(self._result_at(place) or failure(request, STOPPED_TOOL))
+            try:
+                await self._stop(following)
+            finally:  # a second stop cuts the grace of the first short
+                for place, request in enumerate(self._requests):
+                    self._history.append(self._result_at(place) or failure(request, STOPPED_TOOL))
 
     # -- one call ----------------------------------------------------------------------------------
 
@@ -134,7 +136,7 @@ class ToolCalls:
         try:
             question = await self._host.question(tool, request, arguments, self._history)
         except CannotBeDone as error:
-            return failure(request, cut(str(error)))
+            return _failed(request, error.said)
         if question is not None:
             if not question.decision:
                 await self._tell(ToolWaiting(request.call_id, question))
@@ -164,13 +166,9 @@ class ToolCalls:
             output = await tool.call(self._host.context(request.call_id), arguments)
         except TimeoutError:
             return failure(request, f"{request.name!r} was given up after {tool.time_limit_s:g} s.")
-        except OutsideFailure as failed:
-            logger.info("tool {} failed, in words from outside", request.name)
-            said = ToolOutput(str(failed), failed.origin, failed.source)
-            return replace(_finished(request, said), failed=True)
         except Exception as error:  # what a tool raises is for the model
             logger.opt(exception=True).info("tool {} failed", request.name)
-            return failure(request, cut(f"{type(error).__name__}: {error}"))
+            return _failed(request, _said_by(error))
         return _finished(request, output)
 
     async def _stop(self, following: list[asyncio.Task[None]]) -> None:
@@ -190,8 +188,12 @@ class ToolCalls:
 
 
 class CannotBeDone(Exception):
-    """What a tool found when it looked at what a call would do. The text is for the model, which can mend it:
+    """What a tool found when it looked at what a call would do. `said` is for the model, which can mend it:
     nobody is asked about a call that would fail."""
+
+    def __init__(self, said: ToolOutput) -> None:
+        super().__init__(said.text)
+        self.said = said
 
 
 async def preview_of(tool: Tool, context: ToolContext, arguments: Any) -> Preview:
@@ -200,11 +202,22 @@ async def preview_of(tool: Tool, context: ToolContext, arguments: Any) -> Previe
         return await tool.preview(context, arguments)
     except Exception as error:  # as what a tool raises when it runs
         logger.opt(exception=True).info("the preview of tool {} failed", tool.spec.name)
-        raise CannotBeDone(f"{type(error).__name__}: {error}") from error
+        raise CannotBeDone(_said_by(error)) from error
+
+
+def _said_by(error: Exception) -> ToolOutput:
+    """What a tool raised, as text for the model."""
+    if isinstance(error, OutsideFailure):
+        return ToolOutput(str(error), error.origin, error.source, is_outside=True)
+    return ToolOutput(f"{type(error).__name__}: {error}")
 
 
 def failure(request: ToolRequested, output: str) -> ToolFinished:
     return ToolFinished(request.call_id, output, failed=True)
+
+
+def _failed(request: ToolRequested, said: ToolOutput) -> ToolFinished:
+    return replace(_finished(request, said), failed=True)
 
 
 def _finished(request: ToolRequested, output: ToolOutput) -> ToolFinished:

@@ -48,7 +48,8 @@ class StoredPart(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True):
     """A reply that may now be written. New parts start at `next_position` and `next_step`, behind those
     that a continued reply already has. Of those, `taken_up` are the last ones that may still change: a text
-    that goes on, and what waits for the user. `question` is None where none was added."""
+    that goes on, and what waits for the user. `question` is None where none was added. `gone_on_without` are
+    the messages in which something waited for the user that does not any more."""
 
     run_id: int
     conversation: ConversationRow
@@ -57,6 +58,7 @@ class Asked(msgspec.Struct, frozen=True):
     next_position: int
     next_step: int
     taken_up: list[StoredPart] = []
+    gone_on_without: list[MessageRow] = []
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -99,12 +101,13 @@ def ask(db: Db, conversation_id: int | None, text: str, model: str, agent_id: in
         conversations.get(db, conversation_id)
         _check_not_answering(db, conversation_id)
     (head,) = db.sql.execute("select head from conversation where id = ?", (conversation_id,)).fetchone()
-    go_on_without(db, head)
+    gone_on_without = go_on_without(db, head)
     question = _insert_message(db, conversation_id, head, "user", "complete", None)
     _put_part(db, question, StoredPart(0, 0, messages.TextPart(text)), is_question=True)
     search_index.add(db, question)
     db.sql.execute("update conversation set draft = '' where id = ?", (conversation_id,))
-    return _new_reply(db, conversation_id, question, model, messages.get(db, question))
+    asked = _new_reply(db, conversation_id, question, model, messages.get(db, question))
+    return msgspec.structs.replace(asked, gone_on_without=gone_on_without)
 
 
 def answer_again(db: Db, reply_id: int, model: str | None) -> Asked:
@@ -114,8 +117,9 @@ def answer_again(db: Db, reply_id: int, model: str | None) -> Asked:
     """
     reply = _stored_reply(db, reply_id)
     _check_not_answering(db, reply.conversation_id)
-    go_on_without(db, reply_id)
-    return _new_reply(db, reply.conversation_id, reply.parent_id, model or reply.model or "", None)
+    gone_on_without = go_on_without(db, reply_id)
+    asked = _new_reply(db, reply.conversation_id, reply.parent_id, model or reply.model or "", None)
+    return msgspec.structs.replace(asked, gone_on_without=gone_on_without)
 
 
 def reopen(db: Db, reply_id: int, *, goes_on_waiting: bool = False) -> Asked:
@@ -131,17 +135,18 @@ def reopen(db: Db, reply_id: int, *, goes_on_waiting: bool = False) -> Asked:
     if reply.status == "complete":
         raise Conflict(f"reply {reply_id} is complete", hint="Ask a new question, or press Retry.")
     search_index.remove(db, reply_id)
-    if not goes_on_waiting:
-        go_on_without(db, reply_id)
+    gone_on_without = [] if goes_on_waiting else go_on_without(db, reply_id)
     db.sql.execute(
         "update message set status = 'streaming', error = null, finished_ms = null where id = ?", (reply_id,)
     )
-    return _asked(db, reply.conversation_id, reply_id, reply.model or "", None)
+    asked = _asked(db, reply.conversation_id, reply_id, reply.model or "", None)
+    return msgspec.structs.replace(asked, gone_on_without=gone_on_without)
 
 
 def delegate(db: Db, reply_id: int, position: int, agent_id: int, model: str, parent_run: int) -> Asked:
     """Let another agent answer the call at `position` of a reply, in a message of its own. Where an earlier
-    run has left such a message waiting, that one goes on.
+    run has left such a message behind with the call open, something in it waited for the user: that one goes
+    on.
 
     Raises NotFound for the reply.
     """
@@ -150,7 +155,7 @@ def delegate(db: Db, reply_id: int, position: int, agent_id: int, model: str, pa
         "order by id desc limit 1",
         (reply_id, position),
     ).fetchone()
-    if left is not None and _waits_below(db, left[0]):
+    if left is not None:
         return _of_parent(db, reopen(db, left[0], goes_on_waiting=True), agent_id, parent_run)
     reply = _stored_reply(db, reply_id)
     message = _insert_message(
@@ -191,14 +196,21 @@ def decide_call(db: Db, message_id: int, position: int, question: ApprovalQuesti
     _put_part(db, message_id, msgspec.structs.replace(stored, part=decided))
 
 
-def decide_pause(db: Db, message_id: int, position: int, *, goes_on: bool) -> None:
-    """Keep the user's word about a pause, of a reply that no run is writing. Raises as `decide_call`."""
-    stored = _waiting_part(db, message_id, position)
-    if not isinstance(stored.part, PausePart):
-        raise InvalidRequest(f"part {position} of message {message_id} is not a pause")
-    status: Literal["went_on", "stopped"] = "went_on" if goes_on else "stopped"
-    decided = msgspec.structs.replace(stored.part, status=status, decided_ms=now_ms())
+def pass_limit(db: Db, message_id: int, position: int) -> None:
+    """Keep that the user lets a reply, which no run is writing, pass the limit that it waits at. Raises as
+    `decide_call`."""
+    stored, pause = _waiting_pause(db, message_id, position)
+    decided = msgspec.structs.replace(pause, status="went_on", decided_ms=now_ms())
     _put_part(db, message_id, msgspec.structs.replace(stored, part=decided))
+
+
+def keep_limit(db: Db, message_id: int, position: int) -> list[MessageRow]:
+    """The user stops a reply, which no run is writing, at the limit that it waits at: it goes on with nothing
+    that waits. Returns the messages that this changed. Raises as `decide_call`, and Conflict while the
+    conversation is answering."""
+    _waiting_pause(db, message_id, position)
+    _check_not_answering(db, messages.get(db, message_id).conversation_id)
+    return go_on_without(db, root_of(db, message_id))
 
 
 def root_of(db: Db, message_id: int) -> int:
@@ -234,16 +246,25 @@ def _waiting_part(db: Db, message_id: int, position: int) -> StoredPart:
     return stored
 
 
+def _waiting_pause(db: Db, message_id: int, position: int) -> tuple[StoredPart, PausePart]:
+    stored = _waiting_part(db, message_id, position)
+    if not isinstance(stored.part, PausePart):
+        raise InvalidRequest(f"part {position} of message {message_id} is not a pause")
+    return stored, stored.part
+
+
 def _is_waiting(part: MessagePart) -> bool:
     return isinstance(part, ToolCallPart | PausePart) and part.status == "waiting"
 
 
-def go_on_without(db: Db, message_id: int | None) -> None:
-    """The conversation goes on without an answer to what waits in a message and below it."""
+def go_on_without(db: Db, message_id: int | None) -> list[MessageRow]:
+    """The conversation goes on without an answer to what waits in a message and below it. Returns the
+    messages that this changed."""
     if message_id is None or not _waits_below(db, message_id):
-        return
+        return []
+    changed: list[MessageRow] = []
     for child in db.sql.execute("select id from message where delegator = ?", (message_id,)).fetchall():
-        go_on_without(db, child[0])
+        changed += go_on_without(db, child[0])
     for stored in _stored_parts(db, message_id).values():
         part = stored.part
         ended: MessagePart
@@ -254,6 +275,7 @@ def go_on_without(db: Db, message_id: int | None) -> None:
         else:
             continue
         _put_part(db, message_id, msgspec.structs.replace(stored, part=ended))
+    return [*changed, messages.get(db, message_id)]
 
 
 UNDECIDED = "The user went on without deciding about this call."
@@ -519,9 +541,9 @@ def _give_back_steering(db: Db, message_id: int) -> None:
 
 
 def _taken_up(parts: list[StoredPart]) -> list[StoredPart]:
-    """The last parts that may still change: all from the first call that is open, else the last text."""
+    """The last parts that may still change: all from the first that is open, else the last text."""
     for place, stored in enumerate(parts):
-        if isinstance(stored.part, ToolCallPart) and stored.part.output is None:
+        if _is_waiting(stored.part) or (isinstance(stored.part, ToolCallPart) and stored.part.output is None):
             return parts[place:]
     return parts[-1:] if parts and isinstance(parts[-1].part, messages.TextPart) else []
 
