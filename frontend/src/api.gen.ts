@@ -1048,7 +1048,8 @@ export interface SaveToolDraft {
 
 /**
  * A tool as it is listed. `source` is the Python text of a user's own tool, `server` the name of the MCP
- * server it comes from.
+ * server it comes from. One that is not `is_ready` is of no use to a model, on or off: the user has not
+ * accepted what its server offers now, or the server offers it no more.
  */
 export interface ToolRow {
   name: string;
@@ -1062,6 +1063,7 @@ export interface ToolRow {
   capabilities: ("files" | "time" | "web")[];
   source: string | null;
   server: string | null;
+  is_ready: boolean;
 }
 
 /** Only what is present is changed. */

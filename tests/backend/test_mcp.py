@@ -15,6 +15,7 @@ from deskside.backend.errors import Conflict, InvalidRequest, KeychainUnavailabl
 from deskside.backend.mcp.proposal import KEPT, Proposal, Variable, environment
 from deskside.backend.mcp.rows import McpServerRow
 from deskside.backend.mcp.tool import ToolFailed
+from deskside.backend.store import tools
 from deskside.backend.store.messages import Elicitation, ElicitationAnswer
 from deskside.backend.tools.declaration import BadArguments
 from mcp_parts import (
@@ -360,10 +361,13 @@ async def test_removed_secrets_leave_the_file(desk: Desk, tmp_path: Path) -> Non
 async def test_a_new_tool_is_of_no_use_until_it_is_accepted(desk: Desk) -> None:
     row = await desk.add(hostile("plain"), accept=False)
     before = await desk.tools()
+    listed_before = await desk.store.read(tools.listed)
 
     await desk.accept(row)
 
     assert {} == before
+    assert [False] == [each.is_ready for each in listed_before]
+    assert [True] == [each.is_ready for each in await desk.store.read(tools.listed)]
     assert ["hostile__add"] == list(await desk.tools())
     assert "3" == await desk.call("hostile__add", {"a": 1, "b": 2})
 

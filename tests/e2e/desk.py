@@ -62,24 +62,19 @@ class Desk:
 
     def call(self, command: str, params: Any) -> Any:
         """One bridge command from the command line, and what it answered."""
+        return json.loads(self.run("call", command, json.dumps(params)))["data"]
+
+    def run(self, *arguments: str) -> str:
+        """One command of the terminal, and what it printed."""
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "deskside",
-                "--data-dir",
-                str(self.data),
-                "call",
-                command,
-                json.dumps(params),
-            ],
+            [sys.executable, "-m", "deskside", "--data-dir", str(self.data), *arguments],
             env=self._environment(),
             capture_output=True,
             text=True,
             timeout=START_S,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)["data"]
+        return done.stdout
 
     def _environment(self) -> dict[str, str]:
         roots = os.pathsep.join(str(ROOT / root) for root in ("shell", "bridge", "backend"))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
+from chat_parts import ask, called, expect_complete, said
 from desk import Desk
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from provider_server import ProviderServer, Reply, messages_stream
+from provider_server import ProviderServer
 
 pytestmark = pytest.mark.window
 
@@ -20,38 +20,6 @@ def anthropic(desk: Desk, keyed: dict[str, str]) -> Desk:
     desk.environ |= {**keyed, "DESKSIDE_MODEL": "anthropic/claude-test"}
     desk.call("tools.change", {"name": "calculate", "approval": "ask"})
     return desk
-
-
-def said(text: str) -> Reply:
-    return Reply(b"".join(messages_stream([f"{word} " for word in text.split()])))
-
-
-def called(name: str, arguments: dict[str, Any]) -> Reply:
-    """One call of a tool, as Anthropic streams it."""
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-test", "content": []}
-    usage = {"input_tokens": 10, "output_tokens": 1}
-    tool = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
-    delta = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
-    events: list[dict[str, Any]] = [
-        {"type": "message_start", "message": {**message, "stop_reason": None, "usage": usage}},
-        {"type": "content_block_start", "index": 0, "content_block": tool},
-        {"type": "content_block_delta", "index": 0, "delta": delta},
-        {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 20}},
-        {"type": "message_stop"},
-    ]
-    frames = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
-    return Reply("".join(frames).encode())
-
-
-def ask(page: Page, question: str) -> None:
-    page.get_by_test_id("chat-input").fill(question)
-    page.get_by_test_id("chat-input").press("Enter")
-
-
-def expect_complete(page: Page) -> None:
-    reply = page.locator("[data-testid=message][data-role=assistant]").last
-    expect(reply).to_have_attribute("data-status", "complete", timeout=30_000)
 
 
 def test_a_call_is_allowed_in_the_window_as_the_user_changed_it(

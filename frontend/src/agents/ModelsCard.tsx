@@ -20,7 +20,11 @@ export function ModelsCard({ app, draft, onChange }: PartProps) {
     <section class="card" aria-label="Models">
       <Row
         label="Model"
-        hint={draft.model ? "Always this one, whatever the chat has." : "The one that the chat has."}
+        hint={
+          draft.model
+            ? "Always this one, whatever the chat has."
+            : "Or always the same one, whatever the chat has."
+        }
       >
         {() => (
           <>
@@ -28,6 +32,7 @@ export function ModelsCard({ app, draft, onChange }: PartProps) {
               app={app}
               model={draft.model}
               isOpen={isModelOpen}
+              placeholder="The chat’s model"
               onChoose={(model) => onChange({ model })}
             />
             {draft.model !== null && (
@@ -68,7 +73,13 @@ export function ModelsCard({ app, draft, onChange }: PartProps) {
               ))}
             </ol>
             {fallbackModels.length < MOST_FALLBACKS && (
-              <ModelPicker app={app} model={null} isOpen={isFallbackOpen} onChoose={add} />
+              <ModelPicker
+                app={app}
+                model={null}
+                isOpen={isFallbackOpen}
+                placeholder="Add a model"
+                onChoose={add}
+              />
             )}
           </div>
         )}

@@ -142,8 +142,9 @@ export function WhoCard({
               <p class="field-problem">
                 {preview.value.unknown.map((name) => `{{${name}}}`).join(", ")}{" "}
                 {preview.value.unknown.length === 1 ? "stands" : "stand"} for nothing and{" "}
-                {preview.value.unknown.length === 1 ? "stays" : "stay"} as written. Add it below the list of
-                agents, or correct it.
+                {preview.value.unknown.length === 1 ? "stays" : "stay"} as written. Add{" "}
+                {preview.value.unknown.length === 1 ? "it" : "them"} below the list of agents, or correct the
+                name.
               </p>
             )}
           </div>

@@ -70,7 +70,7 @@ export function ApprovalCard({ conversation, message, position, call, question }
         <span class="tag">{EFFECT[question.effect]}</span>
       </h2>
       {question.summary && <p class="ask-summary">{showInvisible(question.summary)}</p>}
-      <Reasons question={question} />
+      <Reasons reasons={question.reasons} />
       {question.diff && <Diff text={question.diff} />}
       {edited.value === null ? (
         <Arguments call={call} hasDiff={question.diff !== ""} />
@@ -81,6 +81,7 @@ export function ApprovalCard({ conversation, message, position, call, question }
           hasPreview={question.summary !== "" || question.diff !== ""}
         />
       )}
+      {question.outside.length > 0 && <Outside sources={question.outside} />}
       {reason.value !== null && <Reason reason={reason} />}
       {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
       <div ref={buttons} class="ask-buttons">
@@ -125,33 +126,31 @@ export function ApprovalCard({ conversation, message, position, call, question }
   );
 }
 
-function Reasons({ question }: { question: ApprovalQuestion }) {
-  const { reasons, outside } = question;
+function Reasons({ reasons }: { reasons: string[] }) {
+  if (reasons.length === 0) return null;
   return (
-    <>
-      {reasons.length > 0 && (
-        <ul class="ask-reasons">
-          {reasons.map((reason) => (
-            <li key={reason}>{showInvisible(reason)}</li>
+    <ul class="ask-reasons">
+      {reasons.map((reason) => (
+        <li key={reason}>{showInvisible(reason)}</li>
+      ))}
+    </ul>
+  );
+}
+
+/** Stands by the buttons: in a small window the top of the card is out of sight. */
+function Outside({ sources }: { sources: string[] }) {
+  return (
+    <div class="ask-outside">
+      <ShieldAlert size={18} strokeWidth={1.75} aria-hidden="true" />
+      <div>
+        <p>This answer has read text from outside. It may hold orders that are not yours, so look closely.</p>
+        <ul aria-label="Where the text came from">
+          {sources.map((source) => (
+            <li key={source}>{showInvisible(source)}</li>
           ))}
         </ul>
-      )}
-      {outside.length > 0 && (
-        <div class="ask-outside">
-          <ShieldAlert size={18} strokeWidth={1.75} aria-hidden="true" />
-          <div>
-            <p>
-              This answer has read text from outside. It may hold orders that are not yours, so look closely.
-            </p>
-            <ul aria-label="Where the text came from">
-              {outside.map((source) => (
-                <li key={source}>{showInvisible(source)}</li>
-              ))}
-            </ul>
-          </div>
-        </div>
-      )}
-    </>
+      </div>
+    </div>
   );
 }
 

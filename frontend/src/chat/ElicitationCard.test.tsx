@@ -27,9 +27,11 @@ const schema = {
 test("a server's form says who asks, holds back what is not right, and is sent in the types it wants", async () => {
   const { server } = await shownChat(asked({ schema }));
   await screen.findByRole("group", { name: "The server rooms asks you" });
+  expect(screen.getByTestId("tool-call").textContent).toContain("Needs you");
 
   fireEvent.click(await armedButton("Send"));
   await screen.findAllByText("This is needed.");
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByLabelText("Room")));
   const early = server.params("runs.answer_elicitation").length;
   fireEvent.change(screen.getByLabelText("Room"), { target: { value: "b" } });
   fireEvent.input(screen.getByLabelText("People"), { target: { value: "3" } });

@@ -24,6 +24,7 @@ interface Props {
 export function ElicitationCard({ app, conversation, messageId, position, elicitation }: Props) {
   const { server, message, schema, url } = elicitation;
   const titleId = useId();
+  const card = useRef<HTMLElement>(null);
   const buttons = useRef<HTMLDivElement>(null);
   const isArmed = useArmed(buttons);
   const { isBusy, problem, run } = useAction();
@@ -39,7 +40,11 @@ export function ElicitationCard({ app, conversation, messageId, position, elicit
   };
   const accept = () => {
     isTried.value = true;
-    if (fields.some((field) => problemOf(field, values.value[field.name] ?? field.initial))) return;
+    if (fields.some((field) => problemOf(field, values.value[field.name] ?? field.initial))) {
+      // A form can be longer than the window: what is wrong comes into view.
+      requestAnimationFrame(() => card.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+      return;
+    }
     void answer({ action: "accept", content: contentOf(fields, values.value) });
   };
   const open = async () => {
@@ -49,7 +54,7 @@ export function ElicitationCard({ app, conversation, messageId, position, elicit
 
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot be laid out like a heading.
-    <section class="ask" role="group" aria-labelledby={titleId} data-testid="elicitation">
+    <section ref={card} class="ask" role="group" aria-labelledby={titleId} data-testid="elicitation">
       <h2 id={titleId} class="ask-title">
         <MessageCircleQuestionMark size={18} strokeWidth={1.75} aria-hidden="true" />
         <span>

@@ -60,14 +60,17 @@ export function ReplyEnd({ app, conversation, message, onChooseModel }: Props) {
   }
   return (
     <div class="reply-end">
-      <p class="muted">{endOf(status, isAsking)}</p>
+      <p class="muted">{endOf(message, isAsking)}</p>
       <div class="actions">{actions}</div>
     </div>
   );
 }
 
-function endOf(status: "interrupted" | "stopped", isAsking: boolean): string {
-  if (status === "stopped") return "You stopped this answer.";
+function endOf(message: MessageState, isAsking: boolean): string {
+  if (message.row.value.status === "stopped") {
+    const isPaused = message.parts.value.at(-1)?.kind === "pause";
+    return isPaused ? "The answer ends at this limit." : "You stopped this answer.";
+  }
   return isAsking
     ? "Deskside was closed while this waited for you. Answer above, and it goes on."
     : "This answer was interrupted when Deskside closed.";

@@ -26,7 +26,7 @@ export function ReplyParts({ app, conversation, message, testId }: Props) {
       case "tool_call":
         return <ToolCall key={position} app={app} {...place} call={part.call} />;
       case "reasoning":
-        return <Reasoning key={position} text={part.text} isGrowing={isGrowing} />;
+        return <Reasoning key={position} text={part.text} isGrowing={isGrowing} onOpenLink={app.openLink} />;
       case "note":
         return <Note key={position} note={part.note} onOpenLink={app.openLink} />;
       case "pause":

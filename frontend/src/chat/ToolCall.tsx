@@ -14,6 +14,7 @@ import { ElicitationCard } from "./ElicitationCard";
 import { showInvisible } from "./invisible";
 import { formatJson } from "./json";
 import type { MessageState } from "./message";
+import { UndoWrite } from "./UndoWrite";
 
 interface Props {
   app: App;
@@ -53,7 +54,12 @@ export function ToolCall({ app, conversation, message, position, call }: Props) 
       {is_agent ? (
         <Delegation app={app} conversation={conversation} message={message} position={position} call={call} />
       ) : (
-        <CallLine call={call} />
+        <div class="tool-line">
+          <CallLine call={call} />
+          {status === "finished" && call.value.name === "write_file" && (
+            <UndoWrite app={app} messageId={message.id} callId={call.value.call_id} />
+          )}
+        </div>
       )}
       <HiddenCharacters count={call.value.hidden_characters} />
       {status === "waiting" && approval && (
@@ -84,7 +90,8 @@ export function ToolCall({ app, conversation, message, position, call }: Props) 
 
 /** A line, and the arguments and the result for who wants to see them. */
 function CallLine({ call }: { call: ReadonlySignal<ToolCallPart> }) {
-  const { name, status } = call.value;
+  const { name, status, elicitation } = call.value;
+  const isAsking = status === "running" && elicitation !== null;
   const isOpen = useSignal(false);
   return (
     <details
@@ -99,7 +106,7 @@ function CallLine({ call }: { call: ReadonlySignal<ToolCallPart> }) {
         <ChevronRight class="disclosure-mark" size={16} aria-hidden="true" />
         <Wrench size={14} aria-hidden="true" />
         <span class="tool-name">{showInvisible(name)}</span>
-        <span class="tool-status">{statusOf(call.value)}</span>
+        <span class={`tool-status ${isAsking ? "asking" : ""}`}>{statusOf(call.value)}</span>
         <SourceNote call={call.value} />
       </summary>
       {isOpen.value && (
@@ -132,7 +139,8 @@ export function CallDetails({ call }: { call: ToolCallPart }) {
   );
 }
 
-export function statusOf({ status, approval, duration_ms }: ToolCallPart): string {
+export function statusOf({ status, approval, elicitation, duration_ms }: ToolCallPart): string {
+  if (status === "running" && elicitation) return STATUS.waiting;
   if (status === "failed" && approval?.decision === "denied") return "Denied";
   const isEnded = status === "finished" || status === "failed";
   return isEnded ? `${STATUS[status]} · ${formatDuration(duration_ms)}` : STATUS[status];

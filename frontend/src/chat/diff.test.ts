@@ -7,7 +7,7 @@ test("lines that look like a file's name are lines inside a change", () => {
   );
 
   expect(groups).toEqual([
-    { kind: "place", lines: ["--- a", "+++ b", "@@ -1,2 +1,2 @@"] },
+    { kind: "place", lines: ["@@ -1,2 +1,2 @@"] },
     { kind: "removed", lines: ["--- old rule"] },
     { kind: "added", lines: ["+++ new rule"] },
     { kind: "same", lines: [" same"] },
@@ -15,10 +15,10 @@ test("lines that look like a file's name are lines inside a change", () => {
   expect([added, removed]).toEqual([1, 1]);
 });
 
-test("no line is left out", () => {
+test("no line but the header is left out", () => {
   const diff = `@@ -1 +1,500 @@\n${Array.from({ length: 500 }, (_, n) => `+line ${n}`).join("\n")}\n`;
 
-  const lines = readDiff(diff).groups.flatMap((group) => group.lines);
+  const lines = readDiff(`--- /dev/null\n+++ a\n${diff}`).groups.flatMap((group) => group.lines);
 
   expect(`${lines.join("\n")}\n`).toBe(diff);
 });

@@ -16,7 +16,8 @@ export function readDiff(diff: string): DiffText {
   const groups: DiffGroup[] = [];
   const count = { added: 0, removed: 0, same: 0, place: 0 };
   let isInside = false;
-  for (const line of diff.replace(/\n$/, "").split("\n")) {
+  const lines = diff.replace(/\n$/, "").split("\n");
+  for (const line of hasHeader(lines) ? lines.slice(2) : lines) {
     isInside ||= line.startsWith("@@");
     const kind = isInside ? kindOf(line) : "place";
     count[kind] += 1;
@@ -25,6 +26,11 @@ export function readDiff(diff: string): DiffText {
     else groups.push({ kind, lines: [line] });
   }
   return { groups, added: count.added, removed: count.removed };
+}
+
+/** The file's name, twice: what would happen to which file is said above the diff. */
+function hasHeader([first, second]: string[]): boolean {
+  return first?.startsWith("--- ") === true && second?.startsWith("+++ ") === true;
 }
 
 function kindOf(line: string): DiffGroup["kind"] {

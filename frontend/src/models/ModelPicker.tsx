@@ -13,16 +13,18 @@ interface Props {
   app: App;
   model: string | null;
   isOpen: Signal<boolean>;
+  /** What the button says without a model. */
+  placeholder?: string;
   onChoose(model: string): void;
 }
 
 /** The button that names the model, and the list behind it. */
-export function ModelPicker({ app, model, isOpen, onChoose }: Props) {
+export function ModelPicker({ app, model, isOpen, placeholder = "Choose a model", onChoose }: Props) {
   const button = useRef<HTMLButtonElement>(null);
   const close = useCallback(() => {
     isOpen.value = false;
   }, [isOpen]);
-  const label = model ? app.models.labelOf(model) : "Choose a model";
+  const label = model ? app.models.labelOf(model) : placeholder;
   return (
     <>
       <button

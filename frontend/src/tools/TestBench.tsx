@@ -3,6 +3,7 @@ import { Play } from "lucide-preact";
 import { useId } from "preact/hooks";
 import type { TryOut } from "../api.gen";
 import type { App } from "../app/app";
+import { formatDuration } from "../ui/format";
 import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
 import { type ArgumentField, fieldsOf, type ReadArguments, readArguments, writtenCall } from "./arguments";
@@ -219,7 +220,13 @@ function Outcome({ run: { call, outcome }, onShowLine }: OutcomeProps) {
         </>
       )}
       <dt>Time</dt>
-      <dd>{outcome.duration_ms.toLocaleString("en", { maximumFractionDigits: 1 })} ms</dd>
+      <dd>{formatTaken(outcome.duration_ms)}</dd>
     </dl>
   );
+}
+
+/** Of what is quick the tenths count, too. */
+function formatTaken(ms: number): string {
+  if (ms >= 1_000) return formatDuration(ms);
+  return `${ms.toLocaleString("en", { maximumFractionDigits: 1 })} ms`;
 }

@@ -14,7 +14,7 @@ interface Props {
 export function ToolItem({ tool, onChange, onEdit, onDelete }: Props) {
   const id = useId();
   return (
-    <li class="tool-row" data-off={!tool.is_enabled} data-testid="tool-row">
+    <li class="tool-row" data-off={!tool.is_enabled || !tool.is_ready} data-testid="tool-row">
       <div class="tool-head">
         <code id={id} class="tool-row-name">
           {tool.name}
@@ -23,6 +23,7 @@ export function ToolItem({ tool, onChange, onEdit, onDelete }: Props) {
           {EFFECTS[tool.effect]}
         </span>
         {tool.category && <span class="tag">{tool.category}</span>}
+        {!tool.is_ready && <span class="tag warned">Not accepted</span>}
       </div>
       <div class="tool-controls">
         {tool.kind === "user" && (

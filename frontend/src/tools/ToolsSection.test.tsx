@@ -22,6 +22,7 @@ function toolRow(changes: Partial<ToolRow> = {}): ToolRow {
     capabilities: [],
     source: "def add(a: int): return a",
     server: null,
+    is_ready: true,
     ...changes,
   };
 }
@@ -86,8 +87,21 @@ test("tools are listed by where they come from, with what they do in words", asy
   await shown();
 
   expect(listOf("Your tools").getByText("Add two numbers.")).toBeTruthy();
-  expect(listOf("From Files").getByText("Runs code")).toBeTruthy();
+  expect(listOf("From “Files”").getByText("Runs code")).toBeTruthy();
   expect(listOf("Built in").queryByRole("button", { name: "Delete calculate" })).toBeNull();
+});
+
+test("a tool that was not accepted is marked, and leads to where it is", async () => {
+  const unseen = toolRow({ name: "fs_read", kind: "mcp", source: null, server: "Files", is_ready: false });
+  const { app } = await shown({ "tools.list": () => [...rows.slice(0, 2), unseen] });
+  const marked = (await screen.findAllByTestId("tool-row")).filter((row) =>
+    row.textContent?.includes("Not accepted"),
+  );
+  screen.getByText(/1 of these is not in use/);
+  fireEvent.click(screen.getByRole("button", { name: "Look at it" }));
+
+  expect(marked.map((row) => row.querySelector("code")?.textContent)).toEqual(["fs_read"]);
+  expect(app.place.value).toEqual({ view: "settings", section: "mcp" });
 });
 
 test("when a tool asks, and whether it is on, is changed at once", async () => {
@@ -126,7 +140,7 @@ test("a tool that was deleted comes back whole with Undo", async () => {
   app.toasts.shown.value[0]?.action?.run();
 
   await screen.findByText("add");
-  const { kind: _kind, effect: _effect, server: _server, ...whole } = toolRow();
+  const { kind: _kind, effect: _effect, server: _server, is_ready: _isReady, ...whole } = toolRow();
   expect(server.params("tools.create")).toEqual([whole]);
 });
 

@@ -50,7 +50,7 @@ function ToolList({ app, isBack }: ListProps) {
       <section class="card">
         <ul class="facts-list muted">
           <li>
-            <strong>Ask</strong> lets you allow a call once, for the run, or for the agent from then on.
+            <strong>Ask</strong> lets you allow a call once, for the whole answer, or always for the agent.
           </li>
           <li>
             <strong>Always ask</strong> asks before every call, <strong>Never ask</strong> before none.
@@ -83,6 +83,7 @@ function ToolList({ app, isBack }: ListProps) {
       {grouped(rows ?? []).map((group) => (
         <section key={group.title} class="card" aria-label={group.title}>
           <h2>{group.title}</h2>
+          <Unaccepted tools={group.tools} onReview={() => app.openSettings("mcp")} />
           <ul class="list">
             {group.tools.map((tool) => (
               <ToolItem
@@ -99,5 +100,20 @@ function ToolList({ app, isBack }: ListProps) {
         </section>
       ))}
     </>
+  );
+}
+
+/** Which tools of a server no model gets yet. */
+function Unaccepted({ tools, onReview }: { tools: ToolRow[]; onReview(): void }) {
+  const count = tools.filter((tool) => !tool.is_ready).length;
+  if (count === 0) return null;
+  return (
+    <p class="muted">
+      {count === 1 ? "1 of these is" : `${count} of these are`} not in use: you have not accepted what the
+      server offers now.{" "}
+      <button type="button" class="link" onClick={onReview}>
+        Look at {count === 1 ? "it" : "them"}
+      </button>
+    </p>
   );
 }

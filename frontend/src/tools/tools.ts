@@ -123,7 +123,7 @@ export function grouped(rows: ToolRow[]): ToolGroup[] {
   const groups = [
     { title: "Your tools", tools: rows.filter((row) => row.kind === "user") },
     ...servers.map((server) => ({
-      title: `From ${server || "an MCP server"}`,
+      title: server ? `From “${server}”` : "From an MCP server",
       tools: rows.filter((row) => row.kind === "mcp" && (row.server ?? "") === server),
     })),
     { title: "Built in", tools: rows.filter((row) => row.kind === "built_in") },

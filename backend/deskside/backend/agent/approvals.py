@@ -28,7 +28,7 @@ SOURCES_SHOWN = 20
 WHY: Mapping[Effect, str] = {
     "read": "You chose to be asked before this tool is used.",
     "write": "This changes something on your machine.",
-    "send": "This sends something away from your machine.",
+    "send": "This sends something out of Deskside.",
     "execute": "This runs code.",
 }
 EACH_TIME = "You chose to be asked about this tool each time."

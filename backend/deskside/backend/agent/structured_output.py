@@ -45,4 +45,6 @@ def _problem_with(answer: str, schema: dict[str, Any]) -> str | None:
     fault = next(iter(Draft202012Validator(schema).iter_errors(value)), None)
     if fault is None:
         return None
-    return f"at {fault.json_path}, {fault.message}"[:LONGEST_PROBLEM].rstrip(".") + "."
+    place = fault.json_path.removeprefix("$").removeprefix(".")
+    problem = f"in {place}, {fault.message}" if place else fault.message
+    return problem[:LONGEST_PROBLEM].rstrip(".") + "."

@@ -36,7 +36,8 @@ def choices(db: Db) -> dict[str, ToolChoice]:
 
 class ToolRow(msgspec.Struct, frozen=True):
     """A tool as it is listed. `source` is the Python text of a user's own tool, `server` the name of the MCP
-    server it comes from."""
+    server it comes from. One that is not `is_ready` is of no use to a model, on or off: the user has not
+    accepted what its server offers now, or the server offers it no more."""
 
     name: str
     kind: Kind
@@ -49,6 +50,7 @@ class ToolRow(msgspec.Struct, frozen=True):
     capabilities: list[Capability]
     source: str | None
     server: str | None
+    is_ready: bool
 
 
 class NewTool(msgspec.Struct, frozen=True):
@@ -72,7 +74,8 @@ class ToolChanges(msgspec.Struct, frozen=True):
 
 
 LISTED = """select tool.name, kind, description, parameters, approval, effect, tool.is_enabled, category,
-    capabilities, source, mcp_server.name
+    capabilities, source, mcp_server.name,
+    kind <> 'mcp' or accepted is not null and offered is null and is_offered
   from tool left join mcp_server on mcp_server.id = tool.mcp_server"""
 
 
@@ -197,6 +200,7 @@ def _row(columns: Sequence[Any]) -> ToolRow:
         capabilities,
         source,
         server,
+        is_ready,
     ) = columns
     return ToolRow(
         name,
@@ -210,6 +214,7 @@ def _row(columns: Sequence[Any]) -> ToolRow:
         msgspec.json.decode(capabilities),
         source,
         server,
+        bool(is_ready),
     )
 
 
