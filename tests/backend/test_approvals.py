@@ -386,6 +386,27 @@ async def test_runs_beyond_the_most_wait_in_line_and_know_their_place(open_desk:
         await ended(desk.app, running[1])
 
 
+async def test_a_run_that_waits_for_the_user_keeps_nobody_from_their_turn(open_desk: Open) -> None:
+    hang = Hang()
+    async with open_desk(call("write"), "second", [hang, "third"], "done") as desk:
+        await desk.app.settings.change({"max_runs": 1})
+        first = await desk.ask()
+        await desk.waiting(first)
+        assert "complete" == (await ended(desk.app, await desk.ask())).status
+
+        third = await desk.ask()
+        await hang.reached.wait()
+        await desk.decide(first)  # the user is there: it does not queue behind the third
+        assert "complete" == (await ended(desk.app, first)).status
+        fourth = await desk.ask()
+        await until(desk.app, lambda event: placed(event, fourth) == 1)
+        hang.release()
+        desk.model.enqueue("fourth")
+
+        assert "complete" == (await ended(desk.app, third)).status
+        assert "complete" == (await ended(desk.app, fourth)).status
+
+
 def placed(event: Any, message_id: int) -> int | None:
     is_it = isinstance(event, MessageChanged) and event.message.id == message_id
     return event.message.queue_place if is_it else None

@@ -21,6 +21,7 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.limits import Resource, Scope, Use
 from deskside.backend.agent.reply import USAGE_FIELDS, Reply
+from deskside.backend.agent.run_queue import Turn
 from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.messages import ElicitationAnswer, MessageUsage
 from deskside.backend.store.replies import Asked
@@ -51,6 +52,7 @@ class LiveRun:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     streaming: asyncio.Task[None] = field(init=False)
     following: asyncio.Task[None] = field(init=False)
+    turn: Turn | None = None  # of a run that works for no other, once it has begun
     # What the user may still say
     steering: list[Steered] = field(default_factory=list)
     questions: dict[int, asyncio.Future[ToolDecided]] = field(default_factory=dict)
@@ -86,7 +88,8 @@ class LiveRun:
 
     @contextmanager
     def waiting_for_user(self) -> Iterator[None]:
-        """The time that passes inside counts for no limit, in this run and those it works for."""
+        """The time that passes inside counts for no limit, in this run and those it works for, and keeps no
+        other run from its turn."""
         run: LiveRun | None = self
         waiting: list[LiveRun] = []
         while run is not None:
@@ -103,12 +106,16 @@ class LiveRun:
     def _begin_waiting(self) -> None:
         if self._waiting == 0:
             self._waiting_since_s = time.monotonic()
+            if self.turn is not None:
+                self.turn.rest()
         self._waiting += 1
 
     def _end_waiting(self) -> None:
         self._waiting -= 1
         if self._waiting == 0:
             self._waited_s += time.monotonic() - self._waiting_since_s
+            if self.turn is not None:
+                self.turn.go_on()
 
     def used(self) -> Use:
         """What it and all that work for it have used so far."""

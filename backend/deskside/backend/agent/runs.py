@@ -490,7 +490,7 @@ class Runs:
         if run.parent is not None:  # it works in the turn of whoever asked it
             await self._work(run)
             return
-        async with self._queue.turn(partial(self._placed, run)):
+        async with self._queue.turn(partial(self._placed, run)) as run.turn:
             await self._work(run)
 
     def _placed(self, run: LiveRun, place_in_line: int) -> None:
