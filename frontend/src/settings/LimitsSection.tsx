@@ -24,8 +24,8 @@ export function LimitsSection({ app }: { app: App }) {
       <section class="card" aria-label="Limits of all agents together">
         <p class="muted">
           For all agents together. Before each call of a model Deskside works out the most that it could use;
-          where that would pass a limit the run stops and asks you. An empty field is no limit. Each agent can
-          have limits of its own.
+          where that would pass a limit, the answer pauses and asks you. An empty field is no limit. Each
+          agent can have limits of its own.
         </p>
         <LimitFields app={app} limits={limits} period="day" spent={spent.value?.day} />
         <LimitFields app={app} limits={limits} period="month" spent={spent.value?.month} />
@@ -113,7 +113,7 @@ function RunsAtOnce({ app }: { app: App }) {
     if (!isWrong.value && count != null) await app.changeSettings({ max_runs: count });
   };
   return (
-    <Row label="Runs at once" hint="More wait for their turn, and show their place.">
+    <Row label="Answers at once" hint="More wait for their turn, and show their place.">
       {({ id, hintId }) => (
         <div class="stacked-control">
           <input
