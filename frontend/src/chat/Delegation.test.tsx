@@ -113,6 +113,22 @@ test("the work of a call that has ended is fetched when it is opened", async () 
   expect(before).toBe(0);
 });
 
+test("work that the user stopped did not fail", async () => {
+  const stopped = { ...calls[0], status: "failed" as const, output: "The run was stopped.", duration_ms: 0 };
+  await shownChat(
+    [question(1, "What is new?"), reply(2, "", { parts: [toolCall(stopped)], status: "stopped" })],
+    {
+      "messages.delegated": () => [answer(3, 0, "Researcher", { status: "stopped", parts: [] })],
+    },
+  );
+  await screen.findByText("ask_researcher");
+
+  await open(blocks()[0] as HTMLDetailsElement);
+
+  await screen.findByText("It was stopped.");
+  expect(blocks()[0]?.querySelector("summary")?.textContent).toBe("ResearcherStopped");
+});
+
 test("work that could not be fetched says why, and can be asked for again", async () => {
   let isDown = true;
   await shownChat(asking, {

@@ -32,6 +32,8 @@ export function Delegation({ app, conversation, message, position, call }: Props
   const isOpen = useSignal(false);
   const label = answers.at(-1)?.row.value.agent ?? name;
   const isAsking = answers.some((answer) => conversation.questionsIn(answer).length > 0);
+  const isStopped = status === "failed" && answers.at(-1)?.row.value.status === "stopped";
+  const state = isStopped ? "Stopped" : statusOf(call.value);
 
   // Of a call that has ended nothing can wait; its answer is fetched when someone wants to read it.
   useEffect(() => {
@@ -47,7 +49,7 @@ export function Delegation({ app, conversation, message, position, call }: Props
     <details
       class="disclosure tool-call delegation"
       data-testid="tool-call"
-      data-status={status}
+      data-status={isStopped ? "stopped" : status}
       open={isOpen.value}
       onToggle={(event) => {
         isOpen.value = event.currentTarget.open;
@@ -57,9 +59,7 @@ export function Delegation({ app, conversation, message, position, call }: Props
         <ChevronRight class="disclosure-mark" size={16} aria-hidden="true" />
         <Bot size={16} strokeWidth={1.75} aria-hidden="true" />
         <span class="delegation-name">{showInvisible(label)}</span>
-        <span class={`tool-status ${isAsking ? "asking" : ""}`}>
-          {isAsking ? "Needs you" : statusOf(call.value)}
-        </span>
+        <span class={`tool-status ${isAsking ? "asking" : ""}`}>{isAsking ? "Needs you" : state}</span>
       </summary>
       {isOpen.value && (
         <div class="disclosure-body delegation-body">

@@ -142,7 +142,8 @@ export function CallDetails({ call }: { call: ToolCallPart }) {
 export function statusOf({ status, approval, elicitation, duration_ms }: ToolCallPart): string {
   if (status === "running" && elicitation) return STATUS.waiting;
   if (status === "failed" && approval?.decision === "denied") return "Denied";
-  const isEnded = status === "finished" || status === "failed";
+  // What was stopped, or never ran, took no time that was measured.
+  const isEnded = status === "finished" || (status === "failed" && duration_ms > 0);
   return isEnded ? `${STATUS[status]} · ${formatDuration(duration_ms)}` : STATUS[status];
 }
 

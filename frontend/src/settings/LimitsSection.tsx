@@ -9,6 +9,9 @@ import { LimitInput } from "./LimitInput";
 import { Row } from "./Row";
 
 const MOST_RUNS = 32;
+// From here on a meter warns, and from there on nothing is left.
+const NEARLY_ALL = 0.8;
+const ALL = 0.999;
 
 export function LimitsSection({ app }: { app: App }) {
   const spent = useSignal<SpentSoFar | null>(null);
@@ -97,6 +100,9 @@ function SpentLine({ period, limit, spent }: { period: "day" | "month"; limit: L
           aria-label={`Money used ${period === "day" ? "today" : "this month"}`}
           min={0}
           max={Math.max(limit.cost_nano_usd, 1)}
+          low={limit.cost_nano_usd * NEARLY_ALL}
+          high={limit.cost_nano_usd * ALL}
+          optimum={0}
           value={Math.min(spent.cost_nano_usd, Math.max(limit.cost_nano_usd, 1))}
         />
       )}
