@@ -200,8 +200,6 @@ def test_what_is_no_address_is_refused_before_it_is_read(arguments: str) -> None
             "https://example.com/\U000e0041\u202e",
             "Asks example.com for https://example.com/%F3%A0%81%81%E2%80%AE",
         ),
-        ("http://127.0.0.1/", "Fetches nothing. The address is not one of the public internet."),
-        ("file:///etc/passwd", "Fetches nothing. This address is not opened: only http and https"),
     ],
 )
 async def test_the_user_is_shown_the_whole_address_before_it_is_asked(url: str, summary: str) -> None:
@@ -211,6 +209,20 @@ async def test_the_user_is_shown_the_whole_address_before_it_is_asked(url: str, 
 
     assert isinstance(preview, Preview)
     assert preview.summary.startswith(summary)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1/", "not one of the public internet"),
+        ("file:///etc/passwd", "only http and https"),
+    ],
+)
+async def test_nobody_is_asked_about_an_address_that_is_not_opened(url: str, reason: str) -> None:
+    arguments = web_fetch.read_arguments(json.dumps({"url": url}))
+
+    with pytest.raises(CannotFetch, match=reason):
+        await web_fetch.preview(context(Web()), arguments)
 
 
 async def test_a_tool_of_the_users_reads_pages_the_same_way(site: ProviderServer) -> None:
