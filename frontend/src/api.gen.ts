@@ -274,9 +274,9 @@ export interface ConversationPage {
 
 /**
  * One line of the list. `model` is `provider/model`, None while the default is used. `agent` is the name
- * of who answers. `is_waiting`: a tool call or a pause in it waits for the user.
+ * of who answers. `is_waiting`: a tool call, a pause or a server's question in it waits for the user.
  *
- * `is_running` is not stored: the runner knows it, and the command that answers fills it in.
+ * `is_running`, and that a server asks, are not stored: the runner knows them (`Runs.with_live`).
  */
 export interface ConversationRow {
   id: number;

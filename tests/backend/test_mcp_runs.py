@@ -15,6 +15,7 @@ from deskside.backend.agent.scripted_model import ScriptedModel, Step
 from deskside.backend.app import App, open_app
 from deskside.backend.events import PartChanged
 from deskside.backend.mcp.proposal import Proposal
+from deskside.backend.store import conversations
 from deskside.backend.store.messages import ElicitationAnswer, TextPart, ToolCallPart
 from deskside.backend.store.tools import ToolChanges
 from mcp_parts import NO_KEYCHAIN, Desk, everything, everything_over_http, hostile, program
@@ -73,11 +74,15 @@ async def test_a_run_asks_calls_and_lets_the_server_ask(tmp_path: Path, transpor
             asked = await part(app, message_id, lambda part: part.status == "waiting")
             await approve(app, message_id)
             question = await part(app, message_id, lambda part: part.elicitation is not None)
+            row = await app.store.read(conversations.get, 1)
+            asking = app.runs.with_live(row)
             await app.runs.answer_elicitation(
                 message_id, 0, ElicitationAnswer("accept", {"name": "Ada", "check": True})
             )
             reply = await ended(app, message_id)
+            answered = app.runs.with_live(row)
 
+    assert (True, False) == (asking.is_waiting, answered.is_waiting)
     assert asked.approval is not None
     assert "send" == asked.approval.effect
     assert "Sends this to the MCP server “everything”" in asked.approval.summary

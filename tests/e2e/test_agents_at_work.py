@@ -152,6 +152,8 @@ def test_a_server_is_accepted_used_and_asks_the_user(page: Page, provider: Provi
     ask(page, "Let it ask me.")
     page.get_by_test_id("tool-approve").click()
     form = page.get_by_test_id("elicitation")
+    expect(form).to_be_visible()
+    expect(page.get_by_test_id("conversation-item").first).to_contain_text("Needs you")
     form.get_by_role("button", name="Cancel").scroll_into_view_if_needed()
     form.get_by_role("button", name="Send").click()
     expect(form.get_by_label("String", exact=True)).to_be_focused()
@@ -161,4 +163,5 @@ def test_a_server_is_accepted_used_and_asks_the_user(page: Page, provider: Provi
     expect_complete(page)
 
     expect(page.get_by_test_id("chat-response").last).to_have_text("Thank you.")
+    expect(page.get_by_test_id("conversation-item").first).not_to_contain_text("Needs you")
     assert "Ada Lovelace" in json.dumps(provider.requests[-1].json["messages"])

@@ -59,6 +59,7 @@ class Surroundings:
     budgets: Budgets
     publish: Callable[[AppEvent], None]
     flush: Callable[[], Awaitable[None]]
+    publish_conversation: Callable[[int], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -234,8 +235,11 @@ class RunHost:
         run.elicitations[position] = answer
         self._around.publish(run.reply.elicit(call_id, elicitation))
         try:
+            await self._around.publish_conversation(run.reply.conversation_id)
             with run.waiting_for_user():
-                return await answer
+                given = await answer
         finally:
             del run.elicitations[position]
             self._around.publish(run.reply.elicit(call_id, None))
+        await self._around.publish_conversation(run.reply.conversation_id)
+        return given

@@ -78,6 +78,11 @@ class LiveRun:
         """Whether the user has to decide something, here or below."""
         return self.reply.is_waiting or any(child.is_waiting for child in self.children.values())
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a server asks the user something, here or below."""
+        return bool(self.elicitations) or any(child.is_asked for child in self.children.values())
+
     def cancel(self, interruption: Literal["stopped", "interrupted"]) -> None:
         for child in self.children.values():
             child.cancel(interruption)

@@ -179,7 +179,15 @@ class Runs:
         budgets = Budgets(self._store, self._settings)
         self._queue = RunQueue(lambda: self._settings.current.max_runs)
         self._flusher = Flusher(self._store, self._tell)
-        self._around = Surroundings(services, models, device, budgets, events.publish, self._flusher.flush)
+        self._around = Surroundings(
+            services,
+            models,
+            device,
+            budgets,
+            events.publish,
+            self._flusher.flush,
+            self._publish_conversation,
+        )
         self._by_conversation: dict[int, LiveRun | None] = {}  # None while the rows are being written
         self._unstored: dict[int, LiveRun] = {}  # by message: what the store does not have, or not whole
         self._starting: set[asyncio.Task[Any]] = set()
@@ -387,6 +395,12 @@ class Runs:
 
     def is_running(self, conversation_id: int) -> bool:
         return conversation_id in self._by_conversation
+
+    def with_live(self, row: ConversationRow) -> ConversationRow:
+        """The row with what only the runner knows."""
+        run = self._by_conversation.get(row.id)
+        is_waiting = row.is_waiting or (run is not None and run.is_asked)
+        return msgspec.structs.replace(row, is_running=self.is_running(row.id), is_waiting=is_waiting)
 
     def with_live_parts(self, row: MessageRow) -> MessageRow:
         """The row with what has been said but not stored."""
@@ -621,8 +635,7 @@ class Runs:
             row = await self._store.read(conversations.get, conversation_id)
         except NotFound:  # deleted meanwhile
             return
-        row = msgspec.structs.replace(row, is_running=self.is_running(conversation_id))
-        self._events.publish(ConversationChanged(row))
+        self._events.publish(ConversationChanged(self.with_live(row)))
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -708,9 +721,7 @@ class Runs:
             del self._by_conversation[conversation_id]
         self._events.publish(MessageChanged(row))
         if conversation is not None:
-            is_running = self.is_running(conversation_id)
-            conversation = msgspec.structs.replace(conversation, is_running=is_running)
-            self._events.publish(ConversationChanged(conversation))
+            self._events.publish(ConversationChanged(self.with_live(conversation)))
         run.ended.set()
 
     def _tell(self, error: AppError) -> None:

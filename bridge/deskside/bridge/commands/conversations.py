@@ -51,24 +51,19 @@ class SaveDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: Draft
 
 
-def with_running(app: App, row: ConversationRow) -> ConversationRow:
-    """The row with what only the runner knows."""
-    return msgspec.structs.replace(row, is_running=app.runs.is_running(row.id))
-
-
 @command
 async def page(app: App, params: PageConversations) -> ConversationPage:
     """Conversations that were not deleted, the last used first."""
     found = await app.store.read(conversations.page, params.cursor, params.limit)
     return msgspec.structs.replace(
-        found, conversations=[with_running(app, row) for row in found.conversations]
+        found, conversations=[app.runs.with_live(row) for row in found.conversations]
     )
 
 
 @command
 async def get(app: App, params: ConversationId) -> ConversationRow:
     """One conversation. NotFound if it was deleted."""
-    return with_running(app, await app.store.read(conversations.get, params.id))
+    return app.runs.with_live(await app.store.read(conversations.get, params.id))
 
 
 @command
@@ -114,6 +109,6 @@ async def save_draft(app: App, params: SaveDraft) -> None:
 
 
 async def _changed(app: App, row: ConversationRow) -> ConversationRow:
-    row = with_running(app, row)
+    row = app.runs.with_live(row)
     app.events.publish(ConversationChanged(row))
     return row
