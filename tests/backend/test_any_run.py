@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from deskside.backend.agent import loop
@@ -407,10 +407,10 @@ class World:
                     await app.runs.stop(below if how == "stop below" else self.root)
                 else:
                     self.ends += 1
+                    ran = len(self.ran)
                     if how == "kill":
                         self.killed()
                         await app.runs.stop(self.root)  # what it does from here on has not happened
-                    ran = len(self.ran)
                     await stack.aclose()
                     if how == "kill":
                         del self.ran[ran:]
@@ -512,7 +512,8 @@ def assert_paired(request: ModelRequest) -> None:
 
 
 @settings(
-    max_examples=600,
+    max_examples=60,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -521,6 +522,21 @@ def assert_paired(request: ModelRequest) -> None:
     st.lists(said_below, max_size=4),
     st.lists(act, min_size=3, max_size=8),
     st.one_of(st.none(), st.integers(0, 3)),
+)
+@example(  # a pause that was asked about again was two
+    [(["text", "ask_helper"], "ends")],
+    [(["work_out"], "ends")],
+    [("approve", UNTIL_QUIET), ("close", UNTIL_QUIET)],
+    0,
+)
+@example(  # of two calls with words between them one was never gone on with
+    [(["write", "text", "work_out"], "ends")], [], [("approve", UNTIL_QUIET), ("close", UNTIL_QUIET)], 0
+)
+@example(  # a call below a reply that was stopped went on waiting
+    [(["text", "ask_helper"], "ends")],
+    [(["write"], "ends")],
+    [("close", UNTIL_QUIET), ("approve", UNTIL_QUIET), ("stop", 0)],
+    None,
 )
 def test_whatever_happens_nothing_is_lost_done_twice_or_left_open(
     monkeypatch: pytest.MonkeyPatch,

@@ -348,6 +348,52 @@ async def test_what_a_call_had_said_goes_also_when_the_user_is_asked_before_the_
         assert (0, reply.parts[:2]) == (replaced.position, replaced.parts)
 
 
+# -- agents that an earlier run left waiting -----------------------------------------------------
+
+
+async def test_a_stop_before_an_agent_goes_on_leaves_nothing_of_it_waiting(open_desk: Open) -> None:
+    below = await left_below(open_desk)
+    async with open_desk() as desk:
+        await desk.decide(below.id)
+        assert below.delegator_id is not None
+        await desk.app.runs.stop(below.delegator_id)
+        left = await desk.stored(below.id)
+
+        assert [("failed", replies.UNDECIDED)] == calls_of(left)
+        assert left in rows_told(desk)
+        assert not (await desk.app.store.read(conversations.page, None, 10)).conversations[0].is_waiting
+        assert [] == desk.ran
+
+
+async def test_an_agent_waits_also_through_a_start_in_which_it_did_not_get_its_turn(open_desk: Open) -> None:
+    below = await left_below(open_desk)
+    hang = Hang()
+    async with open_desk([hang]) as desk:
+        await desk.app.settings.change({"max_runs": 1})
+        await desk.ask()
+        await hang.reached.wait()
+        await desk.decide(below.id)
+    async with open_desk("done") as desk:
+        helper = ScriptedModel(["written"], name="scripted/helper")
+        desk.app.models._overrides = {**desk.app.models._overrides, helper.name: helper}
+        await desk.decide(below.id)
+        assert below.delegator_id is not None
+        reply = await ended(desk.app, below.delegator_id)
+
+        assert ["write"] == desk.ran
+        assert [("finished", "written")] == calls_of(reply)
+
+
+async def left_below(open_desk: Open) -> MessageRow:
+    """A message in which a call waits, left by a program that was closed."""
+    async with open_desk([asks("helper")]) as desk:
+        await give_helper(desk, call("write"))
+        below = await until(desk.app, is_below(await desk.ask()))
+        assert isinstance(below, MessageChanged)
+        await desk.waiting(below.message.id)
+        return below.message
+
+
 # -- what is said around calls -------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ from deskside.backend.agent.limits import Resource, Scope, Use
 from deskside.backend.agent.reply import USAGE_FIELDS, Reply
 from deskside.backend.agent.run_queue import Turn
 from deskside.backend.store.agents import AgentRow
-from deskside.backend.store.messages import ElicitationAnswer, MessageUsage
+from deskside.backend.store.messages import ElicitationAnswer, MessageUsage, ToolCallPart
 from deskside.backend.store.replies import Asked
 from deskside.backend.tools.declaration import Tool
 
@@ -82,6 +82,18 @@ class LiveRun:
     def is_asked(self) -> bool:
         """Whether a server asks the user something, here or below."""
         return bool(self.elicitations) or any(child.is_asked for child in self.children.values())
+
+    def waits_below(self) -> set[int]:
+        """The positions of calls whose agents wait for the user: those that work for it, and those that an
+        earlier run has left waiting and this one has not come to yet."""
+        left = {
+            stored.position
+            for stored in self.asked.taken_up
+            if isinstance(stored.part, ToolCallPart) and stored.part.is_agent
+        }
+        return (left - self.children.keys()) | {
+            position for position, child in self.children.items() if child.is_waiting
+        }
 
     def cancel(self, interruption: Literal["stopped", "interrupted"]) -> None:
         for child in self.children.values():

@@ -644,9 +644,7 @@ class Runs:
         await asyncio.wait([run.streaming])
         status, error = self._outcome(run)
         logger.info("run {} ended: {}", run.asked.run_id, status)
-        run.reply.close(
-            status, error, run.history, [at for at, child in run.children.items() if child.is_waiting]
-        )
+        run.reply.close(status, error, run.history, run.waits_below())
         await self._flusher.release(run.reply)
         finished = FinishedReply(
             message_id=run.reply.message_id,
@@ -665,7 +663,10 @@ class Runs:
             delay_s = min(2 * delay_s, LAST_STORE_RETRY_S)
         if stored is not None:
             del self._unstored[finished.message_id]
-            self._let_go(run, *stored)
+            row, conversation, changed = stored
+            for below in changed:
+                self._events.publish(MessageChanged(below))
+            self._let_go(run, row, conversation)
 
     def _outcome(self, run: LiveRun) -> tuple[EndStatus, AppError | None]:
         """How the stream ended. This is the edge where a bug in a run becomes a failed reply."""
@@ -687,7 +688,7 @@ class Runs:
 
     async def _store_end(
         self, run: LiveRun, finished: FinishedReply, detail: str | None
-    ) -> tuple[MessageRow, ConversationRow | None] | None:
+    ) -> tuple[MessageRow, ConversationRow | None, list[MessageRow]] | None:
         """Write the whole reply. None if that fails: the reply is then shown as failed, and kept."""
         rest = run.reply.unsaved()
         try:
@@ -831,18 +832,21 @@ def _report(child: LiveRun, agent: AgentRow) -> ToolOutput:
 
 def _write_end(
     db: Db, finished: FinishedReply, rest: Unsaved | None, detail: str | None
-) -> tuple[MessageRow, ConversationRow | None]:
+) -> tuple[MessageRow, ConversationRow | None, list[MessageRow]]:
     """What the flusher has not written and the reply as a whole, in one unit of work; for a run that raised
     also a line in the error log, with the `detail` where. The conversation is None when it was deleted
-    meanwhile."""
+    meanwhile. What waited below and was not gone on with waits no more; the list is what this changed."""
     if rest is not None:
         write_unsaved(db, rest)
     row = replies.finish(db, finished)
+    changed: list[MessageRow] = []
+    if finished.status != "interrupted":
+        changed = replies.go_on_without_below(db, finished.message_id)
     if finished.error is not None and detail is not None:
         errors.record(
             db, "run", finished.error.code, finished.error.message, f"run {finished.run_id}", detail
         )
     try:
-        return row, conversations.get(db, row.conversation_id)
+        return row, conversations.get(db, row.conversation_id), changed
     except NotFound:
-        return row, None
+        return row, None, changed

@@ -262,9 +262,7 @@ def go_on_without(db: Db, message_id: int | None) -> list[MessageRow]:
     messages that this changed."""
     if message_id is None or not _waits_below(db, message_id):
         return []
-    changed: list[MessageRow] = []
-    for child in db.sql.execute("select id from message where delegator = ?", (message_id,)).fetchall():
-        changed += go_on_without(db, child[0])
+    changed = go_on_without_below(db, message_id)
     for stored in _stored_parts(db, message_id).values():
         part = stored.part
         ended: MessagePart
@@ -276,6 +274,14 @@ def go_on_without(db: Db, message_id: int | None) -> list[MessageRow]:
             continue
         _put_part(db, message_id, msgspec.structs.replace(stored, part=ended))
     return [*changed, messages.get(db, message_id)]
+
+
+def go_on_without_below(db: Db, message_id: int) -> list[MessageRow]:
+    """As `go_on_without`, for the agents that a message has asked: nobody waits for them any more."""
+    below = db.sql.execute(
+        "select id from message where delegator = ? and status <> 'streaming'", (message_id,)
+    ).fetchall()
+    return [row for (child,) in below for row in go_on_without(db, child)]
 
 
 UNDECIDED = "The user went on without deciding about this call."
