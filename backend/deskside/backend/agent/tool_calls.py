@@ -209,7 +209,9 @@ def _said_by(error: Exception) -> ToolOutput:
     """What a tool raised, as text for the model."""
     if isinstance(error, OutsideFailure):
         return ToolOutput(str(error), error.origin, error.source, is_outside=True)
-    return ToolOutput(f"{type(error).__name__}: {error}")
+    # An exception of ours is a sentence; "KeyError: 'x'" says more than "'x'".
+    is_ours = type(error).__module__.startswith("deskside.") and str(error)
+    return ToolOutput(str(error) if is_ours else f"{type(error).__name__}: {error}")
 
 
 def failure(request: ToolRequested, output: str) -> ToolFinished:
