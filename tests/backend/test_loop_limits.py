@@ -414,6 +414,19 @@ async def test_then_a_summary_stands_for_what_is_old() -> None:
     assert Finished("answered") == events[-1]
 
 
+async def test_a_call_is_judged_again_once_a_summary_has_used_something() -> None:
+    model = named("a/one", [TextDelta("They asked ten things."), ANSWERED])
+    host = Alone({"a/one": model})
+    host.context_size = 2_000
+    host.exceeded = [None, None, "Enough."]  # the call, its summary, and the call again
+
+    events = await play(host, long_history(10, 3_000))
+
+    assert [Paused("Enough.", "run.cost")] == of(Paused, events)
+    assert Finished("limit") == events[-1]
+    assert 1 == len(model.requests)
+
+
 async def test_a_provider_that_says_it_is_too_long_gets_a_summary_too() -> None:
     model = named(
         "a/one",

@@ -232,7 +232,7 @@ class _Run:
             yield self.forced
         answer = _Answer(self.history)
         try:
-            async with aclosing(self._ask(answer, step)) as events:
+            async with aclosing(self._ask(answer, step, call_id)) as events:
                 async for event in events:
                     yield event
         finally:
@@ -266,7 +266,7 @@ class _Run:
 
     # -- the model ---------------------------------------------------------------------------------
 
-    async def _ask(self, answer: _Answer, step: int) -> AsyncGenerator[RunEvent, None]:
+    async def _ask(self, answer: _Answer, step: int, call_id: str) -> AsyncGenerator[RunEvent, None]:
         """One step's model call, made again after a fault that passes, and with the next model after one
         that does not. Returns without an answer where the user stops it at a limit."""
         attempt = 1
@@ -274,7 +274,7 @@ class _Run:
         while True:
             name = self.names[0]
             try:
-                async with aclosing(self._call(answer, name)) as events:
+                async with aclosing(self._call(answer, name, call_id)) as events:
                     async for event in events:
                         yield event
                 return
@@ -283,9 +283,11 @@ class _Run:
             if isinstance(fault, ContextTooLong) and answer.is_silent and not has_summarised:
                 has_summarised = True
                 before = len(self.history)
-                async with aclosing(self._summarise(name)) as events:
+                async with aclosing(self._summarise(name, call_id)) as events:
                     async for event in events:
                         yield event
+                if self.finished is not None:
+                    return
                 if len(self.history) < before:
                     continue
             delay_s = _delay_s(fault, attempt)
@@ -308,12 +310,15 @@ class _Run:
                 attempt, has_summarised = 1, False
                 yield ModelFellBack(step, name, self.names[0], call_id, fault.code, fault.message, had_said)
 
-    async def _call(self, answer: _Answer, name: str) -> AsyncGenerator[RunEvent, None]:
-        """One model call to its end. Raises AppError where it does not get there."""
+    async def _call(self, answer: _Answer, name: str, call_id: str) -> AsyncGenerator[RunEvent, None]:
+        """One model call to its end, or none where the user stops it at a limit. Raises AppError where it
+        does not get there."""
         model = await self._model(name)
-        async with aclosing(self._make_room(name)) as events:
+        async with aclosing(self._make_room(name, call_id)) as events:
             async for event in events:
                 yield event
+        if self.finished is not None:
+            return
         answer.begin(model.name)
         async with aclosing(model.stream(self._request())) as said:
             async for each in said:
@@ -379,7 +384,7 @@ class _Run:
 
     # -- room in the context -----------------------------------------------------------------------
 
-    async def _make_room(self, name: str) -> AsyncGenerator[RunEvent, None]:
+    async def _make_room(self, name: str, call_id: str) -> AsyncGenerator[RunEvent, None]:
         """Before a call that would not fit: leave out old results, then summarise what is old."""
         context_tokens = await self.host.context_tokens(name)
         if context_tokens is None or self._fits(context_tokens):
@@ -389,7 +394,7 @@ class _Run:
             self.history[:] = compaction.trimmed(self.history, kept)
             yield HistoryTrimmed(results, kept)
         if not self._fits(context_tokens):
-            async with aclosing(self._summarise(name)) as events:
+            async with aclosing(self._summarise(name, call_id)) as events:
                 async for event in events:
                     yield event
 
@@ -397,8 +402,9 @@ class _Run:
         used = compaction.tokens_of(self.history, self.plan.instructions, self.specs)
         return used + (self.plan.max_output_tokens or 0) < compaction.FULL * context_tokens
 
-    async def _summarise(self, name: str) -> AsyncGenerator[RunEvent, None]:
-        """Put a summary in place of what is old. Yields nothing where there is nothing to summarise."""
+    async def _summarise(self, name: str, call_id: str) -> AsyncGenerator[RunEvent, None]:
+        """Put a summary in place of what is old, before the call `call_id`, which is judged again after it.
+        Yields nothing where there is nothing to summarise."""
         context_tokens = await self.host.context_tokens(name) or compaction.tokens_of(
             self.history, self.plan.instructions, self.specs
         )
@@ -407,11 +413,22 @@ class _Run:
         if replaced < 2:
             return
         model = await self._model(name)
-        call_id = uuid4().hex
+        side_id = uuid4().hex
         request = compaction.summary_request(self.history, kept, context_tokens)
-        if await self.host.exceeds(call_id, name, request) is not None:
-            return  # the call that follows says so, and asks
-        yield SideCallStarted(call_id, name)
+        if await self.host.exceeds(side_id, name, request) is None:
+            async with aclosing(self._summary(model, side_id, request, replaced)) as events:
+                async for event in events:
+                    yield event
+        async with aclosing(self._may_call(call_id, name)) as pauses:
+            async for pause in pauses:
+                yield pause
+
+    async def _summary(
+        self, model: Model, call_id: str, request: ModelRequest, replaced: int
+    ) -> AsyncGenerator[RunEvent, None]:
+        """The side call that summarises the first `replaced` items."""
+        kept = len(self.history) - replaced
+        yield SideCallStarted(call_id, self.names[0])
         summary = compaction.SUMMARY_OPENING
         async with aclosing(model.stream(request)) as events:
             async for event in events:
