@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from asked_runs import Open, call
-from test_runs import ended, until
+from asked_runs import Desk, Open, call
+from test_runs import Broken, ended, until
 
 from deskside.backend.agent.events import (
     ToolFinished,
     UserText,
 )
 from deskside.backend.agent.scripted_model import Hang
-from deskside.backend.errors import Conflict, InvalidRequest
+from deskside.backend.errors import Conflict, InvalidRequest, StoreFull
 from deskside.backend.events import MessageChanged, PartChanged
-from deskside.backend.store import agents, conversations, tool_grants
+from deskside.backend.store import agents, conversations, runs, tool_grants
 from deskside.backend.store.agents import Agent
-from deskside.backend.store.messages import TextPart, ToolCallPart
+from deskside.backend.store.messages import MessageRow, TextPart, ToolCallPart
 from deskside.backend.tools.declaration import ToolOutput, tool
 
 # -- who is asked --------------------------------------------------------------------------------
@@ -313,6 +314,42 @@ async def test_nothing_is_approved_by_waiting_or_by_stopping(open_desk: Open) ->
         part = reply.parts[0]
         assert isinstance(part, ToolCallPart)
         assert "failed" == part.status
+
+
+async def test_what_cannot_be_recorded_has_no_effect(
+    open_desk: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it could happen again after a crash."""
+    monkeypatch.setattr("deskside.backend.agent.runs.FIRST_STORE_RETRY_S", 0.01)
+    monkeypatch.setattr("deskside.backend.agent.flusher.RETRY_EVERY_S", 0.01)
+    async with open_desk([*call("work_out"), *call("note")], "done") as desk:
+        full = Broken(monkeypatch, runs, "record_events", StoreFull("The disk is full."))
+        message_id = await desk.ask()
+        await until(
+            desk.app,
+            lambda event: (
+                isinstance(event, MessageChanged)
+                and event.message.id == message_id
+                and event.message.error is not None
+            ),
+        )
+        full.error = None
+        reply = await stored_at_last(desk, message_id)
+
+        assert "note" not in desk.ran
+        assert reply.error is not None
+        assert "store_full" == reply.error.code
+        part = reply.parts[1]
+        assert isinstance(part, ToolCallPart)
+        assert "failed" == part.status
+
+
+async def stored_at_last(desk: Desk, message_id: int) -> MessageRow:
+    """The reply, once the disk has taken it."""
+    async with asyncio.timeout(10):
+        while (reply := await desk.stored(message_id)).status == "streaming":
+            await asyncio.sleep(0.01)  # nothing is told: the page has seen how it ended
+    return reply
 
 
 async def test_every_part_says_in_the_file_where_its_text_comes_from(open_desk: Open, tmp_path: Path) -> None:

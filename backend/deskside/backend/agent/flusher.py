@@ -4,7 +4,7 @@ Invariants
   - One flush at a time: a slow disk makes fewer and larger flushes, never a queue of them.
   - At most `FLUSH_EVERY_S` plus one flush, or `FLUSH_BYTES` a reply, is lost to `kill -9`.
   - A flush that fails loses nothing: it is unsaved again, the user is told once, and it is tried again
-    every `RETRY_EVERY_S` until it works. The runs go on meanwhile.
+    every `RETRY_EVERY_S` until it works. The runs go on meanwhile, as far as they may (`fault`).
   - Each reply is a unit of its own, so one that cannot be written does not hold up the others.
 """
 
@@ -44,6 +44,7 @@ class Flusher:
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._has_failed = False
+        self._faults: dict[Reply, BaseException] = {}
         self._task = asyncio.create_task(self._work(), name="flusher")
 
     def add(self, reply: Reply) -> None:
@@ -69,6 +70,11 @@ class Flusher:
         self._is_large.set()
         self._has_work.set()
         await done
+
+    def fault(self, reply: Reply) -> BaseException | None:
+        """Why the last flush could not write what this reply had said; None where it did. What has an effect
+        must not begin then."""
+        return self._faults.get(reply)
 
     async def close(self) -> None:
         self._task.cancel()
@@ -109,16 +115,16 @@ class Flusher:
             *(self._write(unsaved) for _, unsaved in batches),
             return_exceptions=True,
         )
-        failures: list[BaseException] = []
+        self._faults = {}
         for (reply, unsaved), result in zip(batches, written, strict=True):
             if isinstance(result, BaseException):
                 reply.give_back(unsaved)
-                failures.append(result)
-        if failures:
+                self._faults[reply] = result
+        if self._faults:
             self._has_work.set()
             if not self._has_failed:
-                self._report(failures[0])
-        self._has_failed = bool(failures)
+                self._report(next(iter(self._faults.values())))
+        self._has_failed = bool(self._faults)
 
     async def _write(self, unsaved: Unsaved) -> None:
         # In a task of its own (`gather` makes one): the id is the one of the call that started the run.

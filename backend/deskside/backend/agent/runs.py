@@ -615,6 +615,9 @@ class Runs:
             self._flusher.note(reply)
         else:
             await self._flusher.flush()
+            fault = self._flusher.fault(reply)
+            if fault is not None and isinstance(event, ToolStarted) and _has_effect(run, event.call_id):
+                raise fault  # what runs unrecorded could run again after a crash
         if changed is not None:
             self._events.publish(changed)
         if isinstance(event, StepRetried):
@@ -756,6 +759,12 @@ def _allowed_before(asked: Asked) -> set[str]:
         for call in calls
         if call.approval is not None and (call.approval.decision, call.approval.scope) == ("approved", "run")
     }
+
+
+def _has_effect(run: LiveRun, call_id: str) -> bool:
+    call = run.reply.call(call_id)
+    tool = None if call is None else run.tools.get(call.name)
+    return tool is not None and tool.effect != "read"
 
 
 def _lifted(reply: MessageRow) -> set[tuple[limits.Scope, limits.Resource]]:
