@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from test_runs import until
 
-from deskside.backend.agent.events import Origin, ToolRequested
+from deskside.backend.agent.events import Model, Origin, ToolRequested
 from deskside.backend.agent.scripted_model import ScriptedModel, Step
 from deskside.backend.app import App, open_app
 from deskside.backend.events import PartChanged
@@ -25,10 +25,15 @@ MODEL = "scripted/model"
 class Desk:
     """The program with a few tools that note that they ran."""
 
-    def __init__(self, app: App, model: ScriptedModel, ran: list[str]) -> None:
+    def __init__(self, app: App, model: ScriptedModel, ran: list[str], models: dict[str, Model]) -> None:
         self.app = app
         self.model = model
         self.ran = ran
+        self._models = models
+
+    def give_model(self, model: ScriptedModel) -> None:
+        """One more model, or another in place of the one of that name, from its next use on."""
+        self._models[model.name] = model
 
     async def ask(
         self, text: str = "go", conversation_id: int | None = None, agent: str | None = None
@@ -105,8 +110,9 @@ async def opened(data: Path, *steps: Step, monkeypatch: pytest.MonkeyPatch) -> A
     ran: list[str] = []
     monkeypatch.setattr("deskside.backend.app.TOOLS", tools(ran))
     model = ScriptedModel(steps)
-    async with open_app(Paths(data, data / "logs", data / "cache"), {MODEL: model}) as app:
-        yield Desk(app, model, ran)
+    models: dict[str, Model] = {MODEL: model}
+    async with open_app(Paths(data, data / "logs", data / "cache"), models) as app:
+        yield Desk(app, model, ran, models)
 
 
 Open = Callable[..., Any]

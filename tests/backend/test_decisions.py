@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
@@ -260,7 +262,7 @@ async def test_an_agent_that_waited_at_a_limit_goes_on_and_does_nothing_twice(op
         assert ["note"] == desk.ran
     async with open_desk("all done") as desk:
         helper = ScriptedModel(["noted"], name="scripted/helper")
-        desk.app.models._overrides = {**desk.app.models._overrides, helper.name: helper}
+        desk.give_model(helper)
         await desk.app.runs.decide_pause(below.message.id, 1, goes_on=True)
         reply = await ended(desk.app, message_id)
         (same,) = await delegated(desk, message_id)
@@ -271,7 +273,11 @@ async def test_an_agent_that_waited_at_a_limit_goes_on_and_does_nothing_twice(op
         assert [("finished", "noted")] == calls_of(reply)
 
 
-async def test_a_pause_that_is_asked_about_again_is_one_pause(open_desk: Open) -> None:
+@asynccontextmanager
+async def reopened_at_a_pause_and_a_question(
+    open_desk: Open,
+) -> AsyncGenerator[tuple[Desk, int, MessageRow, MessageRow]]:
+    """The app, opened again, the reply's id, a helper's reply that pauses, and one that waits."""
     async with open_desk([asks("one"), asks("two")]) as desk:
         await give_helper(desk, "never", name="one", limits=TIGHT)
         await give_helper(desk, call("write"), name="two")
@@ -282,9 +288,13 @@ async def test_a_pause_that_is_asked_about_again_is_one_pause(open_desk: Open) -
         await paused(desk, one.id)
         await desk.waiting(two.id)
     async with open_desk("done") as desk:
-        for name, said in (("one", "at last"), ("two", "written")):
-            model = ScriptedModel([said], name=f"scripted/{name}")
-            desk.app.models._overrides = {**desk.app.models._overrides, model.name: model}
+        desk.give_model(ScriptedModel(["at last"], name="scripted/one"))
+        desk.give_model(ScriptedModel(["written"], name="scripted/two"))
+        yield desk, message_id, one, two
+
+
+async def test_a_pause_that_is_asked_about_again_is_one_pause(open_desk: Open) -> None:
+    async with reopened_at_a_pause_and_a_question(open_desk) as (desk, message_id, one, two):
         await desk.decide(two.id)
         await paused(desk, one.id)
         await desk.app.runs.decide_pause(one.id, 0, goes_on=True)
@@ -297,19 +307,7 @@ async def test_a_pause_that_is_asked_about_again_is_one_pause(open_desk: Open) -
 
 
 async def test_a_limit_that_is_gone_is_not_one_that_the_user_let_pass(open_desk: Open) -> None:
-    async with open_desk([asks("one"), asks("two")]) as desk:
-        await give_helper(desk, "never", name="one", limits=TIGHT)
-        await give_helper(desk, call("write"), name="two")
-        message_id = await desk.ask()
-        while len(await delegated(desk, message_id)) < 2:
-            await asyncio.sleep(0)
-        one, two = await delegated(desk, message_id)
-        await paused(desk, one.id)
-        await desk.waiting(two.id)
-    async with open_desk("done") as desk:
-        for name, said in (("one", "at last"), ("two", "written")):
-            model = ScriptedModel([said], name=f"scripted/{name}")
-            desk.app.models._overrides = {**desk.app.models._overrides, model.name: model}
+    async with reopened_at_a_pause_and_a_question(open_desk) as (desk, message_id, one, two):
         await desk.app.store.write(
             lambda db: agents.change(db, agents.by_name(db, "one").id, {"limits": AgentLimits()})
         )
@@ -375,7 +373,7 @@ async def test_an_agent_waits_also_through_a_start_in_which_it_did_not_get_its_t
         await desk.decide(below.id)
     async with open_desk("done") as desk:
         helper = ScriptedModel(["written"], name="scripted/helper")
-        desk.app.models._overrides = {**desk.app.models._overrides, helper.name: helper}
+        desk.give_model(helper)
         await desk.decide(below.id)
         assert below.delegator_id is not None
         reply = await ended(desk.app, below.delegator_id)

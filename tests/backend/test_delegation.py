@@ -28,7 +28,7 @@ def asks(name: str, task: str = "look it up", call_id: str = "") -> ToolRequeste
 async def give_helper(desk: Desk, *steps: Any, name: str = "helper", **fields: Any) -> ScriptedModel:
     """The default agent may ask another one, which has a model of its own."""
     model = ScriptedModel(steps, name=f"scripted/{name}")
-    desk.app.models._overrides = {**desk.app.models._overrides, model.name: model}
+    desk.give_model(model)
 
     def make(db: Any) -> None:
         default = agents.default(db)
@@ -89,7 +89,7 @@ async def test_how_deep_agents_ask_agents_is_limited(open_desk: Open) -> None:
         await give_helper(desk, [asks("one")], name="one")
         deeper = [[asks("two")], [asks("one")], "deepest", "up", "up"]
         model = ScriptedModel(deeper, name="scripted/one")
-        desk.app.models._overrides = {**desk.app.models._overrides, "scripted/one": model}
+        desk.give_model(model)
 
         def to_itself(db: Any) -> None:
             one = agents.by_name(db, "one")
@@ -217,7 +217,7 @@ async def test_a_call_that_waits_below_outlives_the_program(open_desk: Open) -> 
         await desk.waiting(below.message.id)
     async with open_desk("all done") as desk:
         helper = ScriptedModel(["written"], name=HELPER)
-        desk.app.models._overrides = {**desk.app.models._overrides, HELPER: helper}
+        desk.give_model(helper)
         await desk.decide(below.message.id)
         reply = await ended(desk.app, message_id)
         (same,) = await delegated(desk, message_id)
@@ -248,8 +248,7 @@ async def test_an_agent_keeps_within_its_own_limit_and_its_parents(open_desk: Op
                     agents.change(db, helper.id, {"limits": AgentLimits(), "max_output_tokens": 30_000})
 
                 await desk.app.store.write(limit)
-                helper = ScriptedModel(["never"], name=HELPER)
-                desk.app.models._overrides = {**desk.app.models._overrides, HELPER: helper}
+                desk.give_model(ScriptedModel(["never"], name=HELPER))
             message_id = await desk.ask()
             below = await until(desk.app, is_below(message_id))
             assert isinstance(below, MessageChanged)

@@ -9,7 +9,7 @@ import msgspec
 from asked_runs import MODEL, Desk
 from test_runs import ended
 
-from deskside.backend.agent.events import ToolRequested
+from deskside.backend.agent.events import Model, ToolRequested
 from deskside.backend.agent.scripted_model import ScriptedModel, Step
 from deskside.backend.app import open_app
 from deskside.backend.store import memories
@@ -40,11 +40,12 @@ async def test_what_a_file_orders_is_asked_about_and_its_memory_taints_later_con
         "Done again.",
     ]
     model = ScriptedModel(steps)
-    async with open_app(paths_in(tmp_path / "own"), {MODEL: model}) as app:
+    models: dict[str, Model] = {MODEL: model}
+    async with open_app(paths_in(tmp_path / "own"), models) as app:
         await app.folders.grant(str(folder), can_write=True)
         # Even where the user wanted to be asked about nothing.
         await app.user_tools.change("write_file", ToolChanges(approval="never"))
-        desk = Desk(app, model, [])
+        desk = Desk(app, model, [], models)
 
         first = await desk.ask()
         remembering = await desk.waiting(first, 1)

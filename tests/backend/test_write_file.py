@@ -16,7 +16,7 @@ from test_runs import ended
 from tool_calls import called, context_of, previewed
 
 from deskside.backend import written_files
-from deskside.backend.agent.events import ToolRequested
+from deskside.backend.agent.events import Model, ToolRequested
 from deskside.backend.agent.scripted_model import ScriptedModel, Step
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import Conflict, NotFound, StoreFull
@@ -201,9 +201,10 @@ async def test_in_a_run_the_user_reads_the_diff_first_and_a_change_meanwhile_sto
     arguments = msgspec.json.encode({"path": str(path), "text": "two\n", "mode": "replace"}).decode()
     calls: list[Step] = [[ToolRequested(name, "write_file", arguments)] for name in ("first", "second")]
     model = ScriptedModel([*calls, "done"])
-    async with open_app(paths_in(tmp_path / "own"), {MODEL: model}) as app:
+    models: dict[str, Model] = {MODEL: model}
+    async with open_app(paths_in(tmp_path / "own"), models) as app:
         await app.folders.grant(str(folder), can_write=True)
-        desk = Desk(app, model, [])
+        desk = Desk(app, model, [], models)
         message_id = await desk.ask()
 
         first = await desk.waiting(message_id)
