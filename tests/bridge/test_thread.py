@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import _thread
-import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,23 +24,30 @@ def paths(tmp_path: Path) -> Paths:
     return Paths(data, data / "logs", data / "cache")
 
 
-def test_ctrl_c_while_it_opens_closes_what_was_opened(
-    paths: Paths, web: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["as its thread starts", "while it opens"])
+def test_ctrl_c_before_it_is_open_closes_what_is_opened(
+    moment: str, paths: Paths, web: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted, closed = threading.Event(), threading.Event()
+    start = threading.Thread.start
 
     @asynccontextmanager
-    async def slow(paths: Paths, models: Any) -> AsyncIterator[App]:
+    async def interrupting(paths: Paths, models: Any) -> AsyncIterator[App]:
         async with open_app(paths, models) as app:
             _thread.interrupt_main()
-            # Long enough for the main thread to be interrupted first, and no longer than that where it is.
-            await asyncio.to_thread(interrupted.wait, 0.2)
+            interrupted.set()
             yield app
         closed.set()
 
-    monkeypatch.setattr(thread, "open_app", slow)
+    def start_late(self: threading.Thread) -> None:
+        start(self)
+        if self.name == "backend" and moment == "as its thread starts":
+            interrupted.wait(10)
+
+    monkeypatch.setattr(thread, "open_app", interrupting)
+    monkeypatch.setattr(threading.Thread, "start", start_late)
     with pytest.raises(KeyboardInterrupt), thread.run_backend(paths, NoDesktop(), web):
-        interrupted.set()
+        time.sleep(10)  # where the interrupt is told only now
 
     assert closed.is_set()
     assert "backend" not in [each.name for each in threading.enumerate()]

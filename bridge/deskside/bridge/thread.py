@@ -83,19 +83,14 @@ def run_backend(
                 opened.result().loop.call_soon_threadsafe(closing.set)
 
     thread = threading.Thread(target=run, name="backend")
-    thread.start()
     try:
-        running = opened.result()
-    except BaseException:
-        # Also Ctrl-C while it opens: what it opens all the same must be closed, or it would run for ever.
-        opened.add_done_callback(end)
-        thread.join()
-        raise
-    try:
-        yield running
+        thread.start()
+        yield opened.result()
     finally:
-        end(opened)
-        thread.join()
+        # Wherever Ctrl-C struck: what is open, or opens all the same, must be closed, or it would run for ever.
+        opened.add_done_callback(end)
+        if thread.is_alive():
+            thread.join()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
