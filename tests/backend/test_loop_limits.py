@@ -29,6 +29,7 @@ from deskside.backend.agent.events import (
     RunEvent,
     SideCallStarted,
     Steered,
+    StepRetried,
     StepStarted,
     Summary,
     TextDelta,
@@ -438,6 +439,34 @@ async def test_a_provider_that_says_it_is_too_long_gets_a_summary_too() -> None:
     events = await play(Alone({"a/one": model}), long_history(10, 300))
 
     assert 1 == len(of(HistoryCompacted, events))
+    assert Finished("answered") == events[-1]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param([Overloaded("busy")], id="refused for now"),
+        pytest.param([TextDelta("a summ"), StreamDropped("gone")], id="dropped"),
+        pytest.param([TextDelta("a summ")], id="ended without its end"),
+        pytest.param([TextDelta(" "), ANSWERED], id="empty"),
+    ],
+)
+async def test_a_summary_that_fails_for_now_is_made_again(broken: list[Any]) -> None:
+    model = named(
+        "a/one",
+        [ContextTooLong("too long")],
+        broken,
+        [ContextTooLong("too long")],
+        [TextDelta("a summary"), ANSWERED],
+        [TextDelta("fine"), ANSWERED],
+    )
+    history = long_history(10, 300)
+
+    events = await play(Alone({"a/one": model}), history)
+
+    assert 1 == len(of(StepRetried, events))
+    assert [True] == ["a summary" in each.summary for each in of(HistoryCompacted, events)]
+    assert AssistantText("fine") == history[-1]
     assert Finished("answered") == events[-1]
 
 

@@ -87,7 +87,7 @@ def run_backend(
         thread.start()
         yield opened.result()
     finally:
-        # Wherever Ctrl-C struck: what is open, or opens all the same, must be closed, or it would run for ever.
+        # Wherever Ctrl-C struck, what is open, or opens all the same, must end, or it would run for ever.
         opened.add_done_callback(end)
         if thread.is_alive():
             thread.join()

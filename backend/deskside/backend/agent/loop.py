@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -186,22 +186,9 @@ class _Run:
 
     async def events(self) -> AsyncGenerator[RunEvent, None]:
         """All steps."""
-        plan = self.plan
-        left_open = unanswered(self.history)
-        if left_open:
+        for stage in self._stages():
             try:
-                async with aclosing(self._use_tools(left_open)) as events:
-                    async for event in events:
-                        yield event
-            finally:
-                self._answer_all()
-        if self.finished is not None:
-            yield self.finished
-            return
-        for step in range(plan.first_step, plan.first_step + plan.step_limit):
-            self.is_last_step = step == plan.first_step + plan.step_limit - 1
-            try:
-                async with aclosing(self._step(step)) as events:
+                async with aclosing(stage) as events:
                     async for event in events:
                         yield event
             finally:
@@ -210,6 +197,16 @@ class _Run:
                 yield self.finished
                 return
         yield Finished("turn_limit")
+
+    def _stages(self) -> Iterator[AsyncGenerator[RunEvent, None]]:
+        """What an earlier run left open, then the steps."""
+        left_open = unanswered(self.history)
+        if left_open:
+            yield self._use_tools(left_open)
+        first, end = self.plan.first_step, self.plan.first_step + self.plan.step_limit
+        for step in range(first, end):
+            self.is_last_step = step == end - 1
+            yield self._step(step)
 
     def _answer_all(self) -> None:
         for request in unanswered(self.history):
@@ -270,7 +267,6 @@ class _Run:
         """One step's model call, made again after a fault that passes, and with the next model after one
         that does not. Returns without an answer where the user stops it at a limit."""
         attempt = 1
-        has_summarised = False
         while True:
             name = self.names[0]
             try:
@@ -280,16 +276,6 @@ class _Run:
                 return
             except AppError as error:
                 fault = error
-            if isinstance(fault, ContextTooLong) and answer.is_silent and not has_summarised:
-                has_summarised = True
-                before = len(self.history)
-                async with aclosing(self._summarise(name, call_id)) as events:
-                    async for event in events:
-                        yield event
-                if self.finished is not None:
-                    return
-                if len(self.history) < before:
-                    continue
             delay_s = _delay_s(fault, attempt)
             is_retried = fault.retryable and delay_s <= LONGEST_WAIT_S and attempt <= RETRY_LIMIT
             if not is_retried and not self._can_fall_back(fault):
@@ -307,18 +293,41 @@ class _Run:
                 await self.sleep(delay_s)
             else:
                 self.names.pop(0)
-                attempt, has_summarised = 1, False
+                attempt = 1
                 yield ModelFellBack(step, name, self.names[0], call_id, fault.code, fault.message, had_said)
 
     async def _call(self, answer: _Answer, name: str, call_id: str) -> AsyncGenerator[RunEvent, None]:
-        """One model call to its end, or none where the user stops it at a limit. Raises AppError where it
-        does not get there."""
+        """One model call to its end, or none where the user stops it at a limit. What the provider finds too
+        long, it gets once more, with a summary of what is old. Raises AppError where it does not get to its
+        end."""
         model = await self._model(name)
         async with aclosing(self._make_room(name, call_id)) as events:
             async for event in events:
                 yield event
         if self.finished is not None:
             return
+        try:
+            async with aclosing(self._answer(model, answer)) as said:
+                async for each in said:
+                    yield each
+            return
+        except ContextTooLong as error:
+            if not answer.is_silent:
+                raise
+            too_long = error
+        before = len(self.history)
+        async with aclosing(self._summarise(name, call_id)) as events:
+            async for event in events:
+                yield event
+        if self.finished is not None:
+            return
+        if len(self.history) == before:
+            raise too_long
+        async with aclosing(self._answer(model, answer)) as said:
+            async for each in said:
+                yield each
+
+    async def _answer(self, model: Model, answer: _Answer) -> AsyncGenerator[RunEvent, None]:
         answer.begin(model.name)
         async with aclosing(model.stream(self._request())) as said:
             async for each in said:
@@ -429,13 +438,18 @@ class _Run:
         """The side call that summarises the first `replaced` items."""
         kept = len(self.history) - replaced
         yield SideCallStarted(call_id, self.names[0])
-        summary = compaction.SUMMARY_OPENING
+        text, is_whole = "", False
         async with aclosing(model.stream(request)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
-                    summary += event.text
+                    text += event.text
                 elif isinstance(event, UsageReported):
                     yield event
+                elif isinstance(event, StepFinished):
+                    is_whole = True
+        if not is_whole or not text.strip():
+            raise StreamDropped("The summary of the conversation broke off.")
+        summary = compaction.SUMMARY_OPENING + text
         question = compaction.last_question(self.history[:replaced])
         if not any(isinstance(item, UserText) for item in self.history[replaced:]) and question:
             summary += f"\n\nThe user's last words, which are being worked on:\n\n{question}"
