@@ -96,13 +96,15 @@ def prepend_past(db: Db, conversation_id: int) -> None:
         "select min(id) from message where conversation = ?", (conversation_id,)
     ).fetchone()[0]
     first = 1_000_000
+    db.sql.execute("update message set depth = depth + ? where conversation = ?", (PAST, conversation_id))
     db.sql.executemany(
-        "insert into message (id, conversation, parent, role, status, created_ms) "
-        "values (?, ?, ?, 'user', 'complete', 0)",
-        ((first + n, conversation_id, first + n - 1 if n else None) for n in range(PAST)),
+        "insert into message (id, conversation, parent, role, status, created_ms, depth, is_shown) "
+        "values (?, ?, ?, 'user', 'complete', 0, ?, 1)",
+        ((first + n, conversation_id, first + n - 1 if n else None, n) for n in range(PAST)),
     )
     db.sql.executemany(
-        "insert into message_part (message, position, step, kind, text) values (?, 0, 0, 'text', ?)",
+        "insert into message_part (message, position, step, kind, text, origin) "
+        "values (?, 0, 0, 'text', ?, 'user')",
         ((first + n, "something was said here " * 20) for n in range(PAST)),
     )
     db.sql.execute("update message set parent = ? where id = ?", (first + PAST - 1, root))

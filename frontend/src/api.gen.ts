@@ -713,22 +713,26 @@ export interface MemoryId {
   id: number;
 }
 
-/** `before_id` is a message of the shown path; None starts at its end. */
+/** At most one of the three messages, each of the shown path; without one the page is the path's end. */
 export interface PageMessagesInput {
   /** ≥ 1, ≤ 9007199254740991 */
   conversation_id: number;
   before_id?: number | null;
+  after_id?: number | null;
+  around_id?: number | null;
   /** ≥ 1, ≤ 200 */
   limit?: number;
 }
 
 /**
- * Messages of the shown path, oldest first. `last_event` is the number of the last event that the
- * page may ignore: what came later must be applied.
+ * Messages of the shown path, oldest first. `has_more` says that there are older ones, `has_newer` newer
+ * ones. `last_event` is the number of the last event that the page may ignore: what came later must be
+ * applied.
  */
 export interface MessagePage {
   messages: MessageRow[];
   has_more: boolean;
+  has_newer: boolean;
   last_event: number;
 }
 
@@ -1478,7 +1482,7 @@ export function commandsOver(call: Call, _stream: Stream) {
         call("memories.delete", params, options),
     },
     messages: {
-      /** The shown path's messages before `before_id`, oldest first, with replies that still stream. */
+      /** A page of the shown path, oldest first, with replies that still stream. */
       page: (params: PageMessagesInput, options?: CallOptions): Promise<MessagePage> =>
         call("messages.page", params, options),
       /** The messages in which other agents answer this one's calls, oldest first; see `call_position`. */

@@ -198,6 +198,31 @@ def test_0004_gives_the_name_of_a_deleted_agent_free(
             connection.execute(add, (None,))
 
 
+def test_0009_knows_the_shown_path_and_how_deep_each_message_is(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(8)) as connection:
+        connection.executescript("""
+            insert into user values (1, '', 'system', 'en', 0);
+            insert into conversation (id, user, title, draft, created_ms, updated_ms) values
+              (1, 1, 'Plums', '', 0, 0), (2, 1, 'Empty', '', 0, 0);
+            insert into message (id, conversation, parent, role, status, created_ms) values
+              (1, 1, null, 'user', 'complete', 0), (2, 1, 1, 'assistant', 'complete', 0),
+              (3, 1, 1, 'assistant', 'complete', 0), (4, 1, 2, 'user', 'complete', 0),
+              (5, 1, null, 'user', 'complete', 0);
+            insert into message (id, conversation, role, status, created_ms, delegator, call_position)
+              values (6, 1, 'assistant', 'complete', 0, 2, 0);
+            update conversation set head = 4 where id = 1;
+        """)
+        connection.commit()
+
+    migrate(database, backups)
+
+    assert [(1, 0, 1), (2, 1, 1), (3, 1, 0), (4, 2, 1), (5, 0, 0), (6, 0, 0)] == rows(
+        database, "select id, depth, is_shown from message order by id"
+    )
+
+
 def test_every_reference_has_an_index(database: Path, backups: Path) -> None:
     migrate(database, backups)
     references = rows(

@@ -201,6 +201,61 @@ async def test_pages_of_a_long_conversation_join_without_a_gap_or_a_repeat(tmp_p
         assert [] == (await store.read(messages.page, id, before, 5)).messages
 
 
+async def test_a_page_around_a_message_joins_the_pages_before_and_after_it(tmp_path: Path) -> None:
+    async with open_store(paths_in(tmp_path)) as store:
+        id = await talk(store, *((f"q{n}", f"a{n}") for n in range(6)))
+        whole = await shown(store, id)
+
+        around = await store.read(messages.page_around, id, whole[6].id, 4)
+        before = await store.read(messages.page, id, around.messages[0].id, 50)
+        after = await store.read(messages.page_after, id, around.messages[-1].id, 50)
+        some_after = await store.read(messages.page_after, id, whole[0].id, 3)
+
+        assert whole[4:8] == around.messages
+        assert (True, True) == (around.has_more, around.has_newer)
+        assert whole == before.messages + around.messages + after.messages
+        assert (False, True) == (before.has_more, before.has_newer)
+        assert (True, False) == (after.has_more, after.has_newer)
+        assert whole[1:4] == some_after.messages
+        assert some_after.has_newer
+        end = await store.read(messages.page_around, id, whole[-1].id, 6)
+        assert whole[-4:] == end.messages
+        assert not end.has_newer
+
+
+async def test_what_is_shown_is_the_path_to_the_head_whatever_version_was_chosen(tmp_path: Path) -> None:
+    def paths(db: Db) -> tuple[list[int], list[int]]:
+        flagged = db.sql.execute("select id from message where is_shown = 1 order by depth").fetchall()
+        walked = db.sql.execute(
+            "with recursive path (id, parent, n) as ("
+            "select m.id, m.parent, 0 from conversation c join message m on m.id = c.head "
+            "union all select m.id, m.parent, n + 1 from path join message m on m.id = path.parent) "
+            "select id from path order by n desc"
+        ).fetchall()
+        return [row[0] for row in flagged], [row[0] for row in walked]
+
+    async with open_store(paths_in(tmp_path)) as store:
+        asked = await ask(store, "one")
+        await answer(store, asked)
+        replies_so_far = [asked.reply.id]
+        chance = random.Random(7)
+        for n in range(40):
+            at = chance.choice(replies_so_far)
+            match chance.randrange(3):
+                case 0:
+                    await store.write(messages.show_version, at)
+                case 1:
+                    again = await store.write(replies.answer_again, at, None)
+                    await answer(store, again)
+                    replies_so_far.append(again.reply.id)
+                case _:
+                    more = await ask(store, f"more {n}", asked.conversation.id)
+                    await answer(store, more)
+                    replies_so_far.append(more.reply.id)
+            flagged, walked = await store.read(paths)
+            assert walked == flagged
+
+
 async def test_a_page_needs_a_conversation_and_a_message_of_it(tmp_path: Path) -> None:
     async with open_store(paths_in(tmp_path)) as store:
         id, other = await talk(store, ("a", "b")), await talk(store, ("c", "d"))
@@ -214,7 +269,7 @@ async def test_a_page_needs_a_conversation_and_a_message_of_it(tmp_path: Path) -
             await store.read(messages.page, id, None, 50)
 
 
-async def test_a_page_of_fifty_messages_takes_three_queries_however_long_the_conversation(
+async def test_a_page_of_fifty_messages_takes_four_queries_however_long_the_conversation(
     tmp_path: Path,
 ) -> None:
     paths = paths_in(tmp_path)
@@ -242,7 +297,7 @@ async def test_a_page_of_fifty_messages_takes_three_queries_however_long_the_con
 
         statements, steps, page = await store.read(steps_of, 50)
 
-    assert 3 == len([each for each in statements if "message" in each])
+    assert 4 == len([each for each in statements if "message" in each])
     assert 50 == len(page.messages)
     assert [TextPart("still streaming")] == page.messages[-1].parts
     # Steps of SQLite's virtual machine: some hundreds a message, and none for the 50,000.
@@ -254,10 +309,11 @@ def _prepend_messages(db: Db, conversation_id: int, count: int) -> None:
     (root,) = db.sql.execute(
         "select id from message where conversation = ? and parent is null", (conversation_id,)
     ).fetchone()
+    db.sql.execute("update message set depth = depth + ? where conversation = ?", (count, conversation_id))
     db.sql.executemany(
-        "insert into message (id, conversation, parent, role, status, created_ms) "
-        "values (?, ?, ?, 'user', 'complete', 0)",
-        ((1000 + n, conversation_id, 999 + n if n else None) for n in range(count)),
+        "insert into message (id, conversation, parent, role, status, created_ms, depth, is_shown) "
+        "values (?, ?, ?, 'user', 'complete', 0, ?, 1)",
+        ((1000 + n, conversation_id, 999 + n if n else None, n) for n in range(count)),
     )
     db.sql.executemany(
         "insert into message_part (message, position, step, kind, text, origin) "

@@ -140,6 +140,30 @@ def define_entities(db: Database) -> None:
         created_ms = Integer()
         updated_ms = Integer()
         deleted_ms = IntegerOrNull()
+        folder = IntegerOrNull()
+        pinned_ms = IntegerOrNull()
+        archived_ms = IntegerOrNull()
+        forked_from = IntegerOrNull()
+        titled_by = Text(default="start")
+        source_sha256 = TextOrNull()
+
+    class Folder(Entity):
+        _table_ = "folder"
+        id = Id()
+        name = Text()
+        position = Integer()
+        created_ms = Integer()
+
+    class Tag(Entity):
+        _table_ = "tag"
+        id = Id()
+        name = Text()
+
+    class ConversationTag(Entity):
+        _table_ = "conversation_tag"
+        conversation = Integer()
+        tag = Integer()
+        PrimaryKey(conversation, tag)
 
     class Message(Entity):
         _table_ = "message"
@@ -155,6 +179,8 @@ def define_entities(db: Database) -> None:
         finished_ms = IntegerOrNull()
         delegator = IntegerOrNull()
         call_position = IntegerOrNull()
+        depth = Integer(default=0)
+        is_shown = Flag(default=False)
 
     class MessagePart(Entity):
         _table_ = "message_part"
@@ -184,15 +210,25 @@ def define_entities(db: Database) -> None:
         text = TextOrEmpty()
         created_ms = Integer()
 
+    class StoredFile(Entity):
+        _table_ = "stored_file"
+        id = Id()
+        sha256 = Text()
+        size_bytes = Integer()
+        media_type = Text()
+        text = TextOrNull()
+        text_status = Text()
+        text_error = TextOrEmpty()
+        created_ms = Integer()
+
     class Attachment(Entity):
         _table_ = "attachment"
         id = Id()
-        message = Integer()
+        conversation = IntegerOrNull()
+        message = IntegerOrNull()
         position = Integer()
         name = Text()
-        media_type = Text()
-        size_bytes = Integer()
-        sha256 = Text()
+        file = Integer()
         created_ms = Integer()
 
     class Run(Entity):

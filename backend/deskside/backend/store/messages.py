@@ -3,6 +3,10 @@
 A conversation shows one path of the tree, from the root to its head. Siblings (messages with the same
 parent) are versions of each other. A reply is one message whose parts are, in order, what the model
 said, thought and asked for in all steps of its run.
+
+Invariants
+  - `depth` counts the messages above one, without gaps: a page of the shown path is a range of depths.
+  - `is_shown` holds for the messages from the root to the head and for no other; only `show` sets either.
 """
 
 from __future__ import annotations
@@ -167,11 +171,13 @@ class MessageRow(msgspec.Struct, frozen=True):
 
 
 class MessagePage(msgspec.Struct, frozen=True):
-    """Messages of the shown path, oldest first. `last_event` is the number of the last event that the
-    page may ignore: what came later must be applied."""
+    """Messages of the shown path, oldest first. `has_more` says that there are older ones, `has_newer` newer
+    ones. `last_event` is the number of the last event that the page may ignore: what came later must be
+    applied."""
 
     messages: list[MessageRow]
     has_more: bool
+    has_newer: bool = False
     last_event: int = 0
 
 
@@ -184,7 +190,7 @@ _read_data_part: Callable[[str], ToolCallPart | NotePart | PausePart] = msgspec.
     ToolCallPart | NotePart | PausePart
 ).decode
 
-# The messages of a CTE `path (id, depth)`, where depth counts from the end of the path, oldest first.
+# The messages of a CTE `path (id, depth)`, the deepest first.
 ROWS = """
   select message.id, message.conversation, message.parent, message.role, message.status, message.model,
     (select max(id) from run where run.message = message.id),
@@ -202,30 +208,32 @@ ROWS = """
   from path join message on message.id = path.id
   order by path.depth desc"""
 
-PAGE = f"""with recursive path (id, parent, depth) as (
-    select message.id, message.parent, 1
-    from conversation join message on message.id = iif(
-      :before is null, head, (select parent from message where id = :before and conversation = :conversation)
-    )
-    where conversation.id = :conversation and deleted_ms is null
-    union all
-    select message.id, message.parent, depth + 1
-    from path join message on message.id = path.parent where depth < :limit
+PAGE = f"""with path (id, depth) as (
+    select id, -depth from message
+    where conversation = :conversation and is_shown = 1 and depth between :first and :last
   ) {ROWS}"""
 
 ONE = f"with path (id, depth) as (values (?, 1)) {ROWS}"
 
 DELEGATED = f"with path (id, depth) as (select id, -id from message where delegator = ?) {ROWS}"
 
-HISTORY = """with recursive path (id, parent, depth) as (
-    select id, parent, 1 from message where id = ?
+HISTORY = """with recursive path (id, parent) as (
+    select id, parent from message where id = ?
     union all
-    select message.id, message.parent, depth + 1 from path join message on message.id = path.parent
+    select message.id, message.parent from path join message on message.id = path.parent
   )
   select message.id, message.role, message.model,
     part.step, part.kind, part.text, part.data, part.provider_data
   from path join message on message.id = path.id join message_part part on part.message = path.id
-  order by path.depth desc, part.step, part.position"""
+  order by message.depth, part.step, part.position"""
+
+# From a message up to the first one that is shown already.
+UP_TO_SHOWN = """with recursive path (id, parent, depth, is_shown) as (
+    select id, parent, depth, is_shown from message where id = ?
+    union all
+    select message.id, message.parent, message.depth, message.is_shown
+    from path join message on message.id = path.parent where path.is_shown = 0
+  ) select id, depth, is_shown from path"""
 
 NEWEST_BELOW = """with recursive below (id) as (
     select ? union all select message.id from below join message on message.parent = below.id
@@ -235,16 +243,57 @@ NEWEST_BELOW = """with recursive below (id) as (
 def page(db: Db, conversation_id: int, before_id: int | None, limit: int) -> MessagePage:
     """The last `limit` messages of the shown path, or those before `before_id`, oldest first.
 
-    Takes two queries, three while a reply streams, and no longer in a conversation of 50,000 messages than
-    in one of 50. Raises NotFound.
+    Takes three queries (as the other pages, which take four), one more while a reply streams, and no longer
+    in a conversation of 50,000 messages than in one of 50. Raises NotFound.
     """
-    rows = db.sql.execute(
-        PAGE, {"conversation": conversation_id, "before": before_id, "limit": limit + 1}
-    ).fetchall()
-    if not rows:
-        _check_page_exists(db, conversation_id, before_id)
-    shown = rows[-limit:]
-    return MessagePage(_message_rows(db, shown), has_more=len(rows) > limit)
+    if before_id is None:
+        last = _head_depth(db, conversation_id)
+    else:
+        last = _depth(db, conversation_id, before_id) - 1
+    return _page(db, conversation_id, last - limit + 1, last, has_newer=before_id is not None)
+
+
+def page_after(db: Db, conversation_id: int, after_id: int, limit: int) -> MessagePage:
+    """The next `limit` messages of the shown path. Raises NotFound."""
+    first = _depth(db, conversation_id, after_id) + 1
+    last = first + limit - 1
+    return _page(db, conversation_id, first, last, has_newer=last < _head_depth(db, conversation_id))
+
+
+def page_around(db: Db, conversation_id: int, message_id: int, limit: int) -> MessagePage:
+    """`limit` messages of the shown path with this one in their middle. Raises NotFound."""
+    first = _depth(db, conversation_id, message_id) - limit // 2
+    last = first + limit - 1
+    return _page(db, conversation_id, first, last, has_newer=last < _head_depth(db, conversation_id))
+
+
+def _page(db: Db, conversation_id: int, first: int, last: int, *, has_newer: bool) -> MessagePage:
+    """The messages of the shown path with these depths, both included."""
+    rows = db.sql.execute(PAGE, {"conversation": conversation_id, "first": first, "last": last}).fetchall()
+    return MessagePage(_message_rows(db, rows), has_more=first > 0, has_newer=has_newer)
+
+
+def _head_depth(db: Db, conversation_id: int) -> int:
+    """-1 for a conversation without a message."""
+    row = db.sql.execute(
+        "select ifnull(message.depth, -1) "
+        "from conversation left join message on message.id = conversation.head "
+        "where conversation.id = ? and conversation.deleted_ms is null",
+        (conversation_id,),
+    ).fetchone()
+    if row is None:
+        raise conversations.not_found(conversation_id)
+    return int(row[0])
+
+
+def _depth(db: Db, conversation_id: int, message_id: int) -> int:
+    row = db.sql.execute(
+        "select depth from message where id = ? and conversation = ?", (message_id, conversation_id)
+    ).fetchone()
+    if row is None:
+        conversations.get(db, conversation_id)
+        raise not_found(message_id)
+    return int(row[0])
 
 
 def get(db: Db, message_id: int) -> MessageRow:
@@ -272,8 +321,22 @@ def show_version(db: Db, message_id: int) -> int:
         raise not_found(message_id)
     # Children are always newer than their parent, so the newest of all is a leaf.
     (newest,) = db.sql.execute(NEWEST_BELOW, (message_id,)).fetchone()
-    db.sql.execute("update conversation set head = ? where id = ?", (newest, row[0]))
+    show(db, row[0], newest)
     return int(row[0])
+
+
+def show(db: Db, conversation_id: int, head: int) -> None:
+    """Show the path that ends in this message."""
+    path = db.sql.execute(UP_TO_SHOWN, (head,)).fetchall()
+    _, depth, is_shown = path[-1]
+    db.sql.execute(
+        "update message set is_shown = 0 where conversation = ? and is_shown = 1 and depth > ?",
+        (conversation_id, depth if is_shown else -1),
+    )
+    db.sql.executemany(
+        "update message set is_shown = 1 where id = ?", [(id,) for id, _, shown in path if not shown]
+    )
+    db.sql.execute("update conversation set head = ? where id = ?", (head, conversation_id))
 
 
 def history(db: Db, message_id: int, *, keeps_open: bool = False) -> list[HistoryItem]:
@@ -376,13 +439,6 @@ def _result(call: ToolCallPart) -> ToolFinished:
             call.is_outside,
         )
     return ToolFinished(call.call_id, INTERRUPTED, failed=True, duration_ms=call.duration_ms)
-
-
-def _check_page_exists(db: Db, conversation_id: int, before_id: int | None) -> None:
-    """A page may be empty: before the first message, or of a conversation without any."""
-    conversations.get(db, conversation_id)
-    if before_id is not None and get(db, before_id).conversation_id != conversation_id:
-        raise not_found(before_id)
 
 
 def _message_rows(db: Db, rows: list[Sequence[Any]]) -> list[MessageRow]:

@@ -416,7 +416,7 @@ def _new_reply(
     db: Db, conversation_id: int, parent: int | None, model: str, question: MessageRow | None
 ) -> Asked:
     reply = _insert_message(db, conversation_id, parent, "assistant", "streaming", model)
-    db.sql.execute("update conversation set head = ? where id = ?", (reply, conversation_id))
+    messages.show(db, conversation_id, reply)
     return _asked(db, conversation_id, reply, model, question)
 
 
@@ -450,8 +450,9 @@ def _insert_message(
     """`asked_by` is the reply whose call it answers, and the call's position."""
     at_ms = now_ms()
     cursor = db.sql.execute(
-        "insert into message (conversation, parent, role, status, model, created_ms, finished_ms, delegator, "
-        "call_position) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into message (conversation, parent, role, status, model, created_ms, finished_ms, "
+        "delegator, call_position, depth) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+        "ifnull((select depth + 1 from message where id = ?2), 0))",
         (conversation_id, parent, role, status, model, at_ms, at_ms if role == "user" else None, *asked_by),
     )
     assert cursor.lastrowid is not None

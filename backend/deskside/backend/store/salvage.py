@@ -37,6 +37,16 @@ CLOSE_GAPS = (
       ) where parent not in (select id from message)""",
     """update conversation set head = (select max(id) from message where conversation = conversation.id)
       where head not in (select id from message)""",
+    """with recursive tree (id, depth) as (
+        select id, 0 from message where parent is null
+        union all select message.id, tree.depth + 1 from tree join message on message.parent = tree.id
+      )
+      update message set is_shown = 0, depth = tree.depth from tree where tree.id = message.id""",
+    """with recursive path (id, parent) as (
+        select message.id, message.parent from conversation join message on message.id = conversation.head
+        union all select message.id, message.parent from path join message on message.id = path.parent
+      )
+      update message set is_shown = 1 where id in (select id from path)""",
     """insert into message_part (message, position, step, kind, text, origin)
       select id, 0, 0, 'text', :text, iif(role = 'user', 'user', 'model') from message
       where status = 'complete' and id not in (select message from message_part)""",
