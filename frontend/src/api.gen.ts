@@ -315,6 +315,12 @@ export interface SetConversationAgent {
   agent: string;
 }
 
+/** The message that the new conversation ends with. */
+export interface ForkConversation {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+}
+
 /** `id` None is the draft of the conversation that does not exist yet. */
 export interface SaveDraft {
   id: number | null;
@@ -956,6 +962,15 @@ export interface StartedRun {
   reply: MessageRow;
 }
 
+/** `message_id` is a question. `model` None takes the conversation's. */
+export interface AskInsteadInput {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+  /** length ≥ 1, length ≤ 2000000 */
+  text: string;
+  model?: string | null;
+}
+
 export interface Steer {
   /** ≥ 1, ≤ 9007199254740991 */
   message_id: number;
@@ -1347,6 +1362,9 @@ export function commandsOver(call: Call, _stream: Stream) {
        */
       set_agent: (params: SetConversationAgent, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.set_agent", params, options),
+      /** Begin a new conversation with a copy of all up to a message. Conflict while that is being written. */
+      fork: (params: ForkConversation, options?: CallOptions): Promise<ConversationRow> =>
+        call("conversations.fork", params, options),
       /** Take a conversation off the list; its run is stopped. `restore` brings it back whole. */
       delete: (params: ConversationId, options?: CallOptions): Promise<void> =>
         call("conversations.delete", params, options),
@@ -1511,6 +1529,12 @@ export function commandsOver(call: Call, _stream: Stream) {
        */
       start: (params: StartRunInput, options?: CallOptions): Promise<StartedRun> =>
         call("runs.start", params, options),
+      /**
+       * Ask a question in other words and answer it; the old one, with what followed, stays as an earlier
+       * version.
+       */
+      ask_instead: (params: AskInsteadInput, options?: CallOptions): Promise<StartedRun> =>
+        call("runs.ask_instead", params, options),
       /**
        * Say something to a reply that is being written; the model reads it before its next step.
        *

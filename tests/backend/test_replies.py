@@ -161,6 +161,29 @@ async def test_only_a_reply_can_be_answered_again_or_continued(tmp_path: Path) -
 # -- versions -----------------------------------------------------------------------------------
 
 
+async def test_a_question_in_other_words_is_another_version_with_its_own_reply(tmp_path: Path) -> None:
+    async with open_store(paths_in(tmp_path)) as store:
+        id = await talk(store, ("One", "1"), ("Two", "2"), ("Three", "3"))
+        old = await shown(store, id)
+
+        asked = await store.write(replies.ask_instead, old[2].id, "Two, please", MODEL)
+        await answer(store, asked, "2b")
+
+        new = await shown(store, id)
+        assert ["One", "1", "Two, please", "2b"] == texts(new)
+        assert [old[2].id, new[2].id] == new[2].versions
+        await store.write(messages.show_version, old[2].id)
+        assert texts(old) == texts(await shown(store, id))
+        first = await store.write(replies.ask_instead, old[0].id, "Zero", MODEL)
+        await answer(store, first, "0")
+        assert ["Zero", "0"] == texts(await shown(store, id))
+        with pytest.raises(InvalidRequest, match="not a question"):
+            await store.write(replies.ask_instead, old[1].id, "x", MODEL)
+        await ask(store, "Four", id)
+        with pytest.raises(Conflict):
+            await store.write(replies.ask_instead, old[0].id, "x", MODEL)
+
+
 async def test_showing_a_version_shows_the_newest_path_below_it(tmp_path: Path) -> None:
     async with open_store(paths_in(tmp_path)) as store:
         first = await ask(store, "One")

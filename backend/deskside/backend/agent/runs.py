@@ -218,6 +218,18 @@ class Runs:
 
         return await self._alone(conversation_id, ask)
 
+    async def ask_instead(self, message_id: int, text: str, model: str | None) -> StartedRun:
+        """Ask a question in other words, and answer it. The old one stays, with all that followed, as an
+        earlier version."""
+        row = await self._on_the_path(message_id)
+
+        async def ask() -> StartedRun:
+            name = await self._model_name(row.conversation_id, model)
+            asked = await self._store.write(replies.ask_instead, message_id, text, name)
+            return self._begin(asked, name, is_continuation=False)
+
+        return await self._alone(row.conversation_id, ask)
+
     async def retry(self, message_id: int, model: str | None) -> StartedRun:
         """Answer the question of a reply again. The old reply stays as an earlier version."""
         row = await self._on_the_path(message_id)

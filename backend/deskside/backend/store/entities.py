@@ -181,6 +181,7 @@ def define_entities(db: Database) -> None:
         call_position = IntegerOrNull()
         depth = Integer(default=0)
         is_shown = Flag(default=False)
+        agent = IntegerOrNull()
 
     class MessagePart(Entity):
         _table_ = "message_part"

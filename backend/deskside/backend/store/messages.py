@@ -202,8 +202,7 @@ ROWS = """
       order by id
     )),
     message.created_ms, message.finished_ms,
-    (select ifnull(nullif(agent.label, ''), agent.name) from run join agent on agent.id = run.agent
-      where run.message = message.id order by run.id desc limit 1),
+    (select ifnull(nullif(agent.label, ''), agent.name) from agent where agent.id = message.agent),
     message.delegator, message.call_position
   from path join message on message.id = path.id
   order by path.depth desc"""

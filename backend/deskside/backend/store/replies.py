@@ -100,14 +100,37 @@ def ask(db: Db, conversation_id: int | None, text: str, model: str, agent_id: in
     else:
         conversations.get(db, conversation_id)
         _check_not_answering(db, conversation_id)
-    (head,) = db.sql.execute("select head from conversation where id = ?", (conversation_id,)).fetchone()
-    gone_on_without = go_on_without(db, head)
-    question = _insert_message(db, conversation_id, head, "user", "complete", None)
+    db.sql.execute("update conversation set draft = '' where id = ?", (conversation_id,))
+    return _ask(db, conversation_id, _head(db, conversation_id), text, model)
+
+
+def ask_instead(db: Db, question_id: int, text: str, model: str) -> Asked:
+    """Ask a question in other words, and show it with its reply; the old one, and all that followed, stays as
+    an earlier version.
+
+    Raises NotFound, InvalidRequest for what is not a question, and Conflict while the conversation is still
+    answering.
+    """
+    question = messages.get(db, question_id)
+    if question.role != "user":
+        raise InvalidRequest(f"message {question_id} is a reply, not a question")
+    conversations.get(db, question.conversation_id)
+    _check_not_answering(db, question.conversation_id)
+    return _ask(db, question.conversation_id, question.parent_id, storable(text), model)
+
+
+def _ask(db: Db, conversation_id: int, parent: int | None, text: str, model: str) -> Asked:
+    gone_on_without = go_on_without(db, _head(db, conversation_id))
+    question = _insert_message(db, conversation_id, parent, "user", "complete", None)
     _put_part(db, question, StoredPart(0, 0, messages.TextPart(text)), is_question=True)
     search_index.add(db, question)
-    db.sql.execute("update conversation set draft = '' where id = ?", (conversation_id,))
     asked = _new_reply(db, conversation_id, question, model, messages.get(db, question))
     return msgspec.structs.replace(asked, gone_on_without=gone_on_without)
+
+
+def _head(db: Db, conversation_id: int) -> int | None:
+    (head,) = db.sql.execute("select head from conversation where id = ?", (conversation_id,)).fetchone()
+    return None if head is None else int(head)
 
 
 def answer_again(db: Db, reply_id: int, model: str | None) -> Asked:
@@ -166,6 +189,7 @@ def delegate(db: Db, reply_id: int, position: int, agent_id: int, model: str, pa
 
 def _of_parent(db: Db, asked: Asked, agent_id: int, parent_run: int) -> Asked:
     db.sql.execute("update run set agent = ?, parent = ? where id = ?", (agent_id, parent_run, asked.run_id))
+    db.sql.execute("update message set agent = ? where id = ?", (agent_id, asked.reply.id))
     return msgspec.structs.replace(asked, reply=messages.get(db, asked.reply.id))
 
 
@@ -428,6 +452,10 @@ def _asked(db: Db, conversation_id: int, reply: int, model: str, question: Messa
         (reply, model, request_id.get(), now_ms(), conversation_id),
     ).lastrowid
     assert run is not None
+    db.sql.execute(
+        "update message set agent = (select agent from conversation where id = ?) where id = ?",
+        (conversation_id, reply),
+    )
     conversation = conversations.get(db, conversation_id)
     row = messages.get(db, reply)
     if not row.parts:

@@ -8,7 +8,7 @@ import msgspec
 
 from deskside.backend.app import App
 from deskside.backend.events import ConversationChanged, ConversationDeleted
-from deskside.backend.store import conversations
+from deskside.backend.store import conversations, forks
 from deskside.backend.store.agents import AgentName
 from deskside.backend.store.conversations import ConversationPage, ConversationRow
 from deskside.bridge.registry import command
@@ -42,6 +42,12 @@ class SetConversationModel(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 class SetConversationAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: RowId
     agent: AgentName
+
+
+class ForkConversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The message that the new conversation ends with."""
+
+    message_id: RowId
 
 
 class SaveDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +89,12 @@ async def set_agent(app: App, params: SetConversationAgent) -> ConversationRow:
     """Choose who writes the next answers of a conversation. NotFound without such an agent, Conflict where
     it is switched off."""
     return await _changed(app, await app.store.write(conversations.set_agent, params.id, params.agent))
+
+
+@command
+async def fork(app: App, params: ForkConversation) -> ConversationRow:
+    """Begin a new conversation with a copy of all up to a message. Conflict while that is being written."""
+    return await _changed(app, await app.store.write(forks.fork, params.message_id))
 
 
 @command
