@@ -302,6 +302,10 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       api.conversations.rename({ id, title: [...title].slice(0, LONGEST_TITLE).join("") }),
     );
 
+  /** Goes on from a message in a new conversation, which is opened. */
+  const fork = (messageId: number) =>
+    toasts.attempt(async () => openConversation(await api.conversations.fork({ message_id: messageId })));
+
   async function remove(row: ConversationRow): Promise<void> {
     const restore = () => void toasts.attempt(() => api.conversations.restore({ id: row.id }));
     if (!(await toasts.attempt(() => api.conversations.delete({ id: row.id })))) return;
@@ -348,6 +352,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     send,
     insertIntoMessage,
     rename,
+    fork,
     remove,
     openLink,
   };

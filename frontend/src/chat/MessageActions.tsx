@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { Check, ChevronLeft, ChevronRight, Copy, RotateCcw } from "lucide-preact";
+import { Check, ChevronLeft, ChevronRight, Copy, GitFork, Pencil, RotateCcw } from "lucide-preact";
 import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
 import { formatCount, formatMoment } from "../ui/format";
@@ -12,12 +12,13 @@ interface Props {
   conversation: Conversation;
   message: MessageState;
   isLast: boolean;
+  onEdit(): void;
 }
 
 const COPIED_MS = 1_500;
 
-/** The quiet line under a message: copy, retry, versions, and what wrote it. */
-export function MessageActions({ app, conversation, message, isLast }: Props) {
+/** The quiet line under a message: versions, what can be done with it, and what wrote it. */
+export function MessageActions({ app, conversation, message, isLast, onEdit }: Props) {
   const { role, status, agent, model, usage, created_ms } = message.row.value;
   if (status === "streaming") return null;
   return (
@@ -27,6 +28,15 @@ export function MessageActions({ app, conversation, message, isLast }: Props) {
         message={message}
         onProblem={(message) => app.toasts.show({ level: "error", message, hint: "" })}
       />
+      {role === "user" && (
+        <IconButton
+          icon={Pencil}
+          class="message-edit"
+          label="Edit"
+          disabled={conversation.running.value !== null}
+          onClick={onEdit}
+        />
+      )}
       {role === "assistant" && status === "complete" && (
         <IconButton
           icon={RotateCcw}
@@ -35,6 +45,11 @@ export function MessageActions({ app, conversation, message, isLast }: Props) {
           onClick={() => void conversation.retry(message.id)}
         />
       )}
+      <IconButton
+        icon={GitFork}
+        label="Fork: go on from here in a new conversation"
+        onClick={() => void app.fork(message.id)}
+      />
       <span class="message-facts">
         {agent && agent !== DEFAULT_LABEL && <span>{agent}</span>}
         {model && <span title={model}>{app.models.labelOf(model)}</span>}
