@@ -260,13 +260,17 @@ export interface Limits {
   month: Limit;
 }
 
+/** A place, and there one folder or tag, or all. */
 export interface PageConversationsInput {
   cursor?: string | null;
   /** ≥ 1, ≤ 200 */
   limit?: number;
+  place?: "archived" | "deleted" | "listed";
+  folder_id?: number | null;
+  tag?: string | null;
 }
 
-/** Newest first. `next_cursor` goes into the next call; None at the end. */
+/** The last used first. `next_cursor` goes into the next call; None at the end. */
 export interface ConversationPage {
   conversations: ConversationRow[];
   next_cursor: string | null;
@@ -275,6 +279,7 @@ export interface ConversationPage {
 /**
  * One line of the list. `model` is `provider/model`, None while the default is used. `agent` is the name
  * of who answers. `is_waiting`: a tool call, a pause or a server's question in it waits for the user.
+ * `deleted_ms` is when it went to the trash, which keeps it for DAYS_IN_TRASH days.
  *
  * `is_running`, and that a server asks, are not stored: the runner knows them (`Runs.with_live`).
  */
@@ -287,6 +292,11 @@ export interface ConversationRow {
   updated_ms: number;
   agent: string;
   is_waiting: boolean;
+  folder_id: number | null;
+  is_pinned: boolean;
+  is_archived: boolean;
+  deleted_ms: number | null;
+  tags: string[];
   is_running: boolean;
 }
 
@@ -319,6 +329,26 @@ export interface SetConversationAgent {
 export interface ForkConversation {
   /** ≥ 1, ≤ 9007199254740991 */
   message_id: number;
+}
+
+export interface ChangeConversationsInput {
+  /** length ≥ 1, length ≤ 1000 */
+  ids: number[];
+  changes: ConversationChangesInput;
+}
+
+/** What is left out stays. `folder_id` None takes them out of their folder. */
+export interface ConversationChangesInput {
+  is_pinned?: boolean;
+  is_archived?: boolean;
+  folder_id?: number | null;
+  add_tags?: string[];
+  remove_tags?: string[];
+}
+
+export interface ConversationIds {
+  /** length ≥ 1, length ≤ 1000 */
+  ids: number[];
 }
 
 /** `id` None is the draft of the conversation that does not exist yet. */
@@ -1043,6 +1073,49 @@ export interface LimitsInput {
   month?: LimitInput;
 }
 
+export interface Sorting {
+  folders: FolderRow[];
+  tags: TagRow[];
+}
+
+/** `conversations` counts those that are neither in the archive nor in the trash. */
+export interface FolderRow {
+  id: number;
+  name: string;
+  conversations: number;
+}
+
+/** `conversations` counts those that are not in the trash. */
+export interface TagRow {
+  name: string;
+  conversations: number;
+}
+
+export interface AddFolder {
+  /** length ≥ 1, length ≤ 100 */
+  name: string;
+}
+
+export interface RenameFolder {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** length ≥ 1, length ≤ 100 */
+  name: string;
+}
+
+/** `to` is its new place in the list, which counts from 0. */
+export interface MoveFolder {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** ≥ 0, ≤ 10000 */
+  to: number;
+}
+
+export interface FolderId {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+}
+
 /**
  * A tool that is being written, as the page holds it: `parameters` is text that need not be JSON yet.
  *
@@ -1250,6 +1323,11 @@ export interface AgentsChanged {
   type: "agents_changed";
 }
 
+/** Folders or tags, or what they hold, changed: ask `sorting.overview` again. */
+export interface FoldersChanged {
+  type: "folders_changed";
+}
+
 export interface DeviceChanged {
   type: "device_changed";
   status: DeviceStatus;
@@ -1287,6 +1365,7 @@ export type AppEvent =
   | ModelsChanged
   | ToolsChanged
   | AgentsChanged
+  | FoldersChanged
   | DeviceChanged
   | MemoriesChanged
   | McpChanged
@@ -1344,9 +1423,12 @@ export function commandsOver(call: Call, _stream: Stream) {
         call("app.state", null, options),
     },
     conversations: {
-      /** Conversations that were not deleted, the last used first. */
+      /** Conversations of a place, the last used first. */
       page: (params: PageConversationsInput, options?: CallOptions): Promise<ConversationPage> =>
         call("conversations.page", params, options),
+      /** The pinned conversations that are listed, the last pinned first. */
+      pinned: (options?: CallOptions): Promise<ConversationRow[]> =>
+        call("conversations.pinned", null, options),
       /** One conversation. NotFound if it was deleted. */
       get: (params: ConversationId, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.get", params, options),
@@ -1365,12 +1447,21 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Begin a new conversation with a copy of all up to a message. Conflict while that is being written. */
       fork: (params: ForkConversation, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.fork", params, options),
-      /** Take a conversation off the list; its run is stopped. `restore` brings it back whole. */
-      delete: (params: ConversationId, options?: CallOptions): Promise<void> =>
+      /** Pin, archive, put into a folder or tag conversations: all of them or, when one is gone, none. */
+      change: (params: ChangeConversationsInput, options?: CallOptions): Promise<ConversationRow[]> =>
+        call("conversations.change", params, options),
+      /** Put conversations into the trash; their runs are stopped. `restore` brings them back whole. */
+      delete: (params: ConversationIds, options?: CallOptions): Promise<void> =>
         call("conversations.delete", params, options),
       /** Undo `delete`. */
-      restore: (params: ConversationId, options?: CallOptions): Promise<ConversationRow> =>
+      restore: (params: ConversationIds, options?: CallOptions): Promise<ConversationRow[]> =>
         call("conversations.restore", params, options),
+      /** Remove conversations that are in the trash, for good. Others stay. */
+      purge: (params: ConversationIds, options?: CallOptions): Promise<void> =>
+        call("conversations.purge", params, options),
+      /** Remove all that is in the trash, for good. */
+      empty_trash: (options?: CallOptions): Promise<void> =>
+        call("conversations.empty_trash", null, options),
       /** Keep what is typed but not sent. */
       save_draft: (params: SaveDraft, options?: CallOptions): Promise<void> =>
         call("conversations.save_draft", params, options),
@@ -1568,6 +1659,23 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Change some settings and return all of them. */
       change: (params: ChangeSettingsInput, options?: CallOptions): Promise<Settings> =>
         call("settings.change", params, options),
+    },
+    sorting: {
+      /** All folders in their order, and all tags by name. */
+      overview: (options?: CallOptions): Promise<Sorting> =>
+        call("sorting.overview", null, options),
+      /** Make a folder. Conflict where there is one with this name. */
+      add_folder: (params: AddFolder, options?: CallOptions): Promise<FolderRow> =>
+        call("sorting.add_folder", params, options),
+      /** Conflict where another folder has this name. */
+      rename_folder: (params: RenameFolder, options?: CallOptions): Promise<FolderRow> =>
+        call("sorting.rename_folder", params, options),
+      /** Give a folder another place in the list. */
+      move_folder: (params: MoveFolder, options?: CallOptions): Promise<void> =>
+        call("sorting.move_folder", params, options),
+      /** Remove a folder. Its conversations stay, in no folder. */
+      delete_folder: (params: FolderId, options?: CallOptions): Promise<void> =>
+        call("sorting.delete_folder", params, options),
     },
     tools: {
       /** The tool that was being written when the page was last there. */

@@ -23,6 +23,11 @@ export function conversationRow(changes: Partial<ConversationRow> = {}): Convers
     updated_ms: NOON_MS,
     agent: "assistant",
     is_waiting: false,
+    folder_id: null,
+    is_pinned: false,
+    is_archived: false,
+    deleted_ms: null,
+    tags: [],
     is_running: false,
     ...changes,
   };

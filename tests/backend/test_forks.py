@@ -83,7 +83,9 @@ async def test_a_fork_has_the_work_of_the_agents_that_were_asked(tmp_path: Path)
 async def test_what_waits_for_the_user_does_not_wait_in_the_fork(tmp_path: Path) -> None:
     async with open_store(paths_in(tmp_path)) as store:
         asked = await ask(store)
-        waiting = ToolCallPart("a", "write_file", "{}", "waiting", approval=ApprovalQuestion([], "write", "Writes a file."))
+        waiting = ToolCallPart(
+            "a", "write_file", "{}", "waiting", approval=ApprovalQuestion([], "write", "Writes a file.")
+        )
         await finish(store, asked, [StoredPart(0, 0, waiting)], status="interrupted")
 
         fork = await store.write(forks.fork, asked.reply.id)

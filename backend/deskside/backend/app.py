@@ -28,6 +28,7 @@ from deskside.backend.tools.toolbox import Source
 from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_fetch import PageTexts
+from deskside.backend.trash import emptying_trash
 from deskside.backend.written_files import WrittenFiles
 
 
@@ -79,6 +80,7 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         sources: list[Source] = [user_tools.tools, mcp.tools]
         runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services)
         stack.push_async_callback(runs.close)
+        await stack.enter_async_context(emptying_trash(store))
         yield App(
             paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, user_tools
         )

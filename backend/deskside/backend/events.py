@@ -94,6 +94,10 @@ class AgentsChanged(msgspec.Struct, frozen=True, tag="agents_changed"):
     another name by now."""
 
 
+class FoldersChanged(msgspec.Struct, frozen=True, tag="folders_changed"):
+    """Folders or tags, or what they hold, changed: ask `sorting.overview` again."""
+
+
 class DeviceChanged(msgspec.Struct, frozen=True, tag="device_changed"):
     status: DeviceStatus
 
@@ -128,6 +132,7 @@ AppEvent = (
     | ModelsChanged
     | ToolsChanged
     | AgentsChanged
+    | FoldersChanged
     | DeviceChanged
     | MemoriesChanged
     | McpChanged

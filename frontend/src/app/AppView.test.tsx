@@ -243,18 +243,19 @@ test("the place is found again after a reload", async () => {
 
 test("a deleted conversation can be brought back", async () => {
   const { server } = await shown();
-  server.answers["conversations.delete"] = ({ id }) => {
+  server.answers["conversations.delete"] = ({ ids }) => {
+    const [id] = ids as number[];
     server.publish({ type: "conversation_deleted", conversation_id: Number(id) });
     return null;
   };
-  server.answers["conversations.restore"] = () => conversationRow({ id: 1 });
+  server.answers["conversations.restore"] = () => [conversationRow({ id: 1 })];
   const link = screen.getByText("Plans").closest("button");
 
   fireEvent.keyDown(link as HTMLElement, { key: "Delete" });
   await waitFor(() => expect(screen.queryByText("Plans")).toBeNull());
   fireEvent.click(await screen.findByText("Undo"));
 
-  await waitFor(() => expect(server.params("conversations.restore")).toEqual([{ id: 1 }]));
+  await waitFor(() => expect(server.params("conversations.restore")).toEqual([{ ids: [1] }]));
 });
 
 test("a conversation is renamed in place with F2", async () => {

@@ -117,6 +117,8 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "agents_changed":
         void agents.load();
         return;
+      case "folders_changed":
+        return;
       case "tools_changed":
         if (tools.list.value) void tools.load();
         return;
@@ -307,10 +309,10 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     toasts.attempt(async () => openConversation(await api.conversations.fork({ message_id: messageId })));
 
   async function remove(row: ConversationRow): Promise<void> {
-    const restore = () => void toasts.attempt(() => api.conversations.restore({ id: row.id }));
-    if (!(await toasts.attempt(() => api.conversations.delete({ id: row.id })))) return;
+    const restore = () => void toasts.attempt(() => api.conversations.restore({ ids: [row.id] }));
+    if (!(await toasts.attempt(() => api.conversations.delete({ ids: [row.id] })))) return;
     const action = { label: "Undo", run: restore };
-    toasts.show({ level: "info", message: `“${row.title}” was deleted.`, hint: "", action });
+    toasts.show({ level: "info", message: `“${row.title}” is in the trash.`, hint: "", action });
   }
 
   const openLink = (url: string): void => void toasts.attempt(() => api.desktop.open_link({ url }));

@@ -20,6 +20,7 @@ from deskside.bridge.commands import (
     models,
     runs,
     settings,
+    sorting,
     tools,
 )
 
@@ -39,5 +40,6 @@ COMMANDS: list[ModuleType] = [
     models,
     runs,
     settings,
+    sorting,
     tools,
 ]
