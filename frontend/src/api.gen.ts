@@ -209,6 +209,7 @@ export interface AppState {
  * `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
  * what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
  * `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
+ * `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -224,6 +225,7 @@ export interface Settings {
   fields: Field[];
   limits: Limits;
   max_runs: number;
+  names_conversations: boolean;
 }
 
 /**
@@ -1065,6 +1067,7 @@ export interface ChangeSettingsInput {
   limits?: LimitsInput;
   /** ≥ 1, ≤ 32 */
   max_runs?: number;
+  names_conversations?: boolean;
 }
 
 /** The limits of all agents together. Days and months are those of the calendar on the wall. */
@@ -1435,6 +1438,12 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Give a conversation a new title. NotFound if it was deleted meanwhile. */
       rename: (params: RenameConversation, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.rename", params, options),
+      /**
+       * Let the conversation's model give it a title, which is a model call. Conflict where a limit stands in
+       * the way.
+       */
+      name_by_model: (params: ConversationId, options?: CallOptions): Promise<ConversationRow> =>
+        call("conversations.name_by_model", params, options),
       /** Choose the model for the next answers of a conversation. Any name is taken as it is. */
       set_model: (params: SetConversationModel, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.set_model", params, options),

@@ -185,6 +185,7 @@ export const settings: Settings = {
   fields: [],
   limits: { day: { cost_nano_usd: null, tokens: null }, month: { cost_nano_usd: null, tokens: null } },
   max_runs: 4,
+  names_conversations: false,
 };
 
 export function appState(changes: Partial<AppState> = {}): AppState {

@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
     `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
     what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
     `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
+    `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
     """
 
     theme: Theme = "system"
@@ -69,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True):
     fields: list[Field] = []
     limits: Limits = Limits()
     max_runs: int = 4
+    names_conversations: bool = False
 
 
 MOST_FOLDERS = 50

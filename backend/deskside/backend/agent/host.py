@@ -87,6 +87,24 @@ class ProfiledModel:
                 yield event
 
 
+async def model_named(around: Surroundings, name: str) -> Model:
+    """The model of this name, asked in the way that it understands. Raises AppError where there is none."""
+    model = await around.models.make(name)
+    return ProfiledModel(model, around.device.profile(name)) if name.startswith(DEVICE) else model
+
+
+async def next_call(models: Models, call_id: str, model: str, request: ModelRequest) -> NextCall:
+    """The most that a call could use."""
+    input_tokens = estimated_tokens(request)
+    longest = request.max_output_tokens or (
+        DEFAULT_OUTPUT_TOKENS if model.startswith("anthropic/") else prices.ASSUMED_OUTPUT_TOKENS
+    )
+    await prices.load()
+    price = prices.price_of(model, now_ms(), models.address_of(model))
+    cost = None if price is None else prices.worst_case(price, input_tokens, longest)
+    return NextCall(call_id, model, input_tokens + longest, cost)
+
+
 class RunHost:
     """Acts for one run. Used on the backend's loop only."""
 
@@ -100,10 +118,7 @@ class RunHost:
     # -- models ------------------------------------------------------------------------------------
 
     async def model(self, name: str) -> Model:
-        model = await self._around.models.make(name)
-        if not name.startswith(DEVICE):
-            return model
-        return ProfiledModel(model, self._around.device.profile(name))
+        return await model_named(self._around, name)
 
     async def context_tokens(self, model: str) -> int | None:
         return await self._around.models.context_tokens(model)
@@ -128,7 +143,7 @@ class RunHost:
             return None
         await self._around.flush()  # what the last call used is counted from the store now
         self.settle()
-        call = await self._next_call(call_id, model, request)
+        call = await next_call(self._around.models, call_id, model, request)
         self._exceeded = await budgets.admit(runs, call, lifted=run.lifted)
         if self._exceeded is None:
             self._admitted = call_id
@@ -160,16 +175,6 @@ class RunHost:
         """The call that was admitted last has ended, and what it used is known."""
         self._around.budgets.settle(self._admitted)
         self._admitted = ""
-
-    async def _next_call(self, call_id: str, model: str, request: ModelRequest) -> NextCall:
-        input_tokens = estimated_tokens(request)
-        longest = request.max_output_tokens or (
-            DEFAULT_OUTPUT_TOKENS if model.startswith("anthropic/") else prices.ASSUMED_OUTPUT_TOKENS
-        )
-        await prices.load()
-        price = prices.price_of(model, now_ms(), self._around.models.address_of(model))
-        cost = None if price is None else prices.worst_case(price, input_tokens, longest)
-        return NextCall(call_id, model, input_tokens + longest, cost)
 
     # -- tools -------------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ from deskside.backend.agent.live_run import LiveRun
 from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
 from deskside.backend.agent.run_queue import RunQueue
+from deskside.backend.agent.titles import Titles
 from deskside.backend.errors import (
     AnswerCut,
     AppError,
@@ -188,6 +189,7 @@ class Runs:
             self._flusher.flush,
             self._publish_conversation,
         )
+        self.titles = Titles(self._around)
         self._by_conversation: dict[int, LiveRun | None] = {}  # None while the rows are being written
         self._unstored: dict[int, LiveRun] = {}  # by message: what the store does not have, or not whole
         self._starting: set[asyncio.Task[Any]] = set()
@@ -427,6 +429,7 @@ class Runs:
                 if run.parent is None or run.parent.streaming.done():
                     run.cancel("interrupted")
             await asyncio.wait(unfinished)
+        await self.titles.close()
         await self._flusher.close()
 
     def _unfinished(self) -> list[asyncio.Task[Any]]:
@@ -682,6 +685,8 @@ class Runs:
             for below in changed:
                 self._events.publish(MessageChanged(below))
             self._let_go(run, row, conversation)
+            if status == "complete" and run.parent is None and conversation is not None:
+                self.titles.make_soon(conversation.id)
 
     def _outcome(self, run: LiveRun) -> tuple[EndStatus, AppError | None]:
         """How the stream ended. This is the edge where a bug in a run becomes a failed reply."""

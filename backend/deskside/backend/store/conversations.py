@@ -137,6 +137,15 @@ def rename(db: Db, conversation_id: int, title: str) -> ConversationRow:
     return _changed(db, conversation_id, title=plain_title(title), titled_by="user")
 
 
+def is_untitled(db: Db, conversation_id: int) -> bool:
+    """Whether its title is only the start of its first question."""
+    row = db.sql.execute(
+        "select 1 from conversation where id = ? and titled_by = 'start' and deleted_ms is null",
+        (conversation_id,),
+    ).fetchone()
+    return row is not None
+
+
 def rename_by_model(db: Db, conversation_id: int, title: str, *, replaces_users: bool) -> ConversationRow:
     """Give it a title that a model made. One that the user gave is replaced only where they asked for
     that."""

@@ -303,6 +303,16 @@ def get(db: Db, message_id: int) -> MessageRow:
     return _message_rows(db, rows)[0]
 
 
+def first_of(db: Db, conversation_id: int, count: int) -> int | None:
+    """The last of the first `count` messages of the shown path; None where there is none."""
+    row = db.sql.execute(
+        "select id from message where conversation = ? and is_shown = 1 and depth < ? "
+        "order by depth desc limit 1",
+        (conversation_id, count),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def delegated(db: Db, message_id: int) -> list[MessageRow]:
     """The messages in which other agents answer the calls of this one, oldest first."""
     return _message_rows(db, db.sql.execute(DELEGATED, (message_id,)).fetchall())

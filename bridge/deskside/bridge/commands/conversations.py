@@ -106,6 +106,13 @@ async def rename(app: App, params: RenameConversation) -> ConversationRow:
 
 
 @command
+async def name_by_model(app: App, params: ConversationId) -> ConversationRow:
+    """Let the conversation's model give it a title, which is a model call. Conflict where a limit stands in
+    the way."""
+    return await _changed(app, await app.runs.titles.make(params.id))
+
+
+@command
 async def set_model(app: App, params: SetConversationModel) -> ConversationRow:
     """Choose the model for the next answers of a conversation. Any name is taken as it is."""
     return await _changed(app, await app.store.write(conversations.set_model, params.id, params.model))
