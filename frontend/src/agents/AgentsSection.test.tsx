@@ -16,6 +16,8 @@ async function shown(section: "agents" | "limits", answers: Record<string, Answe
   const rows: AgentRow[] = [agentRow("assistant", "Assistant"), critic];
   const server = new FakeServer({
     "app.state": () => appState(),
+    "conversations.pinned": () => [],
+    "sorting.overview": () => ({ folders: [], tags: [] }),
     "conversations.page": () => ({ conversations: [], next_cursor: null }),
     "models.available": () => [],
     "agents.list": () => rows,

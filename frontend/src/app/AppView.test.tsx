@@ -69,6 +69,8 @@ async function shown(answers: Record<string, Answer> = {}, hash = "") {
       agentRow("retired", "Retired", { id: 3, is_active: false }),
     ],
     "app.state": () => appState(),
+    "conversations.pinned": () => [],
+    "sorting.overview": () => ({ folders: [], tags: [] }),
     "conversations.page": () => ({
       conversations: [
         conversationRow({ id: 1, title: "Plans" }),

@@ -6,11 +6,19 @@
  */
 import { batch, computed, signal } from "@preact/signals";
 import { createAgentChoices, DEFAULT_AGENT } from "../agents/choices";
-import type { AppEvent, AppState, ChangeSettingsInput, Commands, ConversationRow } from "../api.gen";
+import type {
+  AppEvent,
+  AppState,
+  ChangeSettingsInput,
+  Commands,
+  ConversationChangesInput,
+  ConversationRow,
+} from "../api.gen";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
 import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
-import { createConversationList } from "../conversations/list";
+import { createConversationList, namesOf } from "../conversations/list";
+import { createSorting } from "../conversations/sorting";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
@@ -43,6 +51,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const toasts = createToasts();
   const drafts = createDrafts(api);
   const list = createConversationList(api);
+  const sorting = createSorting(api);
   const models = createModels(api);
   const agents = createAgentChoices(api);
   const keys = createKeys(api);
@@ -81,6 +90,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       return;
     }
     await Promise.all([list.load(), openPlace(place.value)]);
+    void sorting.load();
     // Asking providers can take seconds; nothing waits for it.
     void models.load();
     void agents.load();
@@ -88,7 +98,14 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
 
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
-    const parts = [refreshState(), list.load(), conversation.value.load(), models.load(), agents.load()];
+    const parts = [
+      refreshState(),
+      list.load(),
+      sorting.load(),
+      conversation.value.load(),
+      models.load(),
+      agents.load(),
+    ];
     if (keys.list.value) parts.push(keys.load());
     if (memories.list.value) parts.push(memories.load());
     if (tools.list.value) parts.push(tools.load());
@@ -118,6 +135,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
         void agents.load();
         return;
       case "folders_changed":
+        void sorting.load();
         return;
       case "tools_changed":
         if (tools.list.value) void tools.load();
@@ -308,11 +326,48 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const fork = (messageId: number) =>
     toasts.attempt(async () => openConversation(await api.conversations.fork({ message_id: messageId })));
 
-  async function remove(row: ConversationRow): Promise<void> {
-    const restore = () => void toasts.attempt(() => api.conversations.restore({ ids: [row.id] }));
-    if (!(await toasts.attempt(() => api.conversations.delete({ ids: [row.id] })))) return;
-    const action = { label: "Undo", run: restore };
-    toasts.show({ level: "info", message: `“${row.title}” is in the trash.`, hint: "", action });
+  const nameByModel = (id: number) => toasts.attempt(() => api.conversations.name_by_model({ id }));
+
+  // -- one or several conversations --
+
+  const idsOf = (rows: ConversationRow[]) => rows.map(({ id }) => id);
+  const isOrAre = (rows: ConversationRow[]) => (rows.length === 1 ? "is" : "are");
+
+  const changeConversations = (rows: ConversationRow[], changes: ConversationChangesInput) =>
+    toasts.attempt(() => api.conversations.change({ ids: idsOf(rows), changes }));
+
+  async function archive(rows: ConversationRow[], isArchived: boolean): Promise<void> {
+    if (!(await changeConversations(rows, { is_archived: isArchived }))) return;
+    const where = isArchived ? "in the archive" : "in the list again";
+    const undo = () => void changeConversations(rows, { is_archived: !isArchived });
+    const action = { label: "Undo", run: undo };
+    toasts.show({ level: "info", message: `${namesOf(rows)} ${isOrAre(rows)} ${where}.`, hint: "", action });
+  }
+
+  /** Into the trash. */
+  async function remove(...rows: ConversationRow[]): Promise<void> {
+    if (!(await toasts.attempt(() => api.conversations.delete({ ids: idsOf(rows) })))) return;
+    const action = { label: "Undo", run: () => void restore(rows) };
+    toasts.show({
+      level: "info",
+      message: `${namesOf(rows)} ${isOrAre(rows)} in the trash.`,
+      hint: "",
+      action,
+    });
+  }
+
+  async function restore(rows: ConversationRow[]): Promise<void> {
+    await toasts.attempt(() => api.conversations.restore({ ids: idsOf(rows) }));
+  }
+
+  async function removeForGood(rows: ConversationRow[]): Promise<void> {
+    if (!(await toasts.attempt(() => api.conversations.purge({ ids: idsOf(rows) })))) return;
+    await list.load();
+  }
+
+  async function emptyTrash(): Promise<void> {
+    await toasts.attempt(() => api.conversations.empty_trash());
+    await list.load();
   }
 
   const openLink = (url: string): void => void toasts.attempt(() => api.desktop.open_link({ url }));
@@ -329,6 +384,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     toasts,
     drafts,
     list,
+    sorting,
     models,
     agents,
     keys,
@@ -354,8 +410,14 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     send,
     insertIntoMessage,
     rename,
+    nameByModel,
     fork,
+    changeConversations,
+    archive,
     remove,
+    restore,
+    removeForGood,
+    emptyTrash,
     openLink,
   };
 }

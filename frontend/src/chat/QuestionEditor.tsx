@@ -24,7 +24,8 @@ export function QuestionEditor({ conversation, messageId, text, onClose }: Props
     const element = field.current;
     if (!element) return;
     element.style.height = "auto";
-    element.style.height = `${element.scrollHeight}px`;
+    const borders = element.offsetHeight - element.clientHeight;
+    element.style.height = `${element.scrollHeight + borders}px`;
   }, [typed.value]);
 
   const send = async () => {

@@ -5,6 +5,7 @@ import type { Server } from "../api.gen";
 import type { App } from "../app/app";
 import { ModelPicker } from "../models/ModelPicker";
 import { IconButton } from "../ui/IconButton";
+import { Switch } from "../ui/Switch";
 import { FindServers } from "./FindServers";
 import { Row } from "./Row";
 import { ServerForm } from "./ServerForm";
@@ -48,6 +49,18 @@ export function ServersSection({ app }: { app: App }) {
               model={app.state.value?.default_model ?? null}
               isOpen={isPickerOpen}
               onChoose={(model) => void app.setDefaultModel(model)}
+            />
+          )}
+        </Row>
+        <Row
+          label="Titles by the model"
+          hint="The model names each new conversation after its first answer: one more model call."
+        >
+          {() => (
+            <Switch
+              label="Let the model name new conversations"
+              isOn={app.settings.value?.names_conversations ?? false}
+              onChange={(isOn) => void app.changeSettings({ names_conversations: isOn })}
             />
           )}
         </Row>
