@@ -262,6 +262,30 @@ export interface Limits {
   month: Limit;
 }
 
+/** None is the conversation that does not exist yet. */
+export interface DraftOf {
+  conversation_id: number | null;
+}
+
+/**
+ * A file that is put to a question. `text_status` says whether there is text for models that do not take
+ * the file itself; `text_error` why there is none.
+ */
+export interface AttachmentRow {
+  id: number;
+  name: string;
+  media_type: string;
+  size_bytes: number;
+  sha256: string;
+  text_status: "failed" | "none" | "ready" | "waiting";
+  text_error: string;
+}
+
+export interface AttachmentId {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+}
+
 /** A place, and there one folder or tag, or all. */
 export interface PageConversationsInput {
   cursor?: string | null;
@@ -804,6 +828,7 @@ export interface MessageRow {
   call_position: number | null;
   queue_place: number;
   steering: string[];
+  attachments: AttachmentRow[];
 }
 
 export interface TextPart {
@@ -1326,6 +1351,12 @@ export interface AgentsChanged {
   type: "agents_changed";
 }
 
+/** Its text was read, or could not be. */
+export interface AttachmentChanged {
+  type: "attachment_changed";
+  attachment: AttachmentRow;
+}
+
 /** Folders or tags, or what they hold, changed: ask `sorting.overview` again. */
 export interface FoldersChanged {
   type: "folders_changed";
@@ -1368,6 +1399,7 @@ export type AppEvent =
   | ModelsChanged
   | ToolsChanged
   | AgentsChanged
+  | AttachmentChanged
   | FoldersChanged
   | DeviceChanged
   | MemoriesChanged
@@ -1424,6 +1456,17 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Everything the page needs before its first paint. */
       state: (options?: CallOptions): Promise<AppState> =>
         call("app.state", null, options),
+    },
+    attachments: {
+      /** What is put to what is being typed in a conversation, in order. */
+      draft: (params: DraftOf, options?: CallOptions): Promise<AttachmentRow[]> =>
+        call("attachments.draft", params, options),
+      /** Take a file off what is being typed. NotFound for one that was sent already. */
+      detach: (params: AttachmentId, options?: CallOptions): Promise<void> =>
+        call("attachments.detach", params, options),
+      /** What was read out of an attachment; None where there is nothing, or not yet. */
+      text: (params: AttachmentId, options?: CallOptions): Promise<string | null> =>
+        call("attachments.text", params, options),
     },
     conversations: {
       /** Conversations of a place, the last used first. */

@@ -53,6 +53,7 @@ export function question(id: number, text: string, changes: Partial<MessageRow> 
     call_position: null,
     queue_place: 0,
     steering: [],
+    attachments: [],
     ...changes,
   };
 }

@@ -11,6 +11,7 @@ from deskside.backend.agent.events import Model
 from deskside.backend.agent.models import Models
 from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
+from deskside.backend.attachments.attachments import Attachments, open_attachments
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.folders import Folders
@@ -47,6 +48,7 @@ class App:
     files: WrittenFiles
     mcp: McpServers
     runs: Runs
+    attachments: Attachments
     user_tools: UserTools
 
 
@@ -80,7 +82,9 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         sources: list[Source] = [user_tools.tools, mcp.tools]
         runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services)
         stack.push_async_callback(runs.close)
-        await stack.enter_async_context(emptying_trash(store))
+        attachments = await stack.enter_async_context(open_attachments(store, events, paths.files))
+        await stack.enter_async_context(emptying_trash(store, attachments))
         yield App(
-            paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, user_tools
-        )
+            paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, attachments,
+            user_tools,
+        )  # fmt: skip

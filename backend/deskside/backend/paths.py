@@ -23,5 +23,10 @@ class Paths:
         return self.data / "models"
 
     @property
+    def files(self) -> Path:
+        """Attachments, by content."""
+        return self.data / "files"
+
+    @property
     def backups(self) -> Path:
         return self.data / "backups"

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from loguru import logger
 
+from deskside.backend.attachments.attachments import Attachments
 from deskside.backend.errors import AppError
 from deskside.backend.store import conversations
 from deskside.backend.store.database import Store
@@ -19,9 +20,9 @@ FIRST_LOOK_S = 60
 
 
 @asynccontextmanager
-async def emptying_trash(store: Store) -> AsyncIterator[None]:
+async def emptying_trash(store: Store, attachments: Attachments) -> AsyncIterator[None]:
     """Look every few hours, for as long as the context lasts."""
-    task = asyncio.create_task(_look_again_and_again(store), name="trash")
+    task = asyncio.create_task(_look_again_and_again(store, attachments), name="trash")
     try:
         yield
     finally:
@@ -30,11 +31,12 @@ async def emptying_trash(store: Store) -> AsyncIterator[None]:
             await task
 
 
-async def _look_again_and_again(store: Store) -> None:
+async def _look_again_and_again(store: Store, attachments: Attachments) -> None:
     await asyncio.sleep(FIRST_LOOK_S)
     while True:
         try:
             await empty_expired(store, now_ms())
+            await attachments.collect()
         except AppError as error:  # a full disk, a damaged file: the user hears of it where they use it
             logger.warning("the trash could not be emptied: {}", error.code)
         await asyncio.sleep(LOOK_EVERY_S)

@@ -134,6 +134,8 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "agents_changed":
         void agents.load();
         return;
+      case "attachment_changed":
+        return;
       case "folders_changed":
         void sorting.load();
         return;

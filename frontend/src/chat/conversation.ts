@@ -155,6 +155,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "keys_changed":
       case "models_changed":
       case "agents_changed":
+      case "attachment_changed":
       case "folders_changed":
       case "tools_changed":
       case "device_changed":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deskside.backend.errors import Conflict
-from deskside.backend.store import conversations, messages, replies, search_index
+from deskside.backend.store import attachments, conversations, messages, replies, search_index
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.text import now_ms, plain_title
@@ -84,10 +84,6 @@ def _copy_belongings(db: Db, copies: dict[int, int]) -> None:
         "from message_part where message = ?",
         pairs,
     )
-    db.sql.executemany(
-        "insert into attachment (message, position, name, file, created_ms) "
-        "select ?, position, name, file, created_ms from attachment where message = ?",
-        pairs,
-    )
-    for copy in copies.values():
+    for source, copy in copies.items():
+        attachments.copy(db, source, copy)
         search_index.add(db, copy)

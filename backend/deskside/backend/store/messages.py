@@ -28,7 +28,8 @@ from deskside.backend.agent.events import (
     UserText,
 )
 from deskside.backend.errors import NotFound
-from deskside.backend.store import conversations
+from deskside.backend.store import attachments, conversations
+from deskside.backend.store.attachments import AttachmentRow
 from deskside.backend.store.connection import Db
 
 Role = Literal["user", "assistant"]
@@ -168,6 +169,7 @@ class MessageRow(msgspec.Struct, frozen=True):
     call_position: int | None = None
     queue_place: int = 0
     steering: list[str] = []
+    attachments: list[AttachmentRow] = []
 
 
 class MessagePage(msgspec.Struct, frozen=True):
@@ -242,8 +244,8 @@ NEWEST_BELOW = """with recursive below (id) as (
 def page(db: Db, conversation_id: int, before_id: int | None, limit: int) -> MessagePage:
     """The last `limit` messages of the shown path, or those before `before_id`, oldest first.
 
-    Takes three queries (as the other pages, which take four), one more while a reply streams, and no longer
-    in a conversation of 50,000 messages than in one of 50. Raises NotFound.
+    Takes four queries (the other pages take five), one more while a reply streams, and no longer in a
+    conversation of 50,000 messages than in one of 50. Raises NotFound.
     """
     if before_id is None:
         last = _head_depth(db, conversation_id)
@@ -466,10 +468,11 @@ def _message_rows(db: Db, rows: list[Sequence[Any]]) -> list[MessageRow]:
             (streaming,),
         )
         parts[streaming] = with_chunks(parts[streaming], chunks)
-    return [_message_row(row, list(parts[row[0]].values())) for row in rows]
+    files = attachments.of_messages(db, (row[0] for row in rows if row[3] == "user"))
+    return [_message_row(row, list(parts[row[0]].values()), files.get(row[0], [])) for row in rows]
 
 
-def _message_row(row: Sequence[Any], parts: list[MessagePart]) -> MessageRow:
+def _message_row(row: Sequence[Any], parts: list[MessagePart], files: list[AttachmentRow]) -> MessageRow:
     (
         id, conversation, parent, role, status, model, run, error, usage, versions, created_ms, finished_ms,
         agent, delegator, call_position,
@@ -491,4 +494,5 @@ def _message_row(row: Sequence[Any], parts: list[MessagePart]) -> MessageRow:
         agent=agent,
         delegator_id=delegator,
         call_position=call_position,
+        attachments=files,
     )

@@ -21,7 +21,7 @@ import msgspec
 from deskside.backend.agent.events import ApprovalQuestion, Origin
 from deskside.backend.errors import Conflict, InvalidRequest
 from deskside.backend.log import request_id
-from deskside.backend.store import agents, conversations, messages, search_index
+from deskside.backend.store import agents, attachments, conversations, messages, search_index
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.messages import (
@@ -94,14 +94,16 @@ def ask(db: Db, conversation_id: int | None, text: str, model: str, agent_id: in
 
     Raises NotFound, and Conflict while the conversation is still answering.
     """
-    text = storable(text)
+    text, draft = storable(text), conversation_id
     if conversation_id is None:
         conversation_id = _new_conversation(db, title_of(text), model, agent_id)
     else:
         conversations.get(db, conversation_id)
         _check_not_answering(db, conversation_id)
     db.sql.execute("update conversation set draft = '' where id = ?", (conversation_id,))
-    return _ask(db, conversation_id, _head(db, conversation_id), text, model)
+    question = _add_question(db, conversation_id, _head(db, conversation_id), text)
+    attachments.send_draft(db, draft, question)
+    return _ask(db, conversation_id, question, model)
 
 
 def ask_instead(db: Db, question_id: int, text: str, model: str) -> Asked:
@@ -116,14 +118,20 @@ def ask_instead(db: Db, question_id: int, text: str, model: str) -> Asked:
         raise InvalidRequest(f"message {question_id} is a reply, not a question")
     conversations.get(db, question.conversation_id)
     _check_not_answering(db, question.conversation_id)
-    return _ask(db, question.conversation_id, question.parent_id, storable(text), model)
+    other = _add_question(db, question.conversation_id, question.parent_id, storable(text))
+    attachments.copy(db, question_id, other)
+    return _ask(db, question.conversation_id, other, model)
 
 
-def _ask(db: Db, conversation_id: int, parent: int | None, text: str, model: str) -> Asked:
-    gone_on_without = go_on_without(db, _head(db, conversation_id))
+def _add_question(db: Db, conversation_id: int, parent: int | None, text: str) -> int:
     question = _insert_message(db, conversation_id, parent, "user", "complete", None)
     _put_part(db, question, StoredPart(0, 0, messages.TextPart(text)), is_question=True)
     search_index.add(db, question)
+    return question
+
+
+def _ask(db: Db, conversation_id: int, question: int, model: str) -> Asked:
+    gone_on_without = go_on_without(db, _head(db, conversation_id))
     asked = _new_reply(db, conversation_id, question, model, messages.get(db, question))
     return msgspec.structs.replace(asked, gone_on_without=gone_on_without)
 

@@ -7,6 +7,7 @@ from types import ModuleType
 from deskside.bridge.commands import (
     agents,
     app,
+    attachments,
     conversations,
     desktop,
     device,
@@ -27,6 +28,7 @@ from deskside.bridge.commands import (
 COMMANDS: list[ModuleType] = [
     agents,
     app,
+    attachments,
     conversations,
     desktop,
     device,
