@@ -78,7 +78,7 @@ async def test_results_come_as_title_link_and_snippet_from_outside(engines: Engi
 
     assert "web" == output.origin
     assert is_outside(output.origin)
-    assert "web search" == output.source
+    assert "Mojeek" == output.source
     assert (
         "1. Making tea\nhttps://tea.example/a?b=1&c=2\nBoil & pour.\n\n"
         "2. Tea twice escaped\nhttp://tea.example/b\nx" == output.text
@@ -142,8 +142,10 @@ async def test_a_page_that_several_engines_found_comes_once(engines: Engines) ->
             name, ("Tea", "https://tea.example/", "Tea."), (f"Of {name}", f"https://{name}.example/", "x")
         )
 
-    text = (await searched("tea")).text
+    output = await searched("tea")
 
+    text = output.text
+    assert "DuckDuckGo, Brave and Startpage" == output.source
     assert text.startswith("1. Tea\nhttps://tea.example/\n")
     assert 1 == text.count("https://tea.example/")
     assert 4 == text.count("https://")

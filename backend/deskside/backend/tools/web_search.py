@@ -48,13 +48,13 @@ async def web_search(query: Query, limit: Limit = 5) -> ToolOutput:
     words = _visible(query)
     if not words:
         raise CannotSearch("There is nothing to search for in this query.")
-    rows, failures = await _asked(words, limit)
+    rows, finders, failures = await _asked(words, limit)
     if not rows:
         return ToolOutput(_no_rows(failures))
     results = [_written(number, _result(row)) for number, row in enumerate(rows, 1)]
     if len(rows) < limit and any(failure.why != "nothing" for failure in failures.values()):
         results.append(f"There may be more. {_told(failures)}")
-    return ToolOutput("\n\n".join(results), "web", "web search")
+    return ToolOutput("\n\n".join(results), "web", _listed(finders, "and"))
 
 
 def _visible(query: str) -> str:
@@ -68,10 +68,11 @@ class _Result(msgspec.Struct, frozen=True):
     snippet: str
 
 
-async def _asked(query: str, limit: int) -> tuple[list[dict[str, Any]], dict[str, NoResults]]:
-    """At most `limit` rows of the engines, ranked by their library; and what became of the engines that gave
-    none, by their names."""
+async def _asked(query: str, limit: int) -> tuple[list[dict[str, Any]], list[str], dict[str, NoResults]]:
+    """At most `limit` rows of the engines, ranked by their library; the names of the engines that gave some;
+    and what became of the others."""
     found: list[TextResult] = []
+    finders: list[str] = []
     failures: dict[str, NoResults] = {}
     for names in _ROUNDS:
         answers = await asyncio.gather(*(asyncio.to_thread(_answer, name, query) for name in names))
@@ -80,10 +81,11 @@ async def _asked(query: str, limit: int) -> tuple[list[dict[str, Any]], dict[str
                 failures[ENGINES[name]] = answer
             else:
                 found += answer
+                finders.append(ENGINES[name])
         rows = await asyncio.to_thread(_ranked, found, query)
         if len(rows) >= limit:
             break
-    return rows[:limit], failures
+    return rows[:limit], finders, failures
 
 
 def _answer(name: str, query: str) -> list[TextResult] | NoResults:
