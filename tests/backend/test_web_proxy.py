@@ -15,6 +15,7 @@ from loguru import logger
 from web_parts import Names, at, html, near, redirect
 
 from deskside.backend.tools.web import CannotFetch, Limits, Web
+from deskside.backend.tools.web_proxy import read_proxy
 from provider_server import ProviderServer
 from small_internet import SmallInternet
 
@@ -165,6 +166,13 @@ async def test_the_proxy_for_everything_is_used_where_there_is_none_for_the_sche
         ("http://ada:s3cret@", "cannot be read"),
         ("http://ada:s3cret@127.0.0.1:http", "cannot be read"),
         ("ftp://ada:s3cret@127.0.0.1", "cannot be read"),
+        ("http://ada:s3cret@[127.0.0.1", "cannot be read"),
+        ("http://ada:s3cret@127.0.0.1:99999", "cannot be read"),
+        ("socks://ada:s3cret@127.0.0.1", "cannot be read"),
+        ("http://ada:s3cret@proxy..example", "cannot be read"),
+        (f"http://ada:s3cret@{'a' * 64}.example", "cannot be read"),
+        ("http:// proxy.example", "cannot be read"),
+        ("http://ada:s3cret@[fe80::1%25eth0]", "cannot be read"),
     ],
 )
 async def test_a_proxy_that_cannot_be_used_is_not_left_out(
@@ -255,3 +263,9 @@ async def test_the_login_goes_to_the_proxy_and_nowhere_else(
     for told in (text, caplog.text, "".join(lines), str(request.headers)):
         assert "s3cr" not in told
         assert "YWRhOnMzY3LDqXRA" not in told
+
+
+def test_a_proxy_that_is_printed_shows_no_login() -> None:
+    proxy = read_proxy("http://ada:s3cret@127.0.0.1:3128")
+
+    assert "Proxy(scheme='http', host='127.0.0.1', port=3128)" == repr(proxy)

@@ -327,10 +327,22 @@ async def test_a_proxy_that_is_down_is_named(
     assert "s3cret" not in str(failed.value)
 
 
-async def test_an_address_that_is_no_proxys_is_not_left_out(
+async def test_an_address_that_only_the_client_cannot_read_is_named(
     engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "ftp://ada:s3cret@127.0.0.1")
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:s3cret@127.0.0.999")
+
+    with pytest.raises(CannotSearch, match="the address of this machine's proxy is none") as failed:
+        await searched("tea")
+
+    assert "s3cret" not in str(failed.value)
+
+
+@pytest.mark.parametrize("address", ["ftp://ada:s3cret@127.0.0.1", "http://ada:s3cret@127.0.0.1:x"])
+async def test_an_address_that_is_no_proxys_is_not_left_out(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
 
     with pytest.raises(CannotSearch, match=r"could not be asked: The proxy .*:3128\. The user") as failed:
         await searched("tea")

@@ -61,14 +61,17 @@ class NoResults(Exception):
 
 def ask_engine(name: str, query: str) -> list[TextResult]:
     """The engine's results, best first; at least one, each with the address of a page. Raises NoResults."""
+    import primp
     from ddgs.engines import ENGINES as KNOWN
     from ddgs.exceptions import DDGSException, TimeoutException
 
     kind = KNOWN["text"][name]
     proxy = _proxy_url(kind.search_url)
-    engine = kind(proxy=proxy, timeout=ENGINE_TIMEOUT_S)
     try:
+        engine = kind(proxy=proxy, timeout=ENGINE_TIMEOUT_S)
         status, page = _answer(engine, query)
+    except primp.BuilderError:
+        raise NoResults("proxy", "could not be asked: the address of this machine's proxy is none") from None
     except TimeoutException:
         raise NoResults("slow", f"did not answer within {ENGINE_TIMEOUT_S} s") from None
     except DDGSException as error:

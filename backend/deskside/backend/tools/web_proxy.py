@@ -7,13 +7,15 @@ not run.
 
 from __future__ import annotations
 
-import urllib.request
+import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from deskside.backend.tools.web_address import DEFAULT_PORTS, SCHEMES
 
+_SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
+_HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f:.]+", re.ASCII)
 _NO_PROXY_ADDRESS = (
     "The proxy that HTTPS_PROXY, HTTP_PROXY or the system's settings name cannot be read. "
     "It looks like http://proxy.example:3128."
@@ -39,6 +41,8 @@ class Proxy:
 def proxy_for(scheme: str, authority: str) -> Proxy | None:
     """The proxy for a site ("example.com", "example.com:8080"), None where there is none or NO_PROXY names
     the site. Raises BadProxy. On Windows and macOS it may look the site's name up, which blocks."""
+    import urllib.request  # 5 ms
+
     found = urllib.request.getproxies()
     url = found.get(scheme) or found.get("all")
     if not url or urllib.request.proxy_bypass(authority):
@@ -56,10 +60,10 @@ def read_proxy(url: str) -> Proxy:
         raise BadProxy(_NO_PROXY_ADDRESS) from None
     known = SCHEMES.get(parts.scheme)
     port = port or (DEFAULT_PORTS[known] if known else 1080)
-    if not parts.hostname or not (known or parts.scheme.startswith("socks")):
+    if not _HOST.fullmatch(parts.hostname or "") or not (known or parts.scheme in _SOCKS):
         raise BadProxy(_NO_PROXY_ADDRESS)
     login = b""
     if parts.username is not None:
         name, password = unquote(parts.username), unquote(parts.password or "")
         login = b"Basic " + b64encode(f"{name}:{password}".encode())
-    return Proxy(parts.scheme, parts.hostname, port, whole, login)
+    return Proxy(parts.scheme, parts.hostname or "", port, whole, login)
