@@ -22,7 +22,7 @@ from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import BadArguments, ToolOutput
 from deskside.backend.tools.web_engines import ENGINES
 from deskside.backend.tools.web_search import CannotSearch, web_search
-from provider_server import ProviderServer
+from provider_server import ProviderServer, Reply
 from search_pages import CAPTCHAS, SITES, answer, say
 from small_internet import Authority, SmallInternet
 
@@ -33,6 +33,9 @@ MODULE = importlib.import_module("deskside.backend.tools.web_search")
 CONTEXT = ToolContext(cast(Any, None), 1, 2, 3, None, "call-1")
 
 NAMES = list(ENGINES)
+WIKIPEDIAS_TEXT = (
+    "/w/api.php?action=query&format=json&prop=extracts&titles=Tea&explaintext=0&exintro=0&redirects=1"
+)
 HTML = [name for name in NAMES if name != "wikipedia"]
 
 
@@ -234,6 +237,28 @@ async def test_a_page_of_another_form_is_not_taken_for_nothing(
 
     with pytest.raises(CannotSearch, match=rf"{ENGINES[name]} sent a page in which no results could be made"):
         await searched("tea")
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "reply"),
+    [
+        ("startpage", "/", Reply()),
+        ("startpage", "/", Reply(status=0)),
+        ("wikipedia", WIKIPEDIAS_TEXT, Reply(status=0)),
+    ],
+)
+async def test_an_engine_that_fails_on_the_way_leaves_the_others_their_results(
+    engines: Engines, name: str, path: str, reply: Reply
+) -> None:
+    engines.answer("mojeek", ("Tea", "https://tea.example/", "Hot."))
+    engines.answer("wikipedia", ("Tea", "https://en.wikipedia.org/wiki/Tea", "A drink."))
+    engines.site(name).route(path, reply)
+
+    text = (await searched("tea")).text
+
+    assert "https://tea.example/" in text
+    assert "There may be more." in text
+    assert f"{ENGINES[name]} " in text.partition("There may be more.")[2]
 
 
 async def test_engines_with_the_same_fate_share_a_sentence(engines: Engines) -> None:

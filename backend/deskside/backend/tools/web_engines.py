@@ -46,6 +46,7 @@ _CHALLENGE = re.compile(
 )
 # DuckDuckGo's way to say that it was asked too often.
 _TOO_OFTEN = {"duckduckgo": (202, 429)}
+_UNREADABLE = "sent a page in which no results could be made out"
 
 Why = Literal["nothing", "turned away", "unreachable", "slow", "proxy", "broken"]
 
@@ -64,21 +65,25 @@ def ask_engine(name: str, query: str) -> list[TextResult]:
     import primp
     from ddgs.engines import ENGINES as KNOWN
     from ddgs.exceptions import DDGSException, TimeoutException
+    from lxml.etree import LxmlError
 
     kind = KNOWN["text"][name]
     proxy = _proxy_url(kind.search_url)
     try:
         engine = kind(proxy=proxy, timeout=ENGINE_TIMEOUT_S)
         status, page = _answer(engine, query)
+        rows = _rows(engine, page) if status == HTTPStatus.OK else []
     except primp.BuilderError:
         raise NoResults("proxy", "could not be asked: the address of this machine's proxy is none") from None
     except TimeoutException:
         raise NoResults("slow", f"did not answer within {ENGINE_TIMEOUT_S} s") from None
     except DDGSException as error:
         raise _no_answer(error, has_proxy=proxy is not None) from None
+    except LxmlError:  # of a page before that of the results
+        raise NoResults("broken", _UNREADABLE) from None
     if status != HTTPStatus.OK:
         raise _turned_away(name, status)
-    results = [row for row in _rows(engine, page) if row.href.startswith(("https://", "http://"))]
+    results = [row for row in rows if row.href.startswith(("https://", "http://"))]
     if not results:
         raise _empty(name, page)
     return results
@@ -96,7 +101,7 @@ def _proxy_url(search_url: str) -> str | None:
 
 
 def _answer(engine: BaseSearchEngine[Any], query: str) -> tuple[int, str]:
-    """Status and page. Raises DDGSException."""
+    """Status and page. Startpage is asked for another page first. Raises DDGSException, LxmlError."""
     payload = engine.build_payload(query, region="us-en", safesearch="moderate", timelimit=None, page=1)
     place = "params" if engine.search_method == "GET" else "data"
     response = engine.http_client.request(engine.search_method, engine.search_url, **{place: payload})
@@ -104,6 +109,7 @@ def _answer(engine: BaseSearchEngine[Any], query: str) -> tuple[int, str]:
 
 
 def _rows(engine: BaseSearchEngine[Any], page: str) -> list[TextResult]:
+    """None where the page has another form. Wikipedia is asked once more here. Raises DDGSException."""
     from lxml.etree import LxmlError
 
     try:
@@ -152,7 +158,7 @@ def _empty(name: str, page: str) -> NoResults:
         return NoResults("nothing", "found nothing")
     if _CHALLENGE.search(page):
         return NoResults("turned away", "asked for proof that a person is searching (a captcha)")
-    return NoResults("broken", "sent a page in which no results could be made out")
+    return NoResults("broken", _UNREADABLE)
 
 
 def _status(code: int) -> str:
