@@ -236,7 +236,7 @@ export interface Settings {
 
 /**
  * An OpenAI-compatible server. `id` is the provider part of its models' names; the first one is
- * called `local`. `base_url` includes the `/v1`.
+ * called `local`. `base_url` includes the `/v1`. `is_free`: the user says that its answers cost nothing.
  */
 export interface Server {
   id: string;
@@ -244,6 +244,7 @@ export interface Server {
   label: string;
   /** length ≤ 2000 */
   base_url: string;
+  is_free: boolean;
 }
 
 /**
@@ -1013,7 +1014,7 @@ export interface ChangeSettingsInput {
   theme?: "dark" | "light" | "system";
   language?: "en";
   default_model?: string | null;
-  servers?: Server[];
+  servers?: ServerInput[];
   openai_base_url?: string | null;
   anthropic_base_url?: string | null;
   has_chosen_start?: boolean;
@@ -1024,6 +1025,19 @@ export interface ChangeSettingsInput {
   limits?: LimitsInput;
   /** ≥ 1, ≤ 32 */
   max_runs?: number;
+}
+
+/**
+ * An OpenAI-compatible server. `id` is the provider part of its models' names; the first one is
+ * called `local`. `base_url` includes the `/v1`. `is_free`: the user says that its answers cost nothing.
+ */
+export interface ServerInput {
+  id: string;
+  /** length ≥ 1, length ≤ 100 */
+  label: string;
+  /** length ≤ 2000 */
+  base_url: string;
+  is_free?: boolean;
 }
 
 /** The limits of all agents together. Days and months are those of the calendar on the wall. */

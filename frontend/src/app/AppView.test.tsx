@@ -380,7 +380,7 @@ test("the first run ends in a ready chat, whichever way is taken", async () => {
   await screen.findByTestId("chat-input");
   expect(server.params("settings.change")).toEqual([
     {
-      servers: [{ id: "local", label: "Ollama", base_url: "http://127.0.0.1:11434/v1" }],
+      servers: [{ id: "local", label: "Ollama", base_url: "http://127.0.0.1:11434/v1", is_free: false }],
       default_model: "local/qwen3",
       has_chosen_start: true,
     },

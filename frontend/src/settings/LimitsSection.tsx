@@ -28,7 +28,8 @@ export function LimitsSection({ app }: { app: App }) {
         <p class="muted">
           For all agents together. Before each call of a model Deskside works out the most that it could use;
           where that would pass a limit, the answer pauses and asks you. An empty field is no limit. Each
-          agent can have limits of its own.
+          agent can have limits of its own. Where a model's price is not known, a limit in money asks before
+          every answer; one in tokens always works.
         </p>
         <LimitFields app={app} limits={limits} period="day" spent={spent.value?.day} />
         <LimitFields app={app} limits={limits} period="month" spent={spent.value?.month} />
