@@ -1,5 +1,6 @@
 import { useId } from "preact/hooks";
 import type { AgentRow } from "../api.gen";
+import { CodeField } from "../code/CodeField";
 import { Row } from "../settings/Row";
 import type { PartProps } from "./AgentForm";
 
@@ -67,16 +68,18 @@ export function AnswerCard({ draft, problems, onChange }: PartProps) {
         <summary>Answers in a fixed form</summary>
         <div class="instructions">
           <label for={`${id}-schema`}>JSON Schema of an object that every answer must be</label>
-          <textarea
+          <p id={`${id}-schema-hint`} class="muted">
+            Tab indents; press Esc, then Tab, to go on.
+          </p>
+          <CodeField
             id={`${id}-schema`}
-            class="field area mono"
-            rows={6}
-            spellcheck={false}
-            aria-describedby={`${id}-schema-problem`}
-            aria-invalid={problems.outputSchema !== undefined}
+            language="json"
+            describedBy={`${id}-schema-hint ${id}-schema-problem`}
+            isWrong={problems.outputSchema !== undefined}
+            fewestLines={6}
             placeholder={'{"type": "object", "properties": {"verdict": {"type": "string"}}}'}
             value={draft.outputSchema}
-            onInput={(event) => onChange({ outputSchema: event.currentTarget.value })}
+            onChange={(outputSchema) => onChange({ outputSchema })}
           />
           <p id={`${id}-schema-problem`} class="field-problem" role="status">
             {problems.outputSchema}
