@@ -170,7 +170,7 @@ test("an import whose name is taken can replace the agent here, or be left", asy
   fireEvent.click(await screen.findByRole("button", { name: "Cancel" }));
   expect(screen.queryByRole("dialog")).toBeNull();
   fireEvent.click(screen.getByRole("button", { name: "Import from a file" }));
-  fireEvent.click(await screen.findByRole("button", { name: "Replace the one here" }));
+  fireEvent.click(await screen.findByRole("button", { name: "Replace critic" }));
 
   expect(await screen.findByText("“The critic” was imported.")).toBeTruthy();
   expect(server.params("agents.import_")).toEqual([{ json: "{}", on_conflict: "replace" }]);

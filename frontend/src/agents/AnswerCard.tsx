@@ -12,6 +12,12 @@ const EFFORTS: { value: AgentRow["reasoning_effort"]; label: string }[] = [
   { value: "high", label: "Hard" },
 ];
 
+const SCHEMA_EXAMPLE = `{
+  "type": "object",
+  "properties": { "verdict": { "type": "string" } },
+  "required": ["verdict"]
+}`;
+
 /** How it answers. */
 export function AnswerCard({ draft, problems, onChange }: PartProps) {
   const id = useId();
@@ -77,7 +83,7 @@ export function AnswerCard({ draft, problems, onChange }: PartProps) {
             describedBy={`${id}-schema-hint ${id}-schema-problem`}
             isWrong={problems.outputSchema !== undefined}
             fewestLines={6}
-            placeholder={'{"type": "object", "properties": {"verdict": {"type": "string"}}}'}
+            placeholder={SCHEMA_EXAMPLE}
             value={draft.outputSchema}
             onChange={(outputSchema) => onChange({ outputSchema })}
           />

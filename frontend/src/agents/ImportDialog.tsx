@@ -19,6 +19,7 @@ export function ImportDialog({ found, onImport, onClose }: Props) {
   const name = useSignal(found.free_name);
   const fault = useSignal("");
   const { isBusy, problem, run } = useAction();
+  const isTaken = problem.value?.code === "conflict";
   useEffect(() => field.current?.select(), []);
 
   const send = async (choice: Omit<ImportAgentInput, "json">) => {
@@ -45,7 +46,7 @@ export function ImportDialog({ found, onImport, onClose }: Props) {
             id={id}
             class="field mono"
             aria-describedby={`${id}-problem`}
-            aria-invalid={fault.value !== ""}
+            aria-invalid={fault.value !== "" || isTaken}
             autocomplete="off"
             spellcheck={false}
             maxLength={LONGEST_NAME}
@@ -57,10 +58,10 @@ export function ImportDialog({ found, onImport, onClose }: Props) {
             }}
           />
           <p id={`${id}-problem`} class="field-problem" role="status">
-            {fault.value}
+            {isTaken ? problem.value?.message : fault.value}
           </p>
         </div>
-        {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+        {problem.value && !isTaken && <Problem message={problem.value.message} hint={problem.value.hint} />}
         <div class="actions">
           <button type="submit" class="button primary" disabled={isBusy.value}>
             Import
@@ -71,7 +72,7 @@ export function ImportDialog({ found, onImport, onClose }: Props) {
             disabled={isBusy.value}
             onClick={() => void send({ on_conflict: "replace" })}
           >
-            Replace the one here
+            Replace <code>{found.name}</code>
           </button>
           <button type="button" class="button quiet" onClick={onClose}>
             Cancel
