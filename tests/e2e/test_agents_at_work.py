@@ -162,6 +162,22 @@ def test_who_answered_is_kept_when_another_agent_takes_over(page: Page, provider
     assert "You write." in json.dumps(provider.requests[-1].json["system"])
 
 
+def test_a_new_name_of_an_agent_is_shown_without_a_reload(desk: Desk, page: Page) -> None:
+    made = desk.call("agents.create", {"name": "scribe", "label": "Scribe", "instructions": "You write."})
+    choose_agent(page, "Scribe")
+    ask(page, "Who are you?")
+    expect_complete(page)
+    expect(page.locator(".message-facts").last).to_contain_text("Scribe")
+
+    desk.call("agents.change", {"id": made["id"], "name": "clerk", "label": "Clerk"})
+
+    expect(page.get_by_test_id("agent-picker")).to_have_text("Clerk")
+    expect(page.locator(".message-facts").last).to_contain_text("Clerk")
+    ask(page, "And now?")
+    expect_complete(page)
+    expect(last_reply(page)).to_contain_text("Clerk")
+
+
 def test_a_server_is_accepted_used_and_asks_the_user(page: Page, provider: ProviderServer) -> None:
     page.get_by_test_id("settings-button").click()
     page.get_by_role("button", name="Tools", exact=True).click()
