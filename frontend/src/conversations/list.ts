@@ -6,6 +6,7 @@ import { BridgeError } from "../bridge";
 export type ConversationList = ReturnType<typeof createConversationList>;
 
 const PAGE = 50;
+const LARGEST_PAGE = 200;
 
 export function createConversationList(api: Pick<Commands, "conversations">) {
   const rows = signal<ConversationRow[]>([]);
@@ -14,8 +15,10 @@ export function createConversationList(api: Pick<Commands, "conversations">) {
   const problem = signal<BridgeError | null>(null);
   const nextCursor = signal<string | null>(null);
 
+  /** Loaded again, it is as long as it was, so that the reader keeps their place. */
   async function load(): Promise<void> {
-    await page(null, (found) => {
+    const limit = Math.min(Math.max(PAGE, rows.value.length), LARGEST_PAGE);
+    await page(null, limit, (found) => {
       rows.value = found;
       isLoaded.value = true;
     });
@@ -25,13 +28,17 @@ export function createConversationList(api: Pick<Commands, "conversations">) {
   async function loadMore(): Promise<void> {
     if (nextCursor.value === null || isLoadingMore.value) return;
     isLoadingMore.value = true;
-    await page(nextCursor.value, merge);
+    await page(nextCursor.value, PAGE, merge);
     isLoadingMore.value = false;
   }
 
-  async function page(cursor: string | null, take: (found: ConversationRow[]) => void): Promise<void> {
+  async function page(
+    cursor: string | null,
+    limit: number,
+    take: (found: ConversationRow[]) => void,
+  ): Promise<void> {
     try {
-      const found = await api.conversations.page({ cursor, limit: PAGE });
+      const found = await api.conversations.page({ cursor, limit });
       nextCursor.value = found.next_cursor;
       problem.value = null;
       take(found.conversations);

@@ -167,7 +167,7 @@ class RunHost:
             DEFAULT_OUTPUT_TOKENS if model.startswith("anthropic/") else prices.ASSUMED_OUTPUT_TOKENS
         )
         await prices.load()
-        price = prices.price_of(model, now_ms(), self._around.models.address_of(model))
+        price = self._around.models.price_of(model, now_ms())
         cost = None if price is None else prices.worst_case(price, input_tokens, longest)
         return NextCall(call_id, model, input_tokens + longest, cost)
 
