@@ -142,16 +142,24 @@ export interface SavedFile {
 
 /** None when the user closed the dialog without choosing. */
 export interface OpenedFile {
-  json: string | null;
+  found: AgentToImport | null;
+}
+
+/** A file's text, what it calls the agent, and a name that is free: the same one where it is. */
+export interface AgentToImport {
+  json: string;
+  name: string;
+  free_name: string;
 }
 
 /**
- * `on_conflict` says what to do where the name is taken: give the new one another name, put it in the
- * place of the old one, or refuse with a Conflict.
+ * `name` None is the one in the file. `on_conflict` says what to do where the name is taken: give the new
+ * one another name, put it in the place of the old one, or refuse with a Conflict.
  */
 export interface ImportAgentInput {
   /** length ≤ 3000000 */
   json: string;
+  name?: string | null;
   on_conflict?: "refuse" | "rename" | "replace";
 }
 
@@ -230,7 +238,7 @@ export interface Settings {
 
 /**
  * An OpenAI-compatible server. `id` is the provider part of its models' names; the first one is
- * called `local`. `base_url` includes the `/v1`.
+ * called `local`. `base_url` includes the `/v1`. `is_free`: the user says that its answers cost nothing.
  */
 export interface Server {
   id: string;
@@ -238,6 +246,7 @@ export interface Server {
   label: string;
   /** length ≤ 2000 */
   base_url: string;
+  is_free: boolean;
 }
 
 /**
@@ -1081,7 +1090,7 @@ export interface ChangeSettingsInput {
   theme?: "dark" | "light" | "system";
   language?: "en";
   default_model?: string | null;
-  servers?: Server[];
+  servers?: ServerInput[];
   openai_base_url?: string | null;
   anthropic_base_url?: string | null;
   has_chosen_start?: boolean;
@@ -1093,6 +1102,19 @@ export interface ChangeSettingsInput {
   /** ≥ 1, ≤ 32 */
   max_runs?: number;
   names_conversations?: boolean;
+}
+
+/**
+ * An OpenAI-compatible server. `id` is the provider part of its models' names; the first one is
+ * called `local`. `base_url` includes the `/v1`. `is_free`: the user says that its answers cost nothing.
+ */
+export interface ServerInput {
+  id: string;
+  /** length ≥ 1, length ≤ 100 */
+  label: string;
+  /** length ≤ 2000 */
+  base_url: string;
+  is_free?: boolean;
 }
 
 /** The limits of all agents together. Days and months are those of the calendar on the wall. */
@@ -1436,7 +1458,10 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Let the user choose where to write an agent's file. NeedsWindow without a window. */
       export_file: (params: NamedAgent, options?: CallOptions): Promise<SavedFile> =>
         call("agents.export_file", params, options),
-      /** Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window. */
+      /**
+       * Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window,
+       * InvalidRequest for a file that is not an agent's.
+       */
       open_file: (options?: CallOptions): Promise<OpenedFile> =>
         call("agents.open_file", null, options),
       /**

@@ -9,6 +9,7 @@ import "./styles/agents.css";
 import "./styles/work.css";
 import "./styles/lists.css";
 import "./styles/tools.css";
+import "./styles/code.css";
 import "./styles/mcp.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";

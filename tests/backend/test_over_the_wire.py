@@ -19,6 +19,7 @@ import pytest
 from test_runs import ended, until
 
 from deskside.backend.agent.answer import Patience
+from deskside.backend.agent.limits import Limit, Limits
 from deskside.backend.app import App, open_app
 from deskside.backend.events import AppEvent, PartChanged, ReplyRetried, TextAppended
 from deskside.backend.paths import Paths
@@ -29,6 +30,7 @@ from deskside.backend.store.messages import (
     MessageRow,
     MessageUsage,
     NotePart,
+    PausePart,
     ReasoningPart,
     TextPart,
     ToolCallPart,
@@ -693,3 +695,42 @@ async def test_a_stop_at_any_moment_leaves_a_conversation_that_goes_on(
     assert row == again
     assert "complete" == continued.status
     assert_each_call_has_one_result(continued, posts(server)[-1])
+
+
+# -- what a server of the user's costs -----------------------------------------------------------
+
+NOTHING_A_DAY = Limits(day=Limit(cost_nano_usd=0))
+
+
+async def test_a_server_that_the_user_calls_free_passes_no_limit_in_money(
+    server: ProviderServer, paths: Paths
+) -> None:
+    server.script(WIRES["chat"].says("For nothing"))
+    free = Server("local", "My server", server.openai_url, is_free=True)
+
+    async with opened(paths, server) as app:
+        await app.settings.change({"servers": [free], "limits": NOTHING_A_DAY})
+        started = await app.runs.start(None, "Well?", WIRES["chat"].model)
+        reply = await ended(app, started.reply.id)
+
+    assert ["For nothing"] == [read(part) for part in reply.parts]
+    assert [(0,)] == rows(paths.database, "select cost_nano_usd from usage_record")
+
+
+async def test_a_server_whose_price_nobody_knows_asks_before_it_passes_a_limit_in_money(
+    server: ProviderServer, paths: Paths
+) -> None:
+    async with opened(paths, server) as app:
+        await app.settings.change({"limits": NOTHING_A_DAY})
+        started = await app.runs.start(None, "Well?", WIRES["chat"].model)
+        await until(app, lambda event: isinstance(event, PartChanged) and isinstance(event.part, PausePart))
+        await app.runs.stop(started.reply.id)
+        reply = await ended(app, started.reply.id)
+
+    (pause,) = reply.parts
+    assert isinstance(pause, PausePart)
+    assert (
+        "The price of local/local-model is not known, so your limit of $0.00 for a day cannot be kept. "
+        "A limit in tokens could be."
+    ) == pause.text
+    assert [] == posts(server)

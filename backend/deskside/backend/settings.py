@@ -25,11 +25,12 @@ Url = Annotated[str, msgspec.Meta(pattern="^https?://[^\\s]+$", max_length=2000)
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An OpenAI-compatible server. `id` is the provider part of its models' names; the first one is
-    called `local`. `base_url` includes the `/v1`."""
+    called `local`. `base_url` includes the `/v1`. `is_free`: the user says that its answers cost nothing."""
 
     id: ServerId
     label: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     base_url: Url
+    is_free: bool = False
 
 
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

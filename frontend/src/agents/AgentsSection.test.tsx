@@ -131,21 +131,62 @@ test("instructions are shown as the model gets them", async () => {
   expect(screen.getByText(/stands for nothing/)).toBeTruthy();
 });
 
-test("an import whose name is taken asks what shall become of it", async () => {
+test("an import whose name is taken gets the name that the user gives it", async () => {
   const { server } = await shown("agents", {
-    "agents.open_file": () => ({ json: "{}" }),
-    "agents.import_": ({ on_conflict }) => {
-      if (on_conflict === "refuse")
-        throw new Refusal("conflict", "There is already an agent named 'critic'.");
+    "agents.open_file": () => ({ found: { json: "{}", name: "critic", free_name: "critic-2" } }),
+    "agents.import_": ({ name }) => {
+      if (name === "assistant") throw new Refusal("conflict", "There is already an agent named 'assistant'.");
       return { agent: critic, notes: ["The tool mail is not here."] };
     },
   });
   fireEvent.click(await screen.findByRole("button", { name: "Import from a file" }));
-  fireEvent.click(await screen.findByRole("button", { name: "Add it under another name" }));
+  const dialog = within(await screen.findByRole("dialog", { name: "This name is taken" }));
+  const field = dialog.getByLabelText("Name of the imported agent") as HTMLInputElement;
+  expect(field.value).toBe("critic-2");
+  expect(await problems()).toEqual([]);
+  const press = (name: string) => fireEvent.click(dialog.getByRole("button", { name }));
+
+  fireEvent.input(field, { target: { value: "The Critic" } });
+  press("Import");
+  expect(dialog.getByText(/a letter first/)).toBeTruthy();
+  fireEvent.input(field, { target: { value: "assistant" } });
+  press("Import");
+  expect(await dialog.findByText("There is already an agent named 'assistant'.")).toBeTruthy();
+  fireEvent.input(field, { target: { value: "second-critic" } });
+  press("Import");
 
   expect(await screen.findByText("The tool mail is not here.")).toBeTruthy();
-  expect(server.params("agents.import_").map(({ on_conflict }) => on_conflict)).toEqual(["refuse", "rename"]);
-  expect(screen.queryByText("There is already an agent named 'critic'.")).toBeNull();
+  expect(screen.queryByRole("dialog")).toBeNull();
+  expect(server.params("agents.import_")).toEqual([
+    { json: "{}", name: "assistant", on_conflict: "refuse" },
+    { json: "{}", name: "second-critic", on_conflict: "refuse" },
+  ]);
+});
+
+test("an import whose name is taken can replace the agent here, or be left", async () => {
+  const { server } = await shown("agents", {
+    "agents.open_file": () => ({ found: { json: "{}", name: "critic", free_name: "critic-2" } }),
+    "agents.import_": () => ({ agent: critic, notes: [] }),
+  });
+  fireEvent.click(await screen.findByRole("button", { name: "Import from a file" }));
+  fireEvent.click(await screen.findByRole("button", { name: "Cancel" }));
+  expect(screen.queryByRole("dialog")).toBeNull();
+  fireEvent.click(screen.getByRole("button", { name: "Import from a file" }));
+  fireEvent.click(await screen.findByRole("button", { name: "Replace critic" }));
+
+  expect(await screen.findByText("“The critic” was imported.")).toBeTruthy();
+  expect(server.params("agents.import_")).toEqual([{ json: "{}", on_conflict: "replace" }]);
+});
+
+test("an import whose name is free is made at once", async () => {
+  const { server } = await shown("agents", {
+    "agents.open_file": () => ({ found: { json: "{}", name: "writer", free_name: "writer" } }),
+    "agents.import_": () => ({ agent: agentRow("writer", "Writer", { id: 3 }), notes: [] }),
+  });
+  fireEvent.click(await screen.findByRole("button", { name: "Import from a file" }));
+
+  expect(await screen.findByText("“Writer” was imported.")).toBeTruthy();
+  expect(server.params("agents.import_")).toEqual([{ json: "{}" }]);
 });
 
 test("limits are saved when a field is left, and what was spent is told", async () => {

@@ -383,11 +383,25 @@ test("the first run ends in a ready chat, whichever way is taken", async () => {
   await screen.findByTestId("chat-input");
   expect(server.params("settings.change")).toEqual([
     {
-      servers: [{ id: "local", label: "Ollama", base_url: "http://127.0.0.1:11434/v1" }],
+      servers: [{ id: "local", label: "Ollama", base_url: "http://127.0.0.1:11434/v1", is_free: false }],
       default_model: "local/qwen3",
       has_chosen_start: true,
     },
   ]);
+});
+
+test("the user can say that a server's answers cost nothing", async () => {
+  const basement = { id: "local", label: "Basement", base_url: "http://127.0.0.1:8080/v1", is_free: false };
+  const withServer = appState({ settings: { ...settings, servers: [basement] } });
+  const { server } = await shown({ "app.state": () => withServer }, "#/settings/servers");
+
+  fireEvent.click(await screen.findByRole("button", { name: "Edit Basement" }));
+  fireEvent.click(screen.getByRole("checkbox", { name: /Its answers cost nothing/ }));
+  expect((await axe.run(document.body)).violations.map(({ id }) => id)).toEqual([]);
+  fireEvent.click(screen.getByRole("button", { name: "Save" }));
+
+  expect(await screen.findByText(/costs nothing/)).toBeTruthy();
+  expect(server.params("settings.change")).toEqual([{ servers: [{ ...basement, is_free: true }] }]);
 });
 
 test("a first key is saved and tried, and its test can be read before the chat opens", async () => {

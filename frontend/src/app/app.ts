@@ -7,6 +7,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import { createAgentChoices, DEFAULT_AGENT } from "../agents/choices";
 import type {
+  AgentRow,
   AppEvent,
   AppState,
   ChangeSettingsInput,
@@ -98,21 +99,33 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
 
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
-    const parts = [
-      refreshState(),
-      list.load(),
-      sorting.load(),
-      conversation.value.load(),
-      models.load(),
-      agents.load(),
-    ];
+    const parts = [refreshState(), reloadConversations(), sorting.load(), models.load(), agents.load()];
     if (keys.list.value) parts.push(keys.load());
     if (memories.list.value) parts.push(memories.load());
     if (tools.list.value) parts.push(tools.load());
     if (mcp.rows.value) parts.push(mcp.load());
     await Promise.all([...parts, device.load()]);
+  }
+
+  async function reloadConversations(): Promise<void> {
+    await Promise.all([list.load(), conversation.value.load()]);
     const row = list.rows.value.find(({ id }) => id === conversation.value.row.value?.id);
     if (row) apply({ type: "conversation_changed", conversation: row }, 0);
+  }
+
+  /** Conversations say who answers, and messages who answered: a new name or label is theirs, too. */
+  async function followAgents(): Promise<void> {
+    const before = agents.rows.value;
+    await agents.load();
+    const after = new Map(agents.rows.value.map((row) => [row.id, row]));
+    const isSame = (row: AgentRow) => {
+      const now = after.get(row.id);
+      return now?.name === row.name && now.label === row.label;
+    };
+    if (before.length === after.size && before.every(isSame)) return;
+    const picked = before.find(({ name }) => name === pickedAgent.value);
+    if (picked) pickedAgent.value = after.get(picked.id)?.name ?? null;
+    await reloadConversations();
   }
 
   function apply(event: AppEvent, n: number): void {
@@ -132,7 +145,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
         void refreshState();
         return;
       case "agents_changed":
-        void agents.load();
+        void followAgents();
         return;
       case "attachment_changed":
         return;

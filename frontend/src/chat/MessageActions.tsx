@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { Check, ChevronLeft, ChevronRight, Copy, GitFork, Pencil, RotateCcw } from "lucide-preact";
 import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
-import { formatCount, formatMoment } from "../ui/format";
+import { formatMoment, formatTokens } from "../ui/format";
 import { IconButton } from "../ui/IconButton";
 import type { Conversation } from "./conversation";
 import { type MessageState, plainText } from "./message";
@@ -53,7 +53,7 @@ export function MessageActions({ app, conversation, message, isLast, onEdit }: P
       <span class="message-facts">
         {agent && agent !== DEFAULT_LABEL && <span>{agent}</span>}
         {model && <span title={model}>{app.models.labelOf(model)}</span>}
-        {usage !== null && usage.output_tokens > 0 && <span>{formatCount(usage.output_tokens)} tokens</span>}
+        {usage !== null && usage.output_tokens > 0 && <span>{formatTokens(usage.output_tokens)}</span>}
         <time dateTime={new Date(created_ms).toISOString()}>{formatMoment(created_ms)}</time>
       </span>
     </div>

@@ -6,6 +6,7 @@ import { Dialog } from "../ui/Dialog";
 import { IconButton } from "../ui/IconButton";
 import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
+import { ALL } from "./list";
 
 /** The folders: make, rename, reorder and remove them. */
 export function FoldersDialog({ app, onClose }: { app: App; onClose(): void }) {
@@ -58,7 +59,7 @@ const rename = (app: App, { id }: FolderRow, name: string) => app.api.sorting.re
 
 async function remove(app: App, { id }: FolderRow): Promise<void> {
   await app.api.sorting.delete_folder({ id });
-  if (app.list.view.value.folderId === id) await app.list.show({ place: "listed" });
+  if (app.list.view.value.folderId === id) await app.list.show(ALL);
 }
 
 /** Enter and leaving the field keep the name; an empty one is not kept. */

@@ -34,6 +34,21 @@ test("the next page follows the first, and a row that moved meanwhile is there o
   expect(server.params("conversations.page")).toHaveLength(2);
 });
 
+test("a list that is loaded again is as long as it was", async () => {
+  const all = Array.from({ length: 70 }, (_, at) => row(70 - at, 70 - at));
+  const { list, ids } = await loaded(({ cursor, limit }) => {
+    const from = Number(cursor ?? 0);
+    const to = from + Number(limit);
+    return { conversations: all.slice(from, to), next_cursor: to < all.length ? String(to) : null };
+  });
+  expect(ids()).toHaveLength(50);
+  await list.loadMore();
+
+  await list.load();
+
+  expect(ids()).toHaveLength(70);
+});
+
 test("a conversation that was used moves to the top", async () => {
   const { list, ids } = await loaded(() => ({
     conversations: [row(2, 20), row(1, 10)],

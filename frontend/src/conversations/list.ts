@@ -18,6 +18,7 @@ export interface View {
 
 const PAGE = 50;
 export const ALL: View = { place: "listed" };
+const LARGEST_PAGE = 200;
 
 export function createConversationList(api: Pick<Commands, "conversations">) {
   const view = signal<View>(ALL);
@@ -30,8 +31,10 @@ export function createConversationList(api: Pick<Commands, "conversations">) {
   const selected = signal<ReadonlySet<number>>(new Set());
   let newestLoad = 0;
 
+  /** Loaded again, it is as long as it was, so that the reader keeps their place. */
   async function load(): Promise<void> {
-    await page(null, (found, pinned) => {
+    const limit = Math.min(Math.max(PAGE, rows.value.length), LARGEST_PAGE);
+    await page(null, limit, (found, pinned) => {
       rows.value = sorted([...pinned, ...found]);
       isLoaded.value = true;
       keepSelected();
@@ -42,7 +45,7 @@ export function createConversationList(api: Pick<Commands, "conversations">) {
   async function loadMore(): Promise<void> {
     if (nextCursor.value === null || isLoadingMore.value) return;
     isLoadingMore.value = true;
-    await page(nextCursor.value, merge);
+    await page(nextCursor.value, PAGE, merge);
     isLoadingMore.value = false;
   }
 
@@ -57,10 +60,11 @@ export function createConversationList(api: Pick<Commands, "conversations">) {
 
   async function page(
     cursor: string | null,
+    limit: number,
     take: (found: ConversationRow[], pinned: ConversationRow[]) => void,
   ): Promise<void> {
     const { place, folderId, tag } = view.value;
-    const request = { cursor, limit: PAGE, place, folder_id: folderId ?? null, tag: tag ?? null };
+    const request = { cursor, limit, place, folder_id: folderId ?? null, tag: tag ?? null };
     const ownLoad = cursor === null ? ++newestLoad : newestLoad;
     try {
       const [found, pinned] = await Promise.all([

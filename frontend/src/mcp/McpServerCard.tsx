@@ -63,21 +63,32 @@ export function McpServerCard({ app, server, onEdit }: Props) {
       </header>
       {isRemoving.value && (
         <Dialog
-          title={`Remove ${server.name}?`}
+          title={`Remove “${server.name}”?`}
           onClose={() => {
             isRemoving.value = false;
           }}
         >
-          <p>Its secrets are deleted, and you will have to look at its tools again if you add it again.</p>
-          <div class="actions">
-            <button
-              type="button"
-              class="button danger"
-              disabled={isBusy.value}
-              onClick={() => void attempt(() => mcp.remove({ id: server.id }))}
-            >
-              Remove
-            </button>
+          <div class="dialog-body">
+            <p>Its secrets are deleted, and you will have to look at its tools again if you add it again.</p>
+            <div class="actions">
+              <button
+                type="button"
+                class="button danger"
+                disabled={isBusy.value}
+                onClick={() => void attempt(() => mcp.remove({ id: server.id }))}
+              >
+                Remove
+              </button>
+              <button
+                type="button"
+                class="button quiet"
+                onClick={() => {
+                  isRemoving.value = false;
+                }}
+              >
+                Cancel
+              </button>
+            </div>
           </div>
         </Dialog>
       )}

@@ -15,11 +15,7 @@ export function ConfirmDialog({ title, text, action, onConfirm, onClose }: Props
     <Dialog title={title} onClose={onClose}>
       <div class="dialog-body">
         <p>{text}</p>
-        <div class="dialog-buttons">
-          {/* biome-ignore lint/a11y/noAutofocus: what is dangerous must not be one press of Enter away. */}
-          <button type="button" class="button" autoFocus onClick={onClose}>
-            Cancel
-          </button>
+        <div class="actions">
           <button
             type="button"
             class="button danger"
@@ -29,6 +25,10 @@ export function ConfirmDialog({ title, text, action, onConfirm, onClose }: Props
             }}
           >
             {action}
+          </button>
+          {/* biome-ignore lint/a11y/noAutofocus: what is dangerous must not be one press of Enter away. */}
+          <button type="button" class="button quiet" autoFocus onClick={onClose}>
+            Cancel
           </button>
         </div>
       </div>

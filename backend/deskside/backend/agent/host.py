@@ -100,7 +100,7 @@ async def next_call(models: Models, call_id: str, model: str, request: ModelRequ
         DEFAULT_OUTPUT_TOKENS if model.startswith("anthropic/") else prices.ASSUMED_OUTPUT_TOKENS
     )
     await prices.load()
-    price = prices.price_of(model, now_ms(), models.address_of(model))
+    price = models.price_of(model, now_ms())
     cost = None if price is None else prices.worst_case(price, input_tokens, longest)
     return NextCall(call_id, model, input_tokens + longest, cost)
 

@@ -194,7 +194,8 @@ class Runs:
         self._unstored: dict[int, LiveRun] = {}  # by message: what the store does not have, or not whole
         self._starting: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
-        self._prices: dict[str, tuple[int, prices.Price | None]] = {}
+        # With the hour in which it was looked up, and whether the user said that the server is free.
+        self._prices: dict[str, tuple[int, bool, prices.Price | None]] = {}
 
     # -- what the commands ask for -----------------------------------------------------------------
 
@@ -561,10 +562,10 @@ class Runs:
         they change, but not between two calls."""
         if usage == NOTHING_REPORTED:
             return None, None
-        hour = at_ms // 3_600_000
-        if self._prices.get(model, (0, None))[0] != hour:
-            self._prices[model] = (hour, prices.price_of(model, at_ms, self._models.address_of(model)))
-        price = self._prices[model][1]
+        as_of = (at_ms // 3_600_000, self._models.is_free(model))
+        if self._prices.get(model, (0, False, None))[:2] != as_of:
+            self._prices[model] = (*as_of, self._models.price_of(model, at_ms))
+        price = self._prices[model][2]
         if price is None:
             return None, None
         return prices.cost(usage, price), msgspec.to_builtins(price)

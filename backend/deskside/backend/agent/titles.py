@@ -142,7 +142,7 @@ class Titles:
 
     async def _record(self, call_id: str, name: str, used: Usage, agent_id: int) -> None:
         at_ms = now_ms()
-        price = prices.price_of(name, at_ms, self._around.models.address_of(name))
+        price = self._around.models.price_of(name, at_ms)
         record = UsageRecord(
             call_id,
             None,

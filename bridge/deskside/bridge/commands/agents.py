@@ -85,10 +85,11 @@ class ExportedAgent(msgspec.Struct, frozen=True):
 
 
 class ImportAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`on_conflict` says what to do where the name is taken: give the new one another name, put it in the
-    place of the old one, or refuse with a Conflict."""
+    """`name` None is the one in the file. `on_conflict` says what to do where the name is taken: give the new
+    one another name, put it in the place of the old one, or refuse with a Conflict."""
 
     json: Annotated[str, msgspec.Meta(max_length=agent_file.LARGEST_BYTES)]
+    name: AgentName | None = None
     on_conflict: Literal["rename", "replace", "refuse"] = "refuse"
 
 
@@ -105,10 +106,18 @@ class SavedFile(msgspec.Struct, frozen=True):
     path: str | None
 
 
+class AgentToImport(msgspec.Struct, frozen=True):
+    """A file's text, what it calls the agent, and a name that is free: the same one where it is."""
+
+    json: str
+    name: str
+    free_name: str
+
+
 class OpenedFile(msgspec.Struct, frozen=True):
     """None when the user closed the dialog without choosing."""
 
-    json: str | None
+    found: AgentToImport | None
 
 
 class PreviewInstructions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -193,9 +202,14 @@ async def export_file(bridge: Bridge, params: NamedAgent) -> SavedFile:
 
 @command
 async def open_file(bridge: Bridge) -> OpenedFile:
-    """Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window."""
+    """Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window,
+    InvalidRequest for a file that is not an agent's."""
     path = await bridge.desktop.choose_file("Import an agent", ["json"])
-    return OpenedFile(None if path is None else await asyncio.to_thread(_read_text, Path(path)))
+    if path is None:
+        return OpenedFile(None)
+    text = await asyncio.to_thread(_read_text, Path(path))
+    name = (await asyncio.to_thread(agent_file.read, text)).agent.name
+    return OpenedFile(AgentToImport(text, name, await bridge.app.store.read(agents.free_name, name)))
 
 
 @command
@@ -203,7 +217,8 @@ async def import_(app: App, params: ImportAgent) -> ImportedAgent:
     """Add an agent from the text of its file. It is read strictly; tools and sub-agents that are not here
     are kept by name and told."""
     found = await asyncio.to_thread(agent_file.read, params.json)
-    row, notes = await app.store.write(_import, found.agent, params.on_conflict)
+    agent = found.agent if params.name is None else msgspec.structs.replace(found.agent, name=params.name)
+    row, notes = await app.store.write(_import, agent, params.on_conflict)
     logger.info("agent {} imported", row.name)
     return ImportedAgent(_told(app, row), [*found.notes, *notes])
 
