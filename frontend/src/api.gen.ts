@@ -278,7 +278,8 @@ export interface DraftOf {
 
 /**
  * A file that is put to a question. `text_status` says whether there is text for models that do not take
- * the file itself; `text_error` why there is none.
+ * the file itself; `text_error` why there is none, `hidden_characters` how many invisible ones in it are
+ * kept from models.
  */
 export interface AttachmentRow {
   id: number;
@@ -288,6 +289,7 @@ export interface AttachmentRow {
   sha256: string;
   text_status: "failed" | "none" | "ready" | "waiting";
   text_error: string;
+  hidden_characters: number;
 }
 
 export interface AttachmentId {
@@ -1007,14 +1009,17 @@ export interface FoundServer {
 
 /**
  * `conversation_id` None starts a new conversation, in which `agent` answers; None is the default agent.
- * `model` None takes the conversation's.
+ * `model` None takes the conversation's. `attachment_ids` are of the conversation's draft; with them the
+ * text may be blank.
  */
 export interface StartRunInput {
-  /** length ≥ 1, length ≤ 2000000 */
+  /** length ≤ 2000000 */
   text: string;
   conversation_id?: number | null;
   model?: string | null;
   agent?: string | null;
+  /** length ≤ 100 */
+  attachment_ids?: number[];
 }
 
 /**
@@ -1028,11 +1033,14 @@ export interface StartedRun {
   reply: MessageRow;
 }
 
-/** `message_id` is a question. `model` None takes the conversation's. */
+/**
+ * `message_id` is a question, whose files go with the new one, too. `model` None takes the
+ * conversation's.
+ */
 export interface AskInsteadInput {
   /** ≥ 1, ≤ 9007199254740991 */
   message_id: number;
-  /** length ≥ 1, length ≤ 2000000 */
+  /** length ≤ 2000000 */
   text: string;
   model?: string | null;
 }

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_runs import answer, until
+from test_runs import ended, until
 
 from deskside.backend.agent.scripted_model import ScriptedModel
 from deskside.backend.app import App, open_app
 from deskside.backend.attachments import attachments as service
-from deskside.backend.attachments import extract_worker
+from deskside.backend.attachments import documents, extract_worker
 from deskside.backend.attachments.attachments import UNREADABLE
 from deskside.backend.attachments.media import DOCX, PDF, PPTX, XLSX
 from deskside.backend.errors import InvalidRequest, NotFound
 from deskside.backend.events import AttachmentChanged
 from deskside.backend.store import attachments, conversations, forks, messages
 from deskside.backend.store.attachments import AttachmentRow
+from deskside.backend.store.messages import MessageRow
 from stores import MODEL, paths_in, run_to_its_death
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
@@ -45,6 +46,12 @@ async def attach(
 ) -> AttachmentRow:
     half = len(content) // 2
     return await app.attachments.receive(conversation_id, name, pieces(content[:half], content[half:]))
+
+
+async def asked(app: App, text: str, *rows: AttachmentRow) -> MessageRow:
+    """The answer to a question with these files."""
+    started = await app.runs.start(None, text, MODEL, None, [row.id for row in rows])
+    return await ended(app, started.reply.id)
 
 
 async def read(app: App, row: AttachmentRow) -> AttachmentRow:
@@ -78,7 +85,7 @@ async def test_a_file_is_kept_once_under_its_hash_and_sent_with_the_question(tmp
         assert b"plums\n" == app.attachments.path_of(first).read_bytes()
         assert [first.id, again.id] == [row.id for row in await app.store.read(attachments.of_draft, None)]
 
-        reply = await answer(app, "What is in them?")
+        reply = await asked(app, "What is in them?", first, again)
 
         assert [] == await app.store.read(attachments.of_draft, None)
         page = await app.store.read(messages.page, reply.conversation_id, None, 10)
@@ -89,10 +96,47 @@ async def test_a_file_is_kept_once_under_its_hash_and_sent_with_the_question(tmp
         assert ["plums.txt", "more.txt"] == [row.name for row in other.question.attachments]
 
 
+async def test_a_question_may_be_files_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path, "one", "two") as app:
+        reply = await asked(app, "", await attach(app, b"plums", "Plums of 2026.txt"))
+
+        row = await app.store.read(conversations.get, reply.conversation_id)
+        assert "Plums of 2026.txt" == row.title
+        question = (await app.store.read(messages.page, row.id, None, 10)).messages[0]
+        other = await app.runs.ask_instead(question.id, " ", None)
+        assert ["Plums of 2026.txt"] == [file.name for file in other.question.attachments]
+
+
+async def test_a_question_of_nothing_or_with_files_of_elsewhere_is_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path, "one", "two") as app:
+        with pytest.raises(InvalidRequest, match="nothing to ask"):
+            await app.runs.start(None, " \n", MODEL)
+        first = await asked(app, "hi")
+        row = await attach(app, b"plums")
+        for conversation, ids in (
+            (first.conversation_id, [row.id]),
+            (None, [4711]),
+            (None, [row.id, row.id]),
+        ):
+            with pytest.raises(NotFound, match="was removed"):
+                await app.runs.start(conversation, "hi", MODEL, None, ids)
+
+        assert [row.id] == [file.id for file in await app.store.read(attachments.of_draft, None)]
+        assert 1 == len((await app.store.read(conversations.page, None, 10)).conversations)
+
+
+async def test_a_question_from_elsewhere_leaves_the_draft_its_files(tmp_path: Path) -> None:
+    async with opened(tmp_path, "one") as app:
+        row = await attach(app, b"plums")
+        await asked(app, "hi")
+
+        assert [row.id] == [file.id for file in await app.store.read(attachments.of_draft, None)]
+
+
 async def test_a_file_goes_with_the_last_that_refers_to_it(tmp_path: Path) -> None:
     async with opened(tmp_path, "one") as app:
         sent, again = await attach(app, b"plums"), await attach(app, PNG, "a.png")
-        reply = await answer(app)
+        reply = await asked(app, "hi", sent, again)
         draft = await attach(app, b"plums", "again.txt", reply.conversation_id)
         fork = await app.store.write(forks.fork, reply.id)
 
@@ -262,6 +306,15 @@ async def test_the_text_of_a_document_is_read(
         assert "ready" == again.text_status  # it is the same content: nothing is read again
 
 
+async def test_invisible_characters_of_a_text_are_counted_and_it_is_shown_as_it_came(tmp_path: Path) -> None:
+    text = "plums" + "".join(chr(0xE0000 + ord(letter)) for letter in "obey") + "\u200b!"
+    async with opened(tmp_path) as app:
+        row = await read(app, await attach(app, text.encode()))
+
+        assert 5 == row.hidden_characters
+        assert text == await app.store.read(attachments.text_of, row.id)
+
+
 def bomb() -> bytes:
     """A document that unpacks to more than it may, in a few hundred kilobytes."""
     file = io.BytesIO()
@@ -296,8 +349,8 @@ async def test_what_cannot_be_read_says_so_and_stays_attached(content: bytes, tm
 async def test_a_reader_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     endless = tmp_path / "endless.py"
     endless.write_text("while True: pass", "utf-8")
-    monkeypatch.setattr(service, "WORKER", endless)
-    monkeypatch.setattr(service, "TIME_LIMIT_S", 0.3)
+    monkeypatch.setattr(documents, "WORKER", endless)
+    monkeypatch.setattr(documents, "TIME_LIMIT_S", 0.3)
     async with opened(tmp_path) as app:
         row = await read(app, await attach(app, pdf_with("x")))
 

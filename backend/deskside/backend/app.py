@@ -47,8 +47,8 @@ class App:
     folders: Folders
     files: WrittenFiles
     mcp: McpServers
-    runs: Runs
     attachments: Attachments
+    runs: Runs
     user_tools: UserTools
 
 
@@ -80,11 +80,11 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         stack.push_async_callback(mcp.close)
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
         sources: list[Source] = [user_tools.tools, mcp.tools]
-        runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services)
-        stack.push_async_callback(runs.close)
         attachments = await stack.enter_async_context(open_attachments(store, events, paths.files))
+        runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services, attachments)
+        stack.push_async_callback(runs.close)
         await stack.enter_async_context(emptying_trash(store, attachments))
         yield App(
-            paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, attachments,
+            paths, store, events, settings, keys, providers, device, folders, files, mcp, attachments, runs,
             user_tools,
         )  # fmt: skip

@@ -18,6 +18,7 @@ from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
     Effort,
+    FileContent,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -42,6 +43,8 @@ from deskside.backend.agent.turns import (
     is_complete_json,
     turns,
 )
+from deskside.backend.agent.user_files import SentFile, content_of
+from deskside.backend.attachments.media import kind_of
 
 # Anthropic demands a limit. 16,384 is about 12,000 words with room to think before them; every current
 # model allows it, and an answer that runs away still ends.
@@ -133,12 +136,28 @@ def _messages(name: str | None, request: ModelRequest) -> list[dict[str, Any]]:
             messages.append({"role": "assistant", "content": list(_assistant_blocks(name, turn, ids))})
         elif isinstance(turn, UserTurn) and messages and messages[-1]["role"] == "user":
             # Results of tools and what the user says next are one message, the results first.
-            messages[-1]["content"].append({"type": "text", "text": turn.text})
+            messages[-1]["content"] += _said(turn, request.files)
         elif isinstance(turn, UserTurn):
-            messages.append({"role": "user", "content": [{"type": "text", "text": turn.text}]})
+            messages.append({"role": "user", "content": _said(turn, request.files)})
         else:
             messages.append({"role": "user", "content": _results(turn, ids)})
     return messages
+
+
+def _said(turn: UserTurn, files: Mapping[str, FileContent]) -> list[dict[str, Any]]:
+    if not turn.files:
+        return [{"type": "text", "text": turn.text}]
+    return [_block(part) for part in content_of(turn.files, turn.text, files)]
+
+
+def _block(part: str | SentFile) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    content = part.content
+    source = {"type": "base64", "media_type": content.media_type, "data": content.data}
+    if kind_of(content.media_type) == "image":
+        return {"type": "image", "source": source}
+    return {"type": "document", "source": source, "title": part.name}
 
 
 def _assistant_blocks(name: str | None, turn: AssistantTurn, ids: Mapping[str, str]) -> Iterator[Any]:

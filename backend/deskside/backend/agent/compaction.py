@@ -21,10 +21,12 @@ from deskside.backend.agent.events import (
     ToolFinished,
     ToolRequested,
     ToolSpec,
+    UserFile,
     UserText,
 )
 from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.agent.request_size import CHARACTERS_A_TOKEN, estimated_tokens
+from deskside.backend.agent.user_files import as_text
 
 FULL = 0.75  # of the context: the rest is for the answer, and for what the estimate misses
 KEPT = 0.3  # of the context: what stays as it is when the rest is summarised
@@ -43,9 +45,11 @@ SUMMARISE = (
 SUMMARY_OPENING = "Summary of the conversation so far, which became too long to keep whole:\n\n"
 
 
-def tokens_of(history: Sequence[HistoryItem], instructions: str = "", tools: Sequence[ToolSpec] = ()) -> int:
-    """About how many tokens a request with this history has."""
-    return estimated_tokens(ModelRequest(history, instructions, tools))
+def tokens_of(
+    history: Sequence[HistoryItem], instructions: str = "", tools: Sequence[ToolSpec] = (), model: str = ""
+) -> int:
+    """About how many tokens a request to a model with this history has."""
+    return estimated_tokens(ModelRequest(history, instructions, tools), model)
 
 
 def trimmed(history: Sequence[HistoryItem], kept: int) -> list[HistoryItem]:
@@ -71,13 +75,14 @@ def results_to_trim(history: Sequence[HistoryItem]) -> tuple[int, int]:
     return long, len(history) - first_kept
 
 
-def items_to_keep(history: Sequence[HistoryItem], context_tokens: int) -> int:
+def items_to_keep(history: Sequence[HistoryItem], context_tokens: int, model: str = "") -> int:
     """How many items at the end stay when the rest is summarised: as many as fit in a part of the context,
-    and never the results of a step without its requests. 0 where the last step alone is too long."""
+    and never the results of a step without its requests, nor a question without its files. 0 where the last
+    step alone is too long."""
     room = KEPT * context_tokens
     start = len(history)
     for place in range(len(history) - 1, 0, -1):
-        room -= tokens_of([history[place]])
+        room -= tokens_of([history[place]], model=model)
         if room < 0:
             break
         if _begins_something(history, place):
@@ -105,7 +110,9 @@ def last_question(history: Sequence[HistoryItem]) -> str:
 
 
 def _begins_something(history: Sequence[HistoryItem], place: int) -> bool:
-    if isinstance(history[place], UserText | Summary):
+    if isinstance(history[place], UserFile | UserText):
+        return not isinstance(history[place - 1], UserFile)
+    if isinstance(history[place], Summary):
         return True
     return not isinstance(history[place], ToolFinished) and isinstance(history[place - 1], ToolFinished)
 
@@ -120,6 +127,8 @@ def _line(item: HistoryItem) -> str:
     match item:
         case UserText(text=text):
             return f"User: {text}"
+        case UserFile():
+            return f"User: {as_text(item)}"
         case Summary(text=text):
             return f"Earlier summary: {text}"
         case AssistantText(text=text):

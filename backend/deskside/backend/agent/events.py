@@ -10,7 +10,7 @@ the argument deltas themselves and also pass them on as `ToolArgumentsDelta` for
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -309,6 +309,18 @@ class UserText(msgspec.Struct, frozen=True, tag="user_text"):
     text: str
 
 
+class UserFile(msgspec.Struct, frozen=True, weakref=True, tag="user_file"):
+    """A file that the user put to what they say next. `text` is what was read out of it; None where there is
+    nothing, or where it is still being read (`is_waiting`)."""
+
+    sha256: str
+    name: str
+    media_type: str
+    size_bytes: int
+    text: str | None = None
+    is_waiting: bool = False
+
+
 class AssistantText(msgspec.Struct, frozen=True, tag="assistant_text"):
     text: str
 
@@ -329,7 +341,18 @@ class Summary(msgspec.Struct, frozen=True, tag="summary"):
     outside: list[str] = []
 
 
-HistoryItem = UserText | Summary | AssistantText | AssistantReasoning | ToolRequested | ToolFinished
+HistoryItem = (
+    UserText | UserFile | Summary | AssistantText | AssistantReasoning | ToolRequested | ToolFinished
+)
+
+
+class FileContent(msgspec.Struct, frozen=True):
+    """A file as it is sent: `data` is base64. Without it, `problem` is a sentence for the model: why the file
+    is not sent."""
+
+    media_type: str
+    data: str = ""
+    problem: str = ""
 
 
 class ToolSpec(msgspec.Struct, frozen=True):
@@ -347,7 +370,8 @@ Effort = Literal["minimal", "low", "medium", "high"]
 class ModelRequest(msgspec.Struct, frozen=True):
     """One model call. `max_output_tokens` None leaves the limit to the provider, or to the adapter
     where the provider demands one. `may_use_tools` False shows the tools, which a history with calls of
-    theirs needs, and forbids them. `output_schema` is the JSON Schema that the answer must fit."""
+    theirs needs, and forbids them. `output_schema` is the JSON Schema that the answer must fit. `files` are
+    those of the history, by their hash, that are sent as they are; of all others a model gets the text."""
 
     history: Sequence[HistoryItem]
     instructions: str = ""
@@ -357,6 +381,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     reasoning_effort: Effort | None = None
     output_schema: dict[str, Any] | None = None
     may_use_tools: bool = True
+    files: Mapping[str, FileContent] = msgspec.field(default_factory=dict)
 
 
 class Model(Protocol):

@@ -28,11 +28,13 @@ from deskside.backend.agent.events import (
     ToolDecided,
     ToolRequested,
 )
+from deskside.backend.agent.file_contents import FileContents, ModelWithFiles
 from deskside.backend.agent.limits import AgentLimits, Exceeded, Limits, NextCall, tools_exceeded
 from deskside.backend.agent.live_run import LiveRun
 from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.agent.request_size import estimated_tokens
 from deskside.backend.agent.tool_calls import preview_of
+from deskside.backend.events import Notice
 from deskside.backend.store.messages import Elicitation, ElicitationAnswer
 from deskside.backend.store.text import now_ms
 from deskside.backend.tools.context import ToolContext, ToolServices
@@ -60,6 +62,7 @@ class Surroundings:
     publish: Callable[[AppEvent], None]
     flush: Callable[[], Awaitable[None]]
     publish_conversation: Callable[[int], Awaitable[None]]
+    files: FileContents
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,18 @@ class ProfiledModel:
 async def model_named(around: Surroundings, name: str) -> Model:
     """The model of this name, asked in the way that it understands. Raises AppError where there is none."""
     model = await around.models.make(name)
-    return ProfiledModel(model, around.device.profile(name)) if name.startswith(DEVICE) else model
+    if name.startswith(DEVICE):
+        model = ProfiledModel(model, around.device.profile(name))
+
+    def tell(message: str, hint: str) -> None:
+        around.publish(Notice("warning", "file_left_out", message, hint))
+
+    return ModelWithFiles(model, around.files, tell)
 
 
 async def next_call(models: Models, call_id: str, model: str, request: ModelRequest) -> NextCall:
     """The most that a call could use."""
-    input_tokens = estimated_tokens(request)
+    input_tokens = estimated_tokens(request, model)
     longest = request.max_output_tokens or (
         DEFAULT_OUTPUT_TOKENS if model.startswith("anthropic/") else prices.ASSUMED_OUTPUT_TOKENS
     )

@@ -70,6 +70,7 @@ from deskside.backend.agent.events import (
     ToolFinished,
     ToolRequested,
     UsageReported,
+    UserFile,
     UserText,
 )
 from deskside.backend.agent.limits import Exceeded
@@ -396,28 +397,28 @@ class _Run:
     async def _make_room(self, name: str, call_id: str) -> AsyncGenerator[RunEvent, None]:
         """Before a call that would not fit: leave out old results, then summarise what is old."""
         context_tokens = await self.host.context_tokens(name)
-        if context_tokens is None or self._fits(context_tokens):
+        if context_tokens is None or self._fits(context_tokens, name):
             return
         results, kept = compaction.results_to_trim(self.history)
         if results:
             self.history[:] = compaction.trimmed(self.history, kept)
             yield HistoryTrimmed(results, kept)
-        if not self._fits(context_tokens):
+        if not self._fits(context_tokens, name):
             async with aclosing(self._summarise(name, call_id)) as events:
                 async for event in events:
                     yield event
 
-    def _fits(self, context_tokens: int) -> bool:
-        used = compaction.tokens_of(self.history, self.plan.instructions, self.specs)
+    def _fits(self, context_tokens: int, name: str) -> bool:
+        used = compaction.tokens_of(self.history, self.plan.instructions, self.specs, name)
         return used + (self.plan.max_output_tokens or 0) < compaction.FULL * context_tokens
 
     async def _summarise(self, name: str, call_id: str) -> AsyncGenerator[RunEvent, None]:
         """Put a summary in place of what is old, before the call `call_id`, which is judged again after it.
         Yields nothing where there is nothing to summarise."""
         context_tokens = await self.host.context_tokens(name) or compaction.tokens_of(
-            self.history, self.plan.instructions, self.specs
+            self.history, self.plan.instructions, self.specs, name
         )
-        kept = compaction.items_to_keep(self.history, context_tokens)
+        kept = compaction.items_to_keep(self.history, context_tokens, name)
         replaced = len(self.history) - kept
         if replaced < 2:
             return
@@ -565,7 +566,7 @@ def unanswered(history: Sequence[HistoryItem]) -> list[ToolRequested]:
     answered: set[str] = set()
     found: list[ToolRequested] = []
     for item in reversed(history):
-        if isinstance(item, UserText | Summary):
+        if isinstance(item, UserText | UserFile | Summary):
             break
         if isinstance(item, ToolFinished):
             answered.add(item.call_id)

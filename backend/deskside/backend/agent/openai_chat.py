@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 from deskside.backend.agent.answer import Refused
 from deskside.backend.agent.events import (
     Effort,
+    FileContent,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -34,7 +35,16 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.output_schema import allows_strict
 from deskside.backend.agent.refusals import Refusal, refusal_in
 from deskside.backend.agent.structured_output import asking_for
-from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_text, is_complete_json, turns
+from deskside.backend.agent.turns import (
+    AssistantTurn,
+    ToolTurn,
+    UserTurn,
+    arguments_text,
+    is_complete_json,
+    turns,
+)
+from deskside.backend.agent.user_files import SentFile, content_of
+from deskside.backend.attachments.media import kind_of
 
 # What a model or server may refuse, and how it says so.
 OPTIONAL_PARAMETERS = {
@@ -105,8 +115,31 @@ def _messages(request: ModelRequest) -> list[dict[str, Any]]:
                 for result in turn.results
             ]
         else:
-            messages.append({"role": "user", "content": turn.text})
+            messages.append({"role": "user", "content": _said(turn, request.files)})
     return messages
+
+
+def _said(turn: UserTurn, files: Mapping[str, FileContent]) -> str | list[dict[str, Any]]:
+    """Plain text wherever that is all: many servers know nothing else."""
+    if not turn.files:
+        return turn.text
+    parts = content_of(turn.files, turn.text, files)
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return parts[0]
+    return [_part(part) for part in parts]
+
+
+def _part(part: str | SentFile) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if kind_of(part.content.media_type) == "image":
+        return {"type": "image_url", "image_url": {"url": data_url(part)}}
+    return {"type": "file", "file": {"filename": part.name, "file_data": data_url(part)}}
+
+
+def data_url(file: SentFile) -> str:
+    """A file as both of OpenAI's formats take it."""
+    return f"data:{file.content.media_type};base64,{file.content.data}"
 
 
 def _assistant(turn: AssistantTurn) -> dict[str, Any]:

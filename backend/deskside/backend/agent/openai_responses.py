@@ -9,7 +9,7 @@ Source: openai-python's types.responses (version 3.54).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from deskside.backend.agent.answer import Refused
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
+    FileContent,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -31,11 +32,13 @@ from deskside.backend.agent.events import (
     Usage,
     UsageReported,
 )
-from deskside.backend.agent.openai_chat import effort_in
+from deskside.backend.agent.openai_chat import data_url, effort_in
 from deskside.backend.agent.output_schema import allows_strict
 from deskside.backend.agent.refusals import Refusal, refusal_in
 from deskside.backend.agent.structured_output import asking_for
-from deskside.backend.agent.turns import AssistantTurn, ToolTurn, arguments_text, turns
+from deskside.backend.agent.turns import AssistantTurn, ToolTurn, UserTurn, arguments_text, turns
+from deskside.backend.agent.user_files import SentFile, content_of
+from deskside.backend.attachments.media import kind_of
 
 # What a model may refuse, and how it says so. `encrypted_content` is no parameter: it stands for the
 # reasoning that is sent back, which must not make a conversation impossible to continue.
@@ -132,8 +135,22 @@ def _input(name: str | None, request: ModelRequest) -> list[Any]:
                 for result in turn.results
             ]
         else:
-            items.append({"role": "user", "content": turn.text})
+            items.append({"role": "user", "content": _said(turn, request.files)})
     return items
+
+
+def _said(turn: UserTurn, files: Mapping[str, FileContent]) -> str | list[dict[str, Any]]:
+    if not turn.files:
+        return turn.text
+    return [_part(part) for part in content_of(turn.files, turn.text, files)]
+
+
+def _part(part: str | SentFile) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "input_text", "text": part}
+    if kind_of(part.content.media_type) == "image":
+        return {"type": "input_image", "image_url": data_url(part), "detail": "auto"}
+    return {"type": "input_file", "filename": part.name, "file_data": data_url(part)}
 
 
 # -- the stream ---------------------------------------------------------------------------------

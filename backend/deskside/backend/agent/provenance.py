@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from deskside.backend.agent.events import HistoryItem, Summary, ToolFinished
+from deskside.backend.agent.events import HistoryItem, Summary, ToolFinished, UserFile
 
 NAMELESS = "a tool"
 
@@ -20,6 +20,8 @@ def outside_sources(history: Iterable[HistoryItem]) -> list[str]:
         if isinstance(item, ToolFinished):
             if item.is_outside:
                 found[item.source or NAMELESS] = None
+        elif isinstance(item, UserFile):
+            found[item.name] = None
         elif isinstance(item, Summary):
             found.update(dict.fromkeys(item.outside))
     return list(found)

@@ -7,7 +7,14 @@ Characters beyond ASCII count as one token each: about right for Chinese, too ma
 
 from __future__ import annotations
 
-from deskside.backend.agent.events import AssistantReasoning, ModelRequest, ToolFinished, ToolRequested
+from deskside.backend.agent import user_files
+from deskside.backend.agent.events import (
+    AssistantReasoning,
+    ModelRequest,
+    ToolFinished,
+    ToolRequested,
+    UserFile,
+)
 from deskside.backend.store.text import as_json
 
 CHARACTERS_A_TOKEN = 3.5
@@ -15,9 +22,10 @@ CHARACTERS_A_TOKEN = 3.5
 TOKENS_AN_ITEM = 6
 
 
-def estimated_tokens(request: ModelRequest) -> int:
-    """The whole input: history, instructions and tools. Takes 1 ms for a million characters of ASCII."""
-    texts = [request.instructions]
+def estimated_tokens(request: ModelRequest, model: str = "") -> int:
+    """The whole input: history, instructions and tools. `model` (`provider/model`) decides how files go.
+    Takes 1 ms for a million characters of ASCII."""
+    texts, besides = [request.instructions], 0
     for item in request.history:
         match item:
             case ToolRequested(call_id=call_id, name=name, arguments=arguments):
@@ -26,12 +34,16 @@ def estimated_tokens(request: ModelRequest) -> int:
                 texts += (call_id, output)
             case AssistantReasoning(text=text, provider_data=provider_data):
                 texts += (text, provider_data or "")
+            case UserFile():
+                text, tokens = user_files.tokens_of(item, model)
+                texts.append(text)
+                besides += tokens
             case _:
                 texts.append(item.text)
     for tool in request.tools:
         texts += (tool.name, tool.description, as_json(tool.parameters))
     items = 1 + len(request.history) + len(request.tools)
-    return items * TOKENS_AN_ITEM + round(sum(map(_tokens, texts)))
+    return besides + items * TOKENS_AN_ITEM + round(sum(map(_tokens, texts)))
 
 
 def _tokens(text: str) -> float:

@@ -54,6 +54,7 @@ from deskside.backend.agent.events import (
     ToolWaiting,
     Usage,
     UsageReported,
+    UserFile,
     UserText,
 )
 from deskside.backend.agent.flusher import Flusher, write_unsaved
@@ -104,6 +105,7 @@ from deskside.backend.tools.toolbox import AgentTool, Choices, Source, Toolbox
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
     from deskside.backend.agent.models import Models
+    from deskside.backend.attachments.attachments import Attachments
     from deskside.backend.event_buffer import EventBuffer
 
 FIRST_STORE_RETRY_S = 1.0
@@ -168,8 +170,10 @@ class Runs:
         sources: Sequence[Source],
         choices: Choices,
         services: ToolServices,
+        attachments: Attachments,
     ) -> None:
         self._services = services
+        self._attachments = attachments
         self._store = services.store
         self._loop = asyncio.get_running_loop()
         self._events = events
@@ -188,6 +192,7 @@ class Runs:
             events.publish,
             self._flusher.flush,
             self._publish_conversation,
+            attachments.contents_for_models,
         )
         self.titles = Titles(self._around)
         self._by_conversation: dict[int, LiveRun | None] = {}  # None while the rows are being written
@@ -200,31 +205,41 @@ class Runs:
     # -- what the commands ask for -----------------------------------------------------------------
 
     async def start(
-        self, conversation_id: int | None, text: str, model: str | None, agent: str | None = None
+        self,
+        conversation_id: int | None,
+        text: str,
+        model: str | None,
+        agent: str | None = None,
+        attachment_ids: Sequence[int] = (),
     ) -> StartedRun:
-        """Store the question, then answer it. `conversation_id` None starts a conversation, in which the
-        agent of this name answers.
+        """Store the question with its files, which are in the conversation's draft, then answer it.
+        `conversation_id` None starts a conversation, in which the agent of this name answers.
 
-        Raises Conflict while the conversation has a run, NotFound, NoModel, or the store's errors; the
-        question is then not stored.
+        Raises InvalidRequest for a question that says nothing, Conflict while the conversation has a run,
+        NotFound, NoModel, or the store's errors; the question is then not stored.
         """
+
+        _check_says_something(text, attachment_ids)
 
         async def ask() -> StartedRun:
             if conversation_id is None:
                 row = await self._store.read(agents.by_name, agent or agents.DEFAULT)
                 name = await self._model_name(None, model or row.model)
-                asked = await self._store.write(replies.ask, None, text, name, row.id)
+                asked = await self._store.write(replies.ask, None, text, name, row.id, attachment_ids)
             else:
                 name = await self._model_name(conversation_id, model)
-                asked = await self._store.write(replies.ask, conversation_id, text, name)
+                asked = await self._store.write(
+                    replies.ask, conversation_id, text, name, None, attachment_ids
+                )
             return self._begin(asked, name, is_continuation=False)
 
         return await self._alone(conversation_id, ask)
 
     async def ask_instead(self, message_id: int, text: str, model: str | None) -> StartedRun:
         """Ask a question in other words, and answer it. The old one stays, with all that followed, as an
-        earlier version."""
+        earlier version. InvalidRequest for a question that says nothing."""
         row = await self._on_the_path(message_id)
+        _check_says_something(text, row.attachments)
 
         async def ask() -> StartedRun:
             name = await self._model_name(row.conversation_id, model)
@@ -529,7 +544,7 @@ class Runs:
             self._events.publish(MessageChanged(run.reply.row()))
 
     async def _work(self, run: LiveRun) -> None:
-        agent, run.history, granted = await self._store.read(_read_start, run)
+        agent, run.history, granted = await self._read_start(run)
         run.agent, run.reply.agent_id = agent, agent.id
         run.lifted = _lifted(run.asked.reply)
         tools = await self.toolbox.tools_for(agent, run.depth)
@@ -556,6 +571,15 @@ class Runs:
                     await self._take_all(run, events)
             finally:
                 host.settle()
+
+    async def _read_start(self, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[str]]:
+        """What it begins with, once its files were read."""
+        start = await self._store.read(_read_start, run)
+        waiting = [item.sha256 for item in start[1] if isinstance(item, UserFile) and item.is_waiting]
+        if not waiting:
+            return start
+        await self._attachments.wait_for_texts(waiting)
+        return await self._store.read(_read_start, run)
 
     def _priced(self, model: str, usage: Usage, at_ms: int) -> tuple[int | None, dict[str, Any] | None]:
         """What a call costs; not known while it has not said what it used. Prices are looked up once an hour:
@@ -749,6 +773,11 @@ class Runs:
     def _tell(self, error: AppError) -> None:
         """A flush failed: say so once, while the answer goes on."""
         self._events.publish(Notice("warning", error.code, error.message, error.hint))
+
+
+def _check_says_something(text: str, files: Sequence[object]) -> None:
+    if not text.strip() and not files:
+        raise InvalidRequest("There is nothing to ask.", hint="Type a question, or attach a file.")
 
 
 def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[str]]:

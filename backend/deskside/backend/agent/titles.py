@@ -20,10 +20,12 @@ from deskside.backend.agent.events import (
     TextDelta,
     Usage,
     UsageReported,
+    UserFile,
     UserText,
 )
 from deskside.backend.agent.host import Surroundings, model_named, next_call
 from deskside.backend.agent.limits import Use
+from deskside.backend.agent.user_files import as_text
 from deskside.backend.errors import AppError, Conflict, InvalidRequest, NoModel, StreamDropped
 from deskside.backend.events import ConversationChanged
 from deskside.backend.store import agents, conversations, messages, usage
@@ -160,9 +162,13 @@ def _beginning(db: Db, conversation_id: int) -> list[str]:
     """What was said first, as lines of a transcript."""
     first = messages.first_of(db, conversation_id, READ_ITEMS)
     items: list[HistoryItem] = [] if first is None else messages.history(db, first)
-    said = [
-        ("User" if isinstance(item, UserText) else "Assistant", item.text[:READ_CHARACTERS])
-        for item in items
-        if isinstance(item, UserText | AssistantText)
-    ]
-    return [f"{who}: {text}" for who, text in said[:READ_ITEMS]]
+    said: list[str] = []
+    for item in items:
+        match item:
+            case UserText(text=text):
+                said.append(f"User: {text[:READ_CHARACTERS]}")
+            case UserFile():
+                said.append(f"User: {as_text(item)[:READ_CHARACTERS]}")
+            case AssistantText(text=text):
+                said.append(f"Assistant: {text[:READ_CHARACTERS]}")
+    return said[:READ_ITEMS]

@@ -9,7 +9,7 @@ that breaks them and the conversation could then never be continued:
     (Anthropic's newer models refuse to complete a message; others begin anew.)
   - Blank text is left out (Anthropic refuses it), and half characters (lone surrogates) are replaced.
   - What a tool answered is without invisible characters, what the user wrote without hidden tags: this is
-    the one place that all a model reads comes through (invisible.py).
+    the one place that all a model reads comes through (invisible.py), but for files (user_files.py).
   - Reasoning stands before what it led to; reasoning that was cut off is left out. (OpenAI refuses it.)
   - Every `ToolRequested` is followed by exactly one result, in the order of the requests, before
     anything else; one that has none, after a crash, gets a failed one that says so. A result
@@ -30,6 +30,7 @@ from deskside.backend.agent.events import (
     Summary,
     ToolFinished,
     ToolRequested,
+    UserFile,
     UserText,
 )
 from deskside.backend.agent.invisible import without_invisible, without_tags
@@ -38,7 +39,10 @@ GO_ON = "Your answer was cut off. Go on exactly where it stops, without repeatin
 
 
 class UserTurn(msgspec.Struct, frozen=True):
+    """Files and what is said of them. Where there are none, `text` is all."""
+
     text: str
+    files: tuple[UserFile, ...] = ()
 
 
 class AssistantTurn(msgspec.Struct, frozen=True):
@@ -85,21 +89,24 @@ class _Grouping:
                 self._results[item.call_id] = _as_read(item)
         elif isinstance(item, UserText):
             self._add_user(without_tags(item.text))
+        elif isinstance(item, UserFile):
+            self._add_user("", item)
         elif isinstance(item, Summary):
             self._add_user(without_invisible(item.text))
         else:
             self._add_assistant(item)
 
-    def _add_user(self, text: str) -> None:
-        if not text.strip():
+    def _add_user(self, text: str, *files: UserFile) -> None:
+        if not text.strip() and not files:
             return
         self.close_assistant()
         text = _whole(text)
         last = self.turns[-1] if self.turns else None
         if isinstance(last, UserTurn):
-            self.turns[-1] = UserTurn(f"{last.text}\n\n{text}")
+            said = "\n\n".join(filter(None, (last.text, text)))
+            self.turns[-1] = UserTurn(said, (*last.files, *files))
         else:
-            self.turns.append(UserTurn(text))
+            self.turns.append(UserTurn(text, files))
 
     def _add_assistant(self, item: AssistantText | AssistantReasoning | ToolRequested) -> None:
         if isinstance(item, AssistantText) and not item.text.strip():

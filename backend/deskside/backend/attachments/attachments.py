@@ -9,18 +9,20 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
 from loguru import logger
 
+from deskside.backend.agent.file_contents import FileContents
+from deskside.backend.agent.invisible import without_invisible
+from deskside.backend.attachments import documents
 from deskside.backend.attachments.content import Content, Contents, Incoming
-from deskside.backend.attachments.media import kind_of, media_type_of
-from deskside.backend.child_text import ChildFailed, text_from
+from deskside.backend.attachments.media import LONGEST_TEXT, kind_of, media_type_of
+from deskside.backend.child_text import ChildFailed
 from deskside.backend.errors import AppError, InvalidRequest, StoreFull
 from deskside.backend.events import AttachmentChanged
 from deskside.backend.store import attachments, conversations
@@ -35,11 +37,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WORKER = Path(__file__).with_name("extract_worker.py")
 SIZE_LIMIT_BYTES = 200_000_000
-# More than any model reads.
-TEXT_LIMIT = 4_000_000  # characters
-TIME_LIMIT_S = 90.0
+# For a question to be asked: its files were read, or it goes without their text.
+LONGEST_WAIT_S = 120.0
 # At once: a child may take two gigabytes.
 READERS = 2
 LONGEST_NAME = 200
@@ -53,9 +53,11 @@ class Attachments:
         self._store = store
         self._events = events
         self._contents = contents
+        self.contents_for_models = FileContents(contents)
         self._placing = asyncio.Lock()
         self._turn = asyncio.Semaphore(READERS)
         self._working: set[asyncio.Task[None]] = set()
+        self._reading: dict[str, asyncio.Task[None]] = {}
 
     def path_of(self, attachment: AttachmentRow) -> Path:
         """Where its content is. The file may have been taken away by somebody else."""
@@ -82,6 +84,16 @@ class Attachments:
             self._read_soon(file)
         return row
 
+    async def wait_for_texts(self, hashes: Iterable[str]) -> None:
+        """Return when these files were read, or could not be; after two minutes at the latest."""
+        wanted = set(hashes)
+        for file in await self._store.read(attachments.waiting_for_text):
+            if file.sha256 in wanted:
+                self._read_soon(file)
+        reading = [task for sha256, task in self._reading.items() if sha256 in wanted]
+        if reading:
+            await asyncio.wait(reading, timeout=LONGEST_WAIT_S)
+
     async def detach(self, attachment_id: int) -> None:
         """Take a file off what is being typed. NotFound."""
         await self._store.write(attachments.detach, attachment_id)
@@ -94,8 +106,10 @@ class Attachments:
             return
         async with self._placing:
             gone = await self._store.write(attachments.take_unreferenced)
-            for sha256 in gone:
-                await asyncio.to_thread(self._contents.remove, sha256)
+            try:
+                await asyncio.to_thread(self._remove, gone)
+            except OSError as error:  # it is open somewhere, say: the next start removes it
+                logger.warning("a file that nothing refers to stays for now: {}", error)
 
     def start(self) -> None:
         """Go on where the program was ended: read what was not read, remove what belongs to nothing."""
@@ -109,8 +123,8 @@ class Attachments:
                 known = await self._store.read(attachments.known)
                 await asyncio.to_thread(self._tidy, known)
             waiting = await self._store.read(attachments.waiting_for_text)
-        except AppError as error:
-            logger.warning("attachments of before were not looked at: {}", error.code)
+        except (AppError, OSError) as error:
+            logger.warning("attachments of before were not looked at: {}", error)
             return
         for file in waiting:
             self._read_soon(file)
@@ -122,9 +136,11 @@ class Attachments:
             await asyncio.wait(self._working)
 
     def _tidy(self, known: set[str]) -> None:
-        for sha256 in list(self._contents.all()):
-            if sha256 not in known:
-                self._contents.remove(sha256)
+        self._remove(sha256 for sha256 in list(self._contents.all()) if sha256 not in known)
+
+    def _remove(self, hashes: Iterable[str]) -> None:
+        for sha256 in hashes:
+            self._contents.remove(sha256)
 
     async def _attach(
         self, conversation_id: int | None, name: str, content: Content
@@ -141,34 +157,41 @@ class Attachments:
     # -- reading -----------------------------------------------------------------------------------
 
     def _read_soon(self, file: StoredFile) -> None:
-        self._spawn(self._read(file), f"text of file {file.id}")
+        if file.sha256 in self._reading:
+            return
+        task = self._reading[file.sha256] = self._spawn(self._read(file), f"text of file {file.id}")
+        task.add_done_callback(lambda _: self._reading.pop(file.sha256))
 
-    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+        return task
 
     async def _read(self, file: StoredFile) -> None:
         async with self._turn:
             try:
-                text, error = await self._text(file), ""
+                text, hidden = await self._text(file)
+                error = ""
             except (ChildFailed, NotText, OSError):
-                text, error = None, UNREADABLE
+                text, hidden, error = None, 0, UNREADABLE
         try:
-            await self._store.write(attachments.set_text, file.id, text, error)
+            await self._store.write(attachments.set_text, file.id, text, error, hidden)
         except AppError as fault:  # it is read again after the next start
             logger.warning("the text of file {} could not be kept: {}", file.id, fault.code)
             return
         for row in await self._store.read(attachments.of_file, file.id):
             self._events.publish(AttachmentChanged(row))
 
-    async def _text(self, file: StoredFile) -> str:
+    async def _text(self, file: StoredFile) -> tuple[str, int]:
+        """What is in a file, and how many characters of it nobody sees."""
         path = self._contents.path_of(file.sha256)
         content = await asyncio.to_thread(path.read_bytes)
         if kind_of(file.media_type) == "text":
-            return (await asyncio.to_thread(read_text, content)).text[:TEXT_LIMIT]
-        order = msgspec.json.encode({"media_type": file.media_type, "longest": TEXT_LIMIT})
-        return await text_from(WORKER, order + b"\n" + content, time_limit_s=TIME_LIMIT_S, longest=TEXT_LIMIT)
+            text = (await asyncio.to_thread(read_text, content)).text[:LONGEST_TEXT]
+        else:
+            text = await documents.text_of(file.media_type, content)
+        return text, len(text) - len(await asyncio.to_thread(without_invisible, text))
 
 
 @asynccontextmanager
@@ -176,7 +199,10 @@ async def open_attachments(store: Store, events: EventBuffer, folder: Path) -> A
     """The attachments whose content is below `folder`."""
     contents = Contents(folder)
     if store.is_alone:
-        contents.forget_incoming()
+        try:
+            await asyncio.to_thread(contents.forget_incoming)
+        except OSError as error:
+            logger.warning("what a crash left half received stays: {}", error)
     opened = Attachments(store, events, contents)
     opened.start()
     try:

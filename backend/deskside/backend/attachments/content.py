@@ -95,8 +95,13 @@ class Incoming:
         content = Content(self._hash.hexdigest(), self.size_bytes)
         target = self._contents.path_of(content.sha256)
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        self._path.replace(target)  # where it is there already, by the very same content
+        try:
+            self._path.replace(target)  # where it is there already, by the very same content
+        except PermissionError:
+            if not target.is_file():  # Windows does not replace what somebody is reading
+                raise
         _sync_folder(target.parent)
+        _sync_folder(target.parent.parent)
         return content
 
 

@@ -1,14 +1,16 @@
-"""The child process that reads the text out of a document: `python -P extract_worker.py`.
+"""The child process that reads the text out of a document, or makes a picture small:
+`python -P extract_worker.py`.
 
-Its input is the document, after a line of JSON {"media_type", "longest"}; it writes the text. It is a process
-of its own because a document is written by anybody: a small one can unpack to gigabytes, and C code that
-fails takes its process with it. It opens no file and no connection.
+Its input is the document, after a line of JSON {"media_type", "longest"}; it writes the text, or the picture
+as JPEG in base64. It is a process of its own because a document is written by anybody: a small one can unpack
+to gigabytes, and C code that fails takes its process with it. It opens no file and no connection.
 
 Stands alone: imports nothing of this program.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import sys
@@ -20,6 +22,8 @@ TIME_S = 60
 # A document that unpacks to more was made to do harm.
 UNPACKED_BYTES = 500_000_000
 XLSX_CELLS = 500_000
+# What providers make of a larger picture anyway, at most.
+PICTURE_SIDE = 2_000  # pixels
 
 
 def main() -> None:
@@ -117,8 +121,25 @@ def _unpackable(document: bytes) -> io.BytesIO:
     return file
 
 
+def picture(document: bytes) -> Iterator[str]:
+    from PIL import Image, ImageOps
+
+    with Image.open(io.BytesIO(document)) as image:
+        image.draft("RGB", (PICTURE_SIDE, PICTURE_SIDE))  # a JPEG of 100 megapixels is not unpacked whole
+        upright = ImageOps.exif_transpose(image).convert("RGBA")
+    upright.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    seen = Image.new("RGB", upright.size, "white")
+    seen.paste(upright, mask=upright)
+    file = io.BytesIO()
+    seen.save(file, "JPEG", quality=85)
+    yield base64.b64encode(file.getvalue()).decode("ascii")
+
+
 # By the last word of the media type.
-READERS = {"pdf": pdf, "document": docx, "sheet": xlsx, "presentation": pptx}
+READERS = {
+    "pdf": pdf, "document": docx, "sheet": xlsx, "presentation": pptx,
+    "png": picture, "jpeg": picture, "gif": picture, "webp": picture,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

@@ -27,6 +27,8 @@ SIGNATURES = (
 # The member that makes a zip file one of them.
 OFFICE = {"word/document.xml": DOCX, "xl/workbook.xml": XLSX, "ppt/presentation.xml": PPTX}
 READ_BYTES = 64_000
+# More than any model reads.
+LONGEST_TEXT = 4_000_000  # characters
 
 
 def media_type_of(path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from deskside.backend.agent.events import UserFile
 from deskside.backend.errors import NotFound
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import now_ms, storable
@@ -20,7 +21,8 @@ TextStatus = Literal["none", "waiting", "ready", "failed"]
 
 class AttachmentRow(msgspec.Struct, frozen=True):
     """A file that is put to a question. `text_status` says whether there is text for models that do not take
-    the file itself; `text_error` why there is none."""
+    the file itself; `text_error` why there is none, `hidden_characters` how many invisible ones in it are
+    kept from models."""
 
     id: int
     name: str
@@ -29,6 +31,7 @@ class AttachmentRow(msgspec.Struct, frozen=True):
     sha256: str
     text_status: TextStatus
     text_error: str = ""
+    hidden_characters: int = 0
 
 
 class StoredFile(msgspec.Struct, frozen=True):
@@ -41,7 +44,7 @@ class StoredFile(msgspec.Struct, frozen=True):
 
 
 SELECT = (
-    "select attachment.id, name, media_type, size_bytes, sha256, text_status, text_error "
+    "select attachment.id, name, media_type, size_bytes, sha256, text_status, text_error, hidden_characters "
     "from attachment join stored_file on stored_file.id = attachment.file "
 )
 
@@ -59,12 +62,13 @@ def put_file(db: Db, sha256: str, size_bytes: int, media_type: str, text_status:
     return StoredFile(*row)
 
 
-def set_text(db: Db, file_id: int, text: str | None, error: str = "") -> None:
+def set_text(db: Db, file_id: int, text: str | None, error: str = "", hidden_characters: int = 0) -> None:
     """Keep what was read out of a file, or why that could not be done."""
     status = "failed" if text is None else "ready"
     db.sql.execute(
-        "update stored_file set text = ?, text_status = ?, text_error = ? where id = ?",
-        (None if text is None else storable(text), status, error, file_id),
+        "update stored_file set text = ?, text_status = ?, text_error = ?, hidden_characters = ? "
+        "where id = ?",
+        (None if text is None else storable(text), status, error, hidden_characters, file_id),
     )
 
 
@@ -137,6 +141,21 @@ def of_messages(db: Db, message_ids: Iterable[int]) -> dict[int, list[Attachment
     return found
 
 
+def as_read(db: Db, message_ids: Iterable[int]) -> dict[int, list[UserFile]]:
+    """Per message what was put to it, as a history holds it. Messages without attachments are left out."""
+    found: dict[int, list[UserFile]] = {}
+    rows = db.sql.execute(
+        "select message, sha256, name, media_type, size_bytes, text, text_status = 'waiting' "
+        "from attachment join stored_file on stored_file.id = attachment.file "
+        "where message in (select value from json_each(?)) order by message, position",
+        (msgspec.json.encode(list(message_ids)).decode(),),
+    )
+    for message, sha256, name, media_type, size_bytes, text, is_waiting in rows.fetchall():
+        file = UserFile(sha256, name, media_type, size_bytes, text, bool(is_waiting))
+        found.setdefault(message, []).append(file)
+    return found
+
+
 def detach(db: Db, attachment_id: int) -> None:
     """Take a file off what is being typed. NotFound for what was sent, which stays as it is."""
     gone = db.sql.execute("delete from attachment where id = ? and message is null", (attachment_id,))
@@ -144,12 +163,16 @@ def detach(db: Db, attachment_id: int) -> None:
         raise not_found(attachment_id)
 
 
-def send_draft(db: Db, draft: int | None, message_id: int) -> None:
-    """What is put to a draft belongs to the question that it became."""
-    db.sql.execute(
-        "update attachment set message = ?, conversation = null where message is null and conversation is ?",
-        (message_id, draft),
-    )
+def send(db: Db, draft: int | None, attachment_ids: Iterable[int], message_id: int) -> None:
+    """What was put to a draft now belongs to a question. NotFound for what is not there (any more)."""
+    for id in attachment_ids:
+        sent = db.sql.execute(
+            "update attachment set message = ?, conversation = null "
+            "where id = ? and message is null and conversation is ?",
+            (message_id, id, draft),
+        )
+        if sent.rowcount == 0:
+            raise not_found(id)
 
 
 def copy(db: Db, source_message: int, message_id: int) -> None:
@@ -175,4 +198,6 @@ def known(db: Db) -> set[str]:
 
 
 def not_found(attachment_id: int) -> NotFound:
-    return NotFound(f"attachment {attachment_id} was removed")
+    return NotFound(
+        f"attachment {attachment_id} was removed", hint="Reload the conversation, and attach the file again."
+    )

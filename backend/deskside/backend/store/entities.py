@@ -220,6 +220,7 @@ def define_entities(db: Database) -> None:
         text = TextOrNull()
         text_status = Text()
         text_error = TextOrEmpty()
+        hidden_characters = Integer()
         created_ms = Integer()
 
     class Attachment(Entity):

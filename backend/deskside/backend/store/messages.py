@@ -361,6 +361,7 @@ def history(db: Db, message_id: int, *, keeps_open: bool = False) -> list[Histor
     rows = db.sql.execute(HISTORY, (message_id,)).fetchall()
     if not rows:
         get(db, message_id)  # a reply that has said nothing yet is there all the same
+    files = attachments.as_read(db, {row[0] for row in rows if row[1] == "user"})
     items: list[HistoryItem] = []
     results: list[HistoryItem] = []
     step_of_results = None
@@ -368,6 +369,7 @@ def history(db: Db, message_id: int, *, keeps_open: bool = False) -> list[Histor
         if (message, step) != step_of_results:
             items += results
             results, step_of_results = [], (message, step)
+            items += files.pop(message, [])
         if kind == "tool_call":
             call = read_part(kind, text, data)
             assert isinstance(call, ToolCallPart)

@@ -14,6 +14,7 @@ Invariants
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -88,27 +89,37 @@ class FinishedReply(msgspec.Struct, frozen=True):
 # -- asking -------------------------------------------------------------------------------------
 
 
-def ask(db: Db, conversation_id: int | None, text: str, model: str, agent_id: int | None = None) -> Asked:
+def ask(
+    db: Db,
+    conversation_id: int | None,
+    text: str,
+    model: str,
+    agent_id: int | None = None,
+    attachment_ids: Sequence[int] = (),
+) -> Asked:
     """Add a question at the end of the shown path and an empty reply to it; None starts a conversation, which
-    `agent_id` answers in (None is the default agent).
+    `agent_id` answers in (None is the default agent). With `attachment_ids`, files of the conversation's
+    draft, the text may be blank.
 
     Raises NotFound, and Conflict while the conversation is still answering.
     """
     text, draft = storable(text), conversation_id
     if conversation_id is None:
-        conversation_id = _new_conversation(db, title_of(text), model, agent_id)
+        is_named_by_file = not text.strip() and len(attachment_ids) > 0
+        title = title_of(attachments.get(db, attachment_ids[0]).name if is_named_by_file else text)
+        conversation_id = _new_conversation(db, title, model, agent_id)
     else:
         conversations.get(db, conversation_id)
         _check_not_answering(db, conversation_id)
     db.sql.execute("update conversation set draft = '' where id = ?", (conversation_id,))
     question = _add_question(db, conversation_id, _head(db, conversation_id), text)
-    attachments.send_draft(db, draft, question)
+    attachments.send(db, draft, attachment_ids, question)
     return _ask(db, conversation_id, question, model)
 
 
 def ask_instead(db: Db, question_id: int, text: str, model: str) -> Asked:
-    """Ask a question in other words, and show it with its reply; the old one, and all that followed, stays as
-    an earlier version.
+    """Ask a question in other words, with the same files, and show it with its reply; the old one, and all
+    that followed, stays as an earlier version.
 
     Raises NotFound, InvalidRequest for what is not a question, and Conflict while the conversation is still
     answering.

@@ -17,23 +17,29 @@ from deskside.bridge.registry import command
 Position = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 # Two million characters: more than any model reads, and small enough for one frame.
 MessageText = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000_000, pattern="\\S")]
+# A question may be made of files alone.
+QuestionText = Annotated[str, msgspec.Meta(max_length=2_000_000)]
+AttachmentIds = Annotated[list[RowId], msgspec.Meta(max_length=100)]
 
 
 class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`conversation_id` None starts a new conversation, in which `agent` answers; None is the default agent.
-    `model` None takes the conversation's."""
+    `model` None takes the conversation's. `attachment_ids` are of the conversation's draft; with them the
+    text may be blank."""
 
-    text: MessageText
+    text: QuestionText
     conversation_id: RowId | None = None
     model: ModelName | None = None
     agent: AgentName | None = None
+    attachment_ids: AttachmentIds = []
 
 
 class AskInstead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`message_id` is a question. `model` None takes the conversation's."""
+    """`message_id` is a question, whose files go with the new one, too. `model` None takes the
+    conversation's."""
 
     message_id: RowId
-    text: MessageText
+    text: QuestionText
     model: ModelName | None = None
 
 
@@ -81,7 +87,9 @@ async def start(app: App, params: StartRun) -> StartedRun:
 
     Once this returns, the question is on the disk, whatever happens next.
     """
-    return await app.runs.start(params.conversation_id, params.text, params.model, params.agent)
+    return await app.runs.start(
+        params.conversation_id, params.text, params.model, params.agent, params.attachment_ids
+    )
 
 
 @command

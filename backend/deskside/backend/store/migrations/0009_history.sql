@@ -81,6 +81,8 @@ create table stored_file (
   text text,
   text_status text not null,
   text_error text not null default '',
+  -- Invisible characters in the text, which no model reads.
+  hidden_characters integer not null default 0,
   created_ms integer not null,
   constraint stored_file_sha256 check (length(sha256) = 64),
   constraint stored_file_text_status check (text_status in ('none', 'waiting', 'ready', 'failed'))
