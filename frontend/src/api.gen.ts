@@ -297,6 +297,22 @@ export interface AttachmentId {
   id: number;
 }
 
+/** At most `limit` characters from `start` on: all of a long text would hold the socket up. */
+export interface TextOfInput {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** ≥ 0, ≤ 2147483648 */
+  start?: number;
+  /** ≥ 1, ≤ 500000 */
+  limit?: number;
+}
+
+/** A piece of a text. `next` is where the next one begins; None behind the last. */
+export interface AttachmentText {
+  text: string;
+  next: number | null;
+}
+
 /** A place, and there one folder or tag, or all. */
 export interface PageConversationsInput {
   cursor?: string | null;
@@ -1497,8 +1513,8 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Take a file off what is being typed. NotFound for one that was sent already. */
       detach: (params: AttachmentId, options?: CallOptions): Promise<void> =>
         call("attachments.detach", params, options),
-      /** What was read out of an attachment; None where there is nothing, or not yet. */
-      text: (params: AttachmentId, options?: CallOptions): Promise<string | null> =>
+      /** A piece of what was read out of an attachment; the empty one where there is nothing, or not yet. */
+      text: (params: TextOfInput, options?: CallOptions): Promise<AttachmentText> =>
         call("attachments.text", params, options),
     },
     conversations: {

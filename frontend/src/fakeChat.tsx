@@ -20,6 +20,7 @@ export async function shownChat(
       agentRow("retired", "Retired", { id: 3, is_active: false }),
     ],
     "app.state": () => appState(),
+    "attachments.draft": () => [],
     "conversations.pinned": () => [],
     "sorting.overview": () => ({ folders: [], tags: [] }),
     "conversations.page": () => ({ conversations: [conversationRow(row)], next_cursor: null }),

@@ -11,6 +11,7 @@ import "./styles/lists.css";
 import "./styles/tools.css";
 import "./styles/code.css";
 import "./styles/mcp.css";
+import "./styles/files.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";
 import { AppView } from "./app/AppView";

@@ -69,6 +69,7 @@ async function shown(answers: Record<string, Answer> = {}, hash = "") {
       agentRow("retired", "Retired", { id: 3, is_active: false }),
     ],
     "app.state": () => appState(),
+    "attachments.draft": () => [],
     "conversations.pinned": () => [],
     "sorting.overview": () => ({ folders: [], tags: [] }),
     "conversations.page": () => ({

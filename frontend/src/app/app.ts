@@ -15,6 +15,8 @@ import type {
   ConversationChangesInput,
   ConversationRow,
 } from "../api.gen";
+import { createFiles, type DraftFile, isSending, MOST_FILES } from "../attachments/files";
+import { type Upload, upload as uploadOverHttp } from "../attachments/upload";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
 import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
@@ -35,7 +37,11 @@ export type App = ReturnType<typeof createApp>;
 // As the bridge takes it.
 const LONGEST_TITLE = 200;
 
-export function createApp(api: Commands, address: { hash: string } = windowAddress) {
+export function createApp(
+  api: Commands,
+  address: { hash: string } = windowAddress,
+  upload: Upload = uploadOverHttp,
+) {
   const state = signal<AppState | null>(null);
   const startProblem = signal<BridgeError | null>(null);
   const place = signal<Place>(placeOf(address.hash));
@@ -51,6 +57,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
 
   const toasts = createToasts();
   const drafts = createDrafts(api);
+  const files = createFiles(api, upload);
   const list = createConversationList(api);
   const sorting = createSorting(api);
   const models = createModels(api);
@@ -100,6 +107,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
     const parts = [refreshState(), reloadConversations(), sorting.load(), models.load(), agents.load()];
+    parts.push(files.reload());
     if (keys.list.value) parts.push(keys.load());
     if (memories.list.value) parts.push(memories.load());
     if (tools.list.value) parts.push(tools.load());
@@ -148,6 +156,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
         void followAgents();
         return;
       case "attachment_changed":
+        files.update(event.attachment);
         return;
       case "folders_changed":
         void sorting.load();
@@ -310,10 +319,16 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     const chat = conversation.value;
     const id = chat.row.value?.id ?? null;
     const text = drafts.open(id, "").value;
-    if (text.trim() === "") return;
+    const attached = files.of(id).value;
+    if (text.trim() === "" && attached.length === 0) return;
     if (text.length > LONGEST_MESSAGE) {
       const message = `This message has ${formatCount(text.length)} characters; at most ${formatCount(LONGEST_MESSAGE)} can be sent.`;
       chat.problem.value = new BridgeError("invalid_request", message, "Shorten it, or send it in parts.");
+      return;
+    }
+    const problem = attached.length > 0 ? filesProblem(attached, chat.running.value !== null) : null;
+    if (problem) {
+      chat.problem.value = problem;
       return;
     }
     if (id !== null && chat.running.value) {
@@ -321,7 +336,25 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       return;
     }
     const [model, agent] = id === null ? [pickedModel.value, pickedAgent.value] : [null, null];
-    await chat.send(text, model, agent, () => drafts.clear(id));
+    const ids = attached.flatMap(({ row }) => (row ? [row.id] : []));
+    const onStored = () => {
+      drafts.clear(id);
+      files.sent(id, ids);
+    };
+    await chat.send(text, model, agent, onStored, ids);
+  }
+
+  /** Puts files to what is typed in the open chat. */
+  function attach(chosen: File[], hasFolders = false): void {
+    const leftOut = files.add(conversation.value.row.value?.id ?? null, chosen);
+    if (hasFolders) {
+      const hint = "Open the folder and choose the files in it.";
+      toasts.show({ level: "warning", message: "Folders cannot be attached.", hint });
+    }
+    if (leftOut > 0) {
+      const message = `${formatCount(leftOut)} files were left out: a question takes at most ${MOST_FILES}.`;
+      toasts.show({ level: "warning", message, hint: "" });
+    }
   }
 
   /** Puts a text below what is typed already, for the user to look at before it is sent. */
@@ -398,6 +431,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     agent,
     toasts,
     drafts,
+    files,
     list,
     sorting,
     models,
@@ -423,6 +457,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     chooseAgent,
     setDefaultModel,
     send,
+    attach,
     insertIntoMessage,
     rename,
     nameByModel,
@@ -435,4 +470,19 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     emptyTrash,
     openLink,
   };
+}
+
+/** Why a message with these files cannot be sent now. */
+function filesProblem(attached: DraftFile[], isRunning: boolean): BridgeError | null {
+  const refused = attached.find(({ problem }) => problem !== null);
+  if (refused) {
+    const message = `“${refused.name}” could not be added.`;
+    return new BridgeError("invalid_request", message, "Retry it, or remove it, then send.");
+  }
+  if (attached.some(isSending)) {
+    return new BridgeError("invalid_request", "Files are still being added.", "Send when they are there.");
+  }
+  if (!isRunning) return null;
+  const message = "An answer that is being written takes no files.";
+  return new BridgeError("invalid_request", message, "Wait until it has ended, or remove the files.");
 }

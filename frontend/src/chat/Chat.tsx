@@ -4,6 +4,7 @@ import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
 import { useReport } from "../app/context";
 import { PageHeader, type SidebarState } from "../app/PageHeader";
+import { DropTarget } from "../attachments/DropTarget";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { formatTokens } from "../ui/format";
 import { Problem } from "../ui/Problem";
@@ -43,6 +44,7 @@ export function Chat({ app, sidebar, isPickerOpen }: Props) {
         <SendProblem app={app} conversation={conversation} onChooseModel={openPicker} />
         <Composer app={app} conversation={conversation} isPickerOpen={isPickerOpen} />
       </div>
+      <DropTarget onDrop={app.attach} />
       <Announcer conversation={conversation} />
     </div>
   );

@@ -1,9 +1,13 @@
 import { type Signal, useSignalEffect } from "@preact/signals";
-import { ArrowUp, CornerDownRight, Square } from "lucide-preact";
+import { ArrowUp, CornerDownRight, Paperclip, Square } from "lucide-preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { AgentPicker } from "../agents/AgentPicker";
 import type { App } from "../app/app";
+import { DraftFiles } from "../attachments/DraftFiles";
+import { isSending as isBeingAdded } from "../attachments/files";
+import { pastedFiles } from "../attachments/incoming";
 import { ModelPicker } from "../models/ModelPicker";
+import { IconButton } from "../ui/IconButton";
 import type { Conversation } from "./conversation";
 
 interface Props {
@@ -20,6 +24,9 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
   const field = useRef<HTMLTextAreaElement>(null);
   const isRunning = conversation.running.value !== null;
   const isSending = conversation.isSending.value;
+  const files = app.files.of(id).value;
+  const hasWords = text.trim() !== "";
+  const chooser = useRef<HTMLInputElement>(null);
 
   useLayoutEffect(() => {
     const element = field.current;
@@ -54,6 +61,13 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
     send();
   };
 
+  const onPaste = (event: ClipboardEvent) => {
+    const pasted = event.clipboardData ? pastedFiles(event.clipboardData) : [];
+    if (pasted.length === 0) return;
+    event.preventDefault();
+    app.attach(pasted);
+  };
+
   return (
     <form
       class="composer"
@@ -62,6 +76,7 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
         send();
       }}
     >
+      <DraftFiles app={app} id={id} isRunning={isRunning} />
       <textarea
         ref={field}
         class="composer-text"
@@ -73,10 +88,32 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
         readOnly={isSending}
         onInput={(event) => drafts.change(id, event.currentTarget.value)}
         onKeyDown={onKeyDown}
+        onPaste={onPaste}
         onBlur={() => void drafts.save()}
       />
       <div class="composer-row">
         <div class="composer-choices">
+          <input
+            ref={chooser}
+            type="file"
+            multiple
+            hidden
+            data-testid="file-chooser"
+            aria-label="Files to attach"
+            onChange={(event) => {
+              app.attach([...(event.currentTarget.files ?? [])]);
+              // The same file may be chosen again.
+              event.currentTarget.value = "";
+              field.current?.focus();
+            }}
+          />
+          <IconButton
+            icon={Paperclip}
+            label="Attach files"
+            data-testid="attach-button"
+            disabled={isSending}
+            onClick={() => chooser.current?.click()}
+          />
           <AgentPicker app={app} />
           <ModelPicker
             app={app}
@@ -85,7 +122,7 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
             onChoose={(model) => void app.chooseModel(model)}
           />
         </div>
-        {isRunning && text.trim() !== "" && (
+        {isRunning && hasWords && files.length === 0 && (
           <button
             type="submit"
             class="button composer-steer"
@@ -118,7 +155,7 @@ export function Composer({ app, conversation, isPickerOpen }: Props) {
             data-testid="chat-send"
             aria-label="Send"
             title="Send (Enter)"
-            disabled={text.trim() === "" || isSending}
+            disabled={(!hasWords && files.length === 0) || files.some(isBeingAdded) || isSending}
           >
             <ArrowUp size={18} strokeWidth={2.25} aria-hidden="true" />
           </button>

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { App } from "../app/app";
+import { MessageFiles } from "../attachments/MessageFiles";
 import type { Conversation } from "./conversation";
 import { MessageActions } from "./MessageActions";
 import { type MessageState, plainText } from "./message";
@@ -44,11 +45,12 @@ export function Message(props: Props) {
           conversation={props.conversation}
           messageId={props.message.id}
           text={plainText(props.message)}
+          files={<Files {...props} />}
           onClose={closeEditor}
         />
       ) : (
         <>
-          {role === "user" ? <div class="bubble">{plainText(props.message)}</div> : <Reply {...props} />}
+          {role === "user" ? <Question {...props} /> : <Reply {...props} />}
           <MessageActions
             {...props}
             onEdit={() => {
@@ -59,6 +61,20 @@ export function Message(props: Props) {
       )}
     </article>
   );
+}
+
+function Question(props: Props) {
+  const text = plainText(props.message);
+  return (
+    <>
+      <Files {...props} />
+      {text.trim() !== "" && <div class="bubble">{text}</div>}
+    </>
+  );
+}
+
+function Files({ app, message }: Props) {
+  return <MessageFiles app={app} rows={message.row.value.attachments} />;
 }
 
 function Reply({ app, conversation, message, onChooseModel }: Props) {

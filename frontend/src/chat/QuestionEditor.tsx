@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Conversation } from "./conversation";
 
@@ -6,15 +7,19 @@ interface Props {
   conversation: Conversation;
   messageId: number;
   text: string;
+  /** What goes with the question, if anything. */
+  files?: ComponentChildren;
   onClose(): void;
 }
 
 /** A question in other words. The one that is there, and all that followed, stays as an earlier version. */
-export function QuestionEditor({ conversation, messageId, text, onClose }: Props) {
+export function QuestionEditor({ conversation, messageId, text, files, onClose }: Props) {
   const typed = useSignal(text);
   const field = useRef<HTMLTextAreaElement>(null);
   const isBusy = conversation.isSending.value || conversation.running.value !== null;
-  const isSendable = typed.value.trim() !== "" && !isBusy;
+  const question = conversation.messages.value.find(({ id }) => id === messageId);
+  const hasFiles = (question?.row.value.attachments.length ?? 0) > 0;
+  const isSendable = (typed.value.trim() !== "" || hasFiles) && !isBusy;
 
   useEffect(() => {
     field.current?.focus();
@@ -50,6 +55,7 @@ export function QuestionEditor({ conversation, messageId, text, onClose }: Props
         void send();
       }}
     >
+      {files}
       <textarea
         ref={field}
         class="field"

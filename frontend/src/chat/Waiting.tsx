@@ -18,6 +18,8 @@ export function Waiting({ conversation, message }: { conversation: Conversation;
       </Line>
     );
   }
+  const reading = beingRead(conversation, message);
+  if (reading.length > 0) return <Line>Reading {reading.join(", ")}</Line>;
   if (message.parts.value.at(-1)?.kind === "text") return null;
   // Nothing is under way while the user is asked.
   if (conversation.questionsIn(message).length > 0) return null;
@@ -26,6 +28,14 @@ export function Waiting({ conversation, message }: { conversation: Conversation;
       <span class="visually-hidden">Waiting for the answer</span>
     </Line>
   );
+}
+
+/** The files that the answer waits for. */
+function beingRead(conversation: Conversation, message: MessageState): string[] {
+  if (message.parts.value.length > 0) return [];
+  const question = conversation.messages.value.find(({ id }) => id === message.row.value.parent_id);
+  const files = question?.row.value.attachments ?? [];
+  return files.filter(({ text_status }) => text_status === "waiting").map(({ name }) => name);
 }
 
 function Line({ children }: { children: ComponentChildren }) {

@@ -12,7 +12,15 @@
  * beside it, by the reply that asked, and hear the same events.
  */
 import { computed, type Signal, signal } from "@preact/signals";
-import type { AppEvent, Commands, ConversationRow, MessagePage, MessageRow, StartedRun } from "../api.gen";
+import type {
+  AppEvent,
+  AttachmentRow,
+  Commands,
+  ConversationRow,
+  MessagePage,
+  MessageRow,
+  StartedRun,
+} from "../api.gen";
 import { BridgeError } from "../bridge";
 import {
   appendText,
@@ -151,11 +159,13 @@ export function createConversation(api: ConversationApi, options: ConversationOp
           message.retrying.value = event;
         });
         return;
+      case "attachment_changed":
+        for (const { row } of messages.value) row.value = withAttachment(row.value, event.attachment);
+        return;
       case "settings_changed":
       case "keys_changed":
       case "models_changed":
       case "agents_changed":
-      case "attachment_changed":
       case "folders_changed":
       case "tools_changed":
       case "device_changed":
@@ -349,11 +359,13 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     model: string | null,
     agent: string | null,
     onStored = () => {},
+    attachmentIds: number[] = [],
   ): Promise<void> {
     if (isSending.value || running.value) return;
     isSending.value = true;
     unconfirmed = null;
-    const params = { text, conversation_id: row.value?.id ?? null, model, agent };
+    const conversation_id = row.value?.id ?? null;
+    const params = { text, conversation_id, model, agent, attachment_ids: attachmentIds };
     const isSent = await act(async () => adopt(await api.runs.start(params)));
     isSending.value = false;
     if (pagesUnderWay === 0) kept = [];
@@ -518,6 +530,12 @@ function isDelegating(part: MessageRow["parts"][number]): boolean {
 function messageIdOf(event: AppEvent): number {
   if (event.type === "message_changed") return event.message.id;
   return "message_id" in event ? event.message_id : 0;
+}
+
+function withAttachment(row: MessageRow, changed: AttachmentRow): MessageRow {
+  if (!row.attachments.some(({ id }) => id === changed.id)) return row;
+  const attachments = row.attachments.map((each) => (each.id === changed.id ? changed : each));
+  return { ...row, attachments };
 }
 
 function textOf({ parts }: MessageRow): string {

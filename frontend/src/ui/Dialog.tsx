@@ -5,12 +5,13 @@ import { IconButton } from "./IconButton";
 
 interface Props {
   title: string;
+  class?: string;
   onClose(): void;
   children: ComponentChildren;
 }
 
 /** A modal dialog: the browser keeps the focus inside and gives it back at the end. */
-export function Dialog({ title, onClose, children }: Props) {
+export function Dialog({ title, class: extra, onClose, children }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useEffect(() => {
@@ -19,7 +20,7 @@ export function Dialog({ title, onClose, children }: Props) {
     return () => dialog?.close();
   }, []);
   return (
-    <dialog ref={ref} class="dialog" aria-labelledby={titleId} onClose={onClose}>
+    <dialog ref={ref} class={`dialog ${extra ?? ""}`} aria-labelledby={titleId} onClose={onClose}>
       <header class="dialog-header">
         <h2 id={titleId}>{title}</h2>
         <IconButton icon={X} label="Close" onClick={onClose} />

@@ -34,6 +34,13 @@ class AttachmentRow(msgspec.Struct, frozen=True):
     hidden_characters: int = 0
 
 
+class AttachmentText(msgspec.Struct, frozen=True):
+    """A piece of a text. `next` is where the next one begins; None behind the last."""
+
+    text: str
+    next: int | None = None
+
+
 class StoredFile(msgspec.Struct, frozen=True):
     """One file, whoever refers to it."""
 
@@ -91,6 +98,20 @@ def text_of(db: Db, attachment_id: int) -> str | None:
     if row is None:
         raise not_found(attachment_id)
     return None if row[0] is None else str(row[0])
+
+
+def text_from(db: Db, attachment_id: int, start: int, limit: int) -> AttachmentText:
+    """A piece of what was read out of an attachment; the empty one where there is nothing (yet). NotFound."""
+    row = db.sql.execute(
+        "select substr(text, ?2 + 1, ?3), length(text) "
+        "from attachment join stored_file on stored_file.id = attachment.file where attachment.id = ?1",
+        (attachment_id, start, limit),
+    ).fetchone()
+    if row is None:
+        raise not_found(attachment_id)
+    text, length = row[0] or "", row[1] or 0
+    end = start + len(text)
+    return AttachmentText(text, end if text and end < length else None)
 
 
 def attach_to_draft(db: Db, conversation_id: int | None, name: str, file_id: int) -> AttachmentRow:

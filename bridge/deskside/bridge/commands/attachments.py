@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from deskside.backend.app import App
 from deskside.backend.store import attachments
-from deskside.backend.store.attachments import AttachmentRow
+from deskside.backend.store.attachments import AttachmentRow, AttachmentText
 from deskside.bridge.commands.conversations import RowId
 from deskside.bridge.registry import command
 
@@ -20,6 +22,14 @@ class DraftOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class AttachmentId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: RowId
+
+
+class TextOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most `limit` characters from `start` on: all of a long text would hold the socket up."""
+
+    id: RowId
+    start: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500_000)] = 100_000
 
 
 @command
@@ -35,6 +45,6 @@ async def detach(app: App, params: AttachmentId) -> None:
 
 
 @command
-async def text(app: App, params: AttachmentId) -> str | None:
-    """What was read out of an attachment; None where there is nothing, or not yet."""
-    return await app.store.read(attachments.text_of, params.id)
+async def text(app: App, params: TextOf) -> AttachmentText:
+    """A piece of what was read out of an attachment; the empty one where there is nothing, or not yet."""
+    return await app.store.read(attachments.text_from, params.id, params.start, params.limit)
