@@ -3,6 +3,7 @@ import type {
   AgentRow,
   ApprovalQuestion,
   AppState,
+  AttachmentRow,
   ConversationRow,
   MessageRow,
   Settings,
@@ -199,6 +200,21 @@ export function appState(changes: Partial<AppState> = {}): AppState {
     needs_start: false,
     draft: "",
     last_event: 0,
+    ...changes,
+  };
+}
+
+/** A text that was attached and read. */
+export function attachment(id: number, name: string, changes: Partial<AttachmentRow> = {}): AttachmentRow {
+  return {
+    id,
+    name,
+    media_type: "text/plain",
+    size_bytes: 2_000,
+    sha256: `${id}`.padStart(64, "a"),
+    text_status: "ready",
+    text_error: "",
+    hidden_characters: 0,
     ...changes,
   };
 }

@@ -36,6 +36,8 @@ export type App = ReturnType<typeof createApp>;
 
 // As the bridge takes it.
 const LONGEST_TITLE = 200;
+/** The code of what is no problem any more once the files have changed. */
+export const FILES_PROBLEM = "files";
 
 export function createApp(
   api: Commands,
@@ -326,7 +328,7 @@ export function createApp(
       chat.problem.value = new BridgeError("invalid_request", message, "Shorten it, or send it in parts.");
       return;
     }
-    const problem = attached.length > 0 ? filesProblem(attached, chat.running.value !== null) : null;
+    const problem = filesProblem();
     if (problem) {
       chat.problem.value = problem;
       return;
@@ -342,6 +344,12 @@ export function createApp(
       files.sent(id, ids);
     };
     await chat.send(text, model, agent, onStored, ids);
+  }
+
+  /** Why what is typed in the open chat cannot be sent with its files now. */
+  function filesProblem(): BridgeError | null {
+    const chat = conversation.value;
+    return problemOf(files.of(chat.row.value?.id ?? null).value, chat.running.value !== null);
   }
 
   /** Puts files to what is typed in the open chat. */
@@ -457,6 +465,7 @@ export function createApp(
     chooseAgent,
     setDefaultModel,
     send,
+    filesProblem,
     attach,
     insertIntoMessage,
     rename,
@@ -472,17 +481,16 @@ export function createApp(
   };
 }
 
-/** Why a message with these files cannot be sent now. */
-function filesProblem(attached: DraftFile[], isRunning: boolean): BridgeError | null {
+function problemOf(attached: DraftFile[], isRunning: boolean): BridgeError | null {
   const refused = attached.find(({ problem }) => problem !== null);
   if (refused) {
     const message = `“${refused.name}” could not be added.`;
-    return new BridgeError("invalid_request", message, "Retry it, or remove it, then send.");
+    return new BridgeError(FILES_PROBLEM, message, "Retry it, or remove it, then send.");
   }
   if (attached.some(isSending)) {
-    return new BridgeError("invalid_request", "Files are still being added.", "Send when they are there.");
+    return new BridgeError(FILES_PROBLEM, "Files are still being added.", "Send when they are there.");
   }
-  if (!isRunning) return null;
+  if (!isRunning || attached.length === 0) return null;
   const message = "An answer that is being written takes no files.";
-  return new BridgeError("invalid_request", message, "Wait until it has ended, or remove the files.");
+  return new BridgeError(FILES_PROBLEM, message, "Wait until it has ended, or remove the files.");
 }

@@ -16,16 +16,14 @@ import { IconButton } from "../ui/IconButton";
 import type { DraftFile } from "./files";
 import { addressOf, kindInWords, kindOf } from "./kinds";
 
-/** A file that was sent, or waits to be. */
-export function FileChip({
-  row,
-  onOpen,
-  onRemove,
-}: {
+interface ChipProps {
   row: AttachmentRow;
   onOpen(): void;
   onRemove?(): void;
-}) {
+}
+
+/** A file that was sent, or waits to be. */
+export function FileChip({ row, onOpen, onRemove }: ChipProps) {
   return (
     <li class="file-chip" data-testid="attachment" data-status={row.text_status}>
       <button type="button" class="file-open" title={row.name} onClick={onOpen}>

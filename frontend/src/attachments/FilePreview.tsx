@@ -119,12 +119,13 @@ function Text({ row, text }: { row: AttachmentRow; text: string }) {
     const language = languageOf(row.name);
     return <pre class="file-text">{language ? <Code code={text} language={language} /> : text}</pre>;
   }
+  const isTable = row.media_type.includes("spreadsheetml");
   return (
     <>
       {sectionsOf(text).map((section, at) => (
         <section key={at} class="file-section">
           {section.title && <h3>{section.title}</h3>}
-          <pre class="file-text">{section.text}</pre>
+          <pre class={isTable ? "file-text" : "file-text prose"}>{section.text}</pre>
         </section>
       ))}
     </>

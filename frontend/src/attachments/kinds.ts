@@ -23,7 +23,9 @@ export function kindInWords({ media_type }: AttachmentRow): string {
   ];
 }
 
-export const addressOf = ({ id }: AttachmentRow): string => `/attachments/${id}`;
+/** With the hash, because what the engine keeps of an address must not outlive the file: ids are used again. */
+export const addressOf = ({ id, sha256 }: AttachmentRow): string =>
+  `/attachments/${id}?sha256=${sha256.slice(0, 16)}`;
 
 const LANGUAGES: Record<string, string> = {
   bash: "bash",

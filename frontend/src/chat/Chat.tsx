@@ -1,7 +1,7 @@
 import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { DEFAULT_LABEL } from "../agents/choices";
-import type { App } from "../app/app";
+import { type App, FILES_PROBLEM } from "../app/app";
 import { useReport } from "../app/context";
 import { PageHeader, type SidebarState } from "../app/PageHeader";
 import { DropTarget } from "../attachments/DropTarget";
@@ -83,7 +83,7 @@ interface SendProblemProps {
 
 function SendProblem({ app, conversation, onChooseModel }: SendProblemProps) {
   const problem = conversation.problem.value;
-  if (!problem) return null;
+  if (!problem || (problem.code === FILES_PROBLEM && !app.filesProblem())) return null;
   const remedy = remedyFor(problem.code, app, onChooseModel);
   return (
     <Problem message={problem.message} hint={problem.hint}>
