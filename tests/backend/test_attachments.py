@@ -104,6 +104,7 @@ async def test_a_question_may_be_files_alone(tmp_path: Path) -> None:
         assert "Plums of 2026.txt" == row.title
         question = (await app.store.read(messages.page, row.id, None, 10)).messages[0]
         other = await app.runs.ask_instead(question.id, " ", None)
+        assert other.question is not None
         assert ["Plums of 2026.txt"] == [file.name for file in other.question.attachments]
 
 

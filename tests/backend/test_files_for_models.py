@@ -16,7 +16,7 @@ from test_over_the_wire import WIRES, Wire, opened, posts
 from test_runs import ended
 
 from deskside.backend.agent import compaction, file_contents, user_files
-from deskside.backend.agent.events import ModelRequest, UserFile, UserText
+from deskside.backend.agent.events import HistoryItem, ModelRequest, UserFile, UserText
 from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.agent.request_size import estimated_tokens
 from deskside.backend.app import App
@@ -324,8 +324,14 @@ def test_files_are_counted_as_they_are_sent(model: str, given: UserFile, least: 
 
 
 def test_a_summary_takes_a_question_with_its_files() -> None:
-    history = [UserText("x" * 400), file("a.txt", "text/plain", "y" * 3500), UserText("And?")]
+    history: list[HistoryItem] = [
+        UserText("x" * 400),
+        file("a.txt", "text/plain", "y" * 3500),
+        UserText("And?"),
+    ]
 
     assert 2 == compaction.items_to_keep(history, 6_000)
     assert 0 == compaction.items_to_keep(history, 600)
-    assert "y" * 3500 in compaction.summary_request(history, 0, 100_000).history[0].text
+    (asked,) = compaction.summary_request(history, 0, 100_000).history
+    assert isinstance(asked, UserText)
+    assert "y" * 3500 in asked.text

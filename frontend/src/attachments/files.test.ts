@@ -60,6 +60,17 @@ test("files are sent two at a time, with their progress", async () => {
   expect(states(1)[0]).toEqual(["a", 3]);
 });
 
+test("what was read of a file is known, also when that is heard of before the file has arrived", async () => {
+  const { files, uploads } = parts();
+  files.add(1, [file("a")]);
+  const row = attachment(3, "a", { text_status: "waiting" });
+
+  files.update({ ...row, text_status: "ready" });
+  uploads[0]?.arrive(row);
+
+  await vi.waitFor(() => expect(files.of(1).value[0]?.row?.text_status).toBe("ready"));
+});
+
 test("a file that was refused stays, and can be sent again", async () => {
   const { files, uploads, states } = parts();
   files.add(null, [file("a")]);

@@ -34,6 +34,8 @@ export const MOST_FILES = 100;
 export function createFiles(api: Pick<Commands, "attachments">, upload: Upload = overHttp) {
   const lists = new Map<number | null, Signal<DraftFile[]>>();
   const sending = new Map<number, Sending>();
+  /** News of files whose arrival is still to be heard of: events and uploads come by ways of their own. */
+  const early = new Map<number, AttachmentRow>();
   const queue: { id: number | null; key: number }[] = [];
   let lastKey = 0;
   let running = 0;
@@ -130,6 +132,7 @@ export function createFiles(api: Pick<Commands, "attachments">, upload: Upload =
 
   /** The text of an attachment was read, or could not be. */
   function update(row: AttachmentRow): void {
+    if (sending.size > 0) early.set(row.id, row);
     for (const list of lists.values()) {
       if (!list.value.some((file) => file.row?.id === row.id)) continue;
       list.value = list.value.map((file) => (file.row?.id === row.id ? { ...file, row } : file));
@@ -148,6 +151,13 @@ export function createFiles(api: Pick<Commands, "attachments">, upload: Upload =
     }
   }
 
+  function arrive(id: number | null, key: number, row: AttachmentRow): void {
+    const news = early.get(row.id);
+    const newest = news?.sha256 === row.sha256 ? news : row;
+    change(id, key, { row: newest, part: 1, name: row.name, sizeBytes: row.size_bytes });
+    if (sending.size === 0) early.clear();
+  }
+
   async function send(id: number | null, key: number): Promise<void> {
     const { file, abort } = sending.get(key) as Sending;
     running += 1;
@@ -157,7 +167,7 @@ export function createFiles(api: Pick<Commands, "attachments">, upload: Upload =
         signal: abort.signal,
         onProgress: (part) => change(id, key, { part }),
       });
-      if (sending.delete(key)) change(id, key, { row, part: 1, name: row.name, sizeBytes: row.size_bytes });
+      if (sending.delete(key)) arrive(id, key, row);
       // It was taken off in the very moment in which it arrived.
       else await api.attachments.detach({ id: row.id });
     } catch (error) {
