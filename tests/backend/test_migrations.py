@@ -198,10 +198,10 @@ def test_0004_gives_the_name_of_a_deleted_agent_free(
             connection.execute(add, (None,))
 
 
-def test_0009_knows_the_shown_path_and_how_deep_each_message_is(
+def test_0011_knows_the_shown_path_and_how_deep_each_message_is(
     database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
 ) -> None:
-    with closing(database_at(8)) as connection:
+    with closing(database_at(10)) as connection:
         connection.executescript("""
             insert into user values (1, '', 'system', 'en', 0);
             insert into conversation (id, user, title, draft, created_ms, updated_ms) values
