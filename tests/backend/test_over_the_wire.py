@@ -571,7 +571,7 @@ STOPS = [
         lambda wire: [WAIT_LONG],
         [is_retried],
         [],
-        ["refused", "refused"],
+        ["refused"],
         is_answering=False,
     ),
     Stop(

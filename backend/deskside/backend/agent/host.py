@@ -31,6 +31,7 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.limits import AgentLimits, Exceeded, Limits, NextCall, tools_exceeded
 from deskside.backend.agent.live_run import LiveRun
 from deskside.backend.agent.provenance import outside_sources
+from deskside.backend.agent.reply import Reply
 from deskside.backend.agent.request_size import estimated_tokens
 from deskside.backend.agent.tool_calls import preview_of
 from deskside.backend.store.messages import Elicitation, ElicitationAnswer
@@ -59,6 +60,7 @@ class Surroundings:
     budgets: Budgets
     publish: Callable[[AppEvent], None]
     flush: Callable[[], Awaitable[None]]
+    note: Callable[[Reply], None]
     publish_conversation: Callable[[int], Awaitable[None]]
 
 
@@ -87,6 +89,23 @@ class ProfiledModel:
                 yield event
 
 
+@dataclass(frozen=True)
+class NotedModel:
+    """A model that says when it is asked: `begin` is called before each call."""
+
+    model: Model
+    begin: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        """See `Model.stream`."""
+        self.begin()
+        return self.model.stream(request)
+
+
 class RunHost:
     """Acts for one run. Used on the backend's loop only."""
 
@@ -101,9 +120,13 @@ class RunHost:
 
     async def model(self, name: str) -> Model:
         model = await self._around.models.make(name)
-        if not name.startswith(DEVICE):
-            return model
-        return ProfiledModel(model, self._around.device.profile(name))
+        if name.startswith(DEVICE):
+            model = ProfiledModel(model, self._around.device.profile(name))
+        return NotedModel(model, self._begin_call)
+
+    def _begin_call(self) -> None:
+        self._run.reply.begin_call()
+        self._around.note(self._run.reply)
 
     async def context_tokens(self, model: str) -> int | None:
         return await self._around.models.context_tokens(model)

@@ -34,6 +34,7 @@ from deskside.backend.agent.events import (
     AssistantText,
     Finished,
     HistoryItem,
+    ModelFellBack,
     Paused,
     ReasoningDelta,
     ReasoningFinished,
@@ -186,6 +187,7 @@ class Runs:
             budgets,
             events.publish,
             self._flusher.flush,
+            self._flusher.note,
             self._publish_conversation,
         )
         self._by_conversation: dict[int, LiveRun | None] = {}  # None while the rows are being written
@@ -223,7 +225,8 @@ class Runs:
         row = await self._on_the_path(message_id)
 
         async def answer_again() -> StartedRun:
-            name = await self._model_name(row.conversation_id, model or row.model)
+            chosen = model or await self._store.read(replies.asked_model, row)
+            name = await self._model_name(row.conversation_id, chosen)
             asked = await self._store.write(replies.answer_again, message_id, name)
             return self._begin(asked, name, is_continuation=False)
 
@@ -239,7 +242,8 @@ class Runs:
         row = await self._on_the_path(message_id)
 
         async def reopen() -> StartedRun:
-            name = await self._model_name(row.conversation_id, row.model)
+            before = await self._store.read(replies.asked_model, row)
+            name = await self._model_name(row.conversation_id, before)
             asked = await self._store.write(_reopened, message_id, decide)
             return self._begin(asked, name, is_continuation=True)
 
@@ -627,7 +631,7 @@ class Runs:
                     reply.conversation_id, reply.message_id, event.attempt, event.delay_s, event.message
                 )
             )
-        elif isinstance(event, Steered):
+        elif isinstance(event, Steered | ModelFellBack):
             self._events.publish(MessageChanged(reply.row()))
         elif isinstance(event, ABOUT_WAITING):
             await self._publish_conversation(reply.conversation_id)
