@@ -26,9 +26,10 @@ from deskside.backend.agent.limits import AgentLimits, RunLimit
 from deskside.backend.agent.scripted_model import Hang, ScriptedModel
 from deskside.backend.errors import BadKey, Conflict, StreamDropped
 from deskside.backend.events import AppEvent, ConversationChanged, MessageChanged, PartsReplaced
-from deskside.backend.store import agents, conversations, messages, replies, tool_grants
+from deskside.backend.store import agents, conversations, messages, replies
 from deskside.backend.store.messages import MessageRow, NotePart, PausePart, TextPart, ToolCallPart
 from deskside.backend.tools.declaration import OutsideFailure, Preview, tool
+from stores import rows
 
 TIGHT = AgentLimits(RunLimit(tokens=2))
 
@@ -38,7 +39,7 @@ async def limit_default(desk: Desk, limits: AgentLimits) -> None:
 
 
 async def grants(desk: Desk) -> set[str]:
-    return await desk.app.store.read(lambda db: tool_grants.of_agent(db, agents.default(db).id))
+    return {name for (name,) in rows(desk.app.store.path, "select tool from tool_grant")}
 
 
 def calls_of(row: MessageRow) -> list[tuple[str, str | None]]:

@@ -34,6 +34,7 @@ from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.agent.reply import Reply
 from deskside.backend.agent.request_size import estimated_tokens
 from deskside.backend.agent.tool_calls import preview_of
+from deskside.backend.store import tool_grants
 from deskside.backend.store.messages import Elicitation, ElicitationAnswer
 from deskside.backend.store.text import now_ms
 from deskside.backend.tools.context import ToolContext, ToolServices
@@ -109,10 +110,9 @@ class NotedModel:
 class RunHost:
     """Acts for one run. Used on the backend's loop only."""
 
-    def __init__(self, run: LiveRun, around: Surroundings, granted: set[str]) -> None:
+    def __init__(self, run: LiveRun, around: Surroundings) -> None:
         self._run = run
         self._around = around
-        self._granted = granted
         self._admitted = ""
         self._exceeded: Exceeded | None = None
 
@@ -215,16 +215,24 @@ class RunHost:
         left = self._left_waiting(request.call_id)
         if left is not None and left.decision:
             return left
-        name = tool.spec.name
         question = question_about(
             tool.effect,
             tool.approval,
-            is_granted=name in self._run.granted or name in self._granted,
+            is_granted=await self._is_granted(tool),
             outside=self._outside(history),
         )
         if question is None:
             return None
         return with_preview(question, await preview_of(tool, self.context(request.call_id), arguments))
+
+    async def _is_granted(self, tool: Tool) -> bool:
+        """Looked up for each call: what the user takes back counts at once."""
+        run, name = self._run, tool.spec.name
+        if tool.approval != "ask" or run.agent is None:
+            return False
+        if name in run.granted:
+            return True
+        return await self._around.services.store.read(tool_grants.is_granted, run.agent.id, name)
 
     async def decision(self, request: ToolRequested, question: ApprovalQuestion) -> ToolDecided:
         if question.decision:

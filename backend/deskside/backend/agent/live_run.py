@@ -58,7 +58,7 @@ class LiveRun:
     questions: dict[int, asyncio.Future[ToolDecided]] = field(default_factory=dict)
     pause: asyncio.Future[bool] | None = None
     elicitations: dict[int, asyncio.Future[ElicitationAnswer]] = field(default_factory=dict)
-    # What they allowed
+    # What they allowed for this run
     granted: set[str] = field(default_factory=set)
     lifted: set[tuple[Scope, Resource]] = field(default_factory=set)
     # What it used
