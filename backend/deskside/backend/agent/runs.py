@@ -586,7 +586,10 @@ class Runs:
             child.cancel(parent.interruption)
             await child.ended.wait()
             raise
-        return _report(child, agent)
+        try:
+            return _report(child, agent)
+        finally:
+            parent.let_go(position)
 
     async def _take_all(self, run: LiveRun, events: AsyncGenerator[RunEvent, None]) -> None:
         reply, publish, flusher = run.reply, self._events.publish, self._flusher
