@@ -508,16 +508,18 @@ class Reply:
         """No more will be said. Calls without a result get the one that the loop left in `history`.
 
         Where the program ends in the middle, what waits for the user goes on waiting, and so do the calls
-        at the positions `waits_below`, whose agents wait.
+        that a pause holds up and those at the positions `waits_below`, whose agents wait.
         """
         self.status = status
         self.error = None if error is None else message_error(error)
         self.steering = []
         goes_on_waiting = status == "interrupted"
+        held = any(pause.holds_tools for part in self._live if (pause := part.waiting_pause) is not None)
         left = {item.call_id: item for item in history if isinstance(item, ToolFinished)}
         for part in self._live:
             if part.call is not None and part.is_open_call:
-                is_kept = part.call.status == "waiting" or part.position in waits_below
+                is_held = held and part.call.status == "requested"
+                is_kept = part.call.status == "waiting" or is_held or part.position in waits_below
                 if goes_on_waiting and is_kept:
                     continue
                 call_id = part.call.call_id

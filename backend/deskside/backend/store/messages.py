@@ -111,6 +111,11 @@ class PausePart(msgspec.Struct, frozen=True, tag="pause", tag_field="kind"):
     asked_ms: int = 0
     decided_ms: int = 0
 
+    @property
+    def holds_tools(self) -> bool:
+        """Whether the calls that the model has asked for wait with it, and not its next step."""
+        return self.status == "waiting" and self.limit.endswith(".tool_calls")
+
 
 MessagePart = TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | PausePart
 

@@ -8,8 +8,8 @@ Invariants
   - A conversation has at most one reply with the status `streaming` (a unique index says so too).
   - What was flushed is never lost: whatever way a reply ends, its chunks become parts first.
   - A tool call is saved as a part (`writing`) before chunks of its arguments are flushed.
-  - What waits for the user (a call, a pause) outlives the program, with the calls of the agents above it.
-    It ends when they decide, or when the conversation goes on without them.
+  - What waits for the user (a call, a pause) outlives the program, with the calls of the agents above it
+    and those that a pause holds up. It ends when they decide, or when the conversation goes on without them.
 """
 
 from __future__ import annotations
@@ -538,10 +538,14 @@ def _settle_chunks(db: Db, message_id: int) -> None:
 
 
 def _fail_open_tool_calls(db: Db, message_id: int) -> None:
-    for stored in _stored_parts(db, message_id).values():
+    parts = _stored_parts(db, message_id).values()
+    held = any(isinstance(stored.part, PausePart) and stored.part.holds_tools for stored in parts)
+    for stored in parts:
         part = stored.part
         if isinstance(part, ToolCallPart) and part.status not in ("finished", "failed"):
-            if part.status == "waiting" or (part.is_agent and _agent_waits(db, message_id, stored.position)):
+            if part.status == "waiting" or (held and part.status == "requested"):
+                continue
+            if part.is_agent and _agent_waits(db, message_id, stored.position):
                 continue
             failed = msgspec.structs.replace(part, status="failed", output=INTERRUPTED)
             _put_part(db, message_id, msgspec.structs.replace(stored, part=failed))
