@@ -27,7 +27,7 @@ from deskside.backend.agent.flusher import FLUSH_BYTES, Flusher
 from deskside.backend.agent.limits import AgentLimits, RunLimit
 from deskside.backend.agent.scripted_model import Hang, ScriptedModel
 from deskside.backend.errors import BadKey, Conflict, StreamDropped
-from deskside.backend.events import AppEvent, ConversationChanged, MessageChanged, PartsReplaced
+from deskside.backend.events import AppEvent, ConversationChanged, MessageChanged, PartChanged, PartsReplaced
 from deskside.backend.store import agents, conversations, messages, replies
 from deskside.backend.store.messages import MessageRow, NotePart, PausePart, TextPart, ToolCallPart
 from deskside.backend.tools.declaration import OutsideFailure, Preview, tool
@@ -346,11 +346,11 @@ async def test_an_agent_that_waited_at_a_limit_goes_on_and_does_nothing_twice(op
 
 @asynccontextmanager
 async def reopened_at_a_pause_and_a_question(
-    open_desk: Open,
+    open_desk: Open, said: Any = "never", limits: AgentLimits = TIGHT
 ) -> AsyncGenerator[tuple[Desk, int, MessageRow, MessageRow]]:
     """The app, opened again, the reply's id, a helper's reply that pauses, and one that waits."""
     async with open_desk([asks("one"), asks("two")]) as desk:
-        await give_helper(desk, "never", name="one", limits=TIGHT)
+        await give_helper(desk, said, name="one", limits=limits)
         await give_helper(desk, call("write"), name="two")
         message_id = await desk.ask()
         while len(await delegated(desk, message_id)) < 2:
@@ -389,6 +389,22 @@ async def test_a_limit_that_is_gone_is_not_one_that_the_user_let_pass(open_desk:
         assert isinstance(pause, PausePart)
         assert ("went_on", "") == (pause.status, pause.limit)
         assert not (await desk.app.store.read(conversations.page, None, 10)).conversations[0].is_waiting
+
+
+async def test_calls_are_not_held_up_by_a_limit_that_is_gone(open_desk: Open) -> None:
+    no_tools = AgentLimits(RunLimit(tool_calls=0))
+    async with reopened_at_a_pause_and_a_question(open_desk, call("note"), no_tools) as opened_again:
+        desk, message_id, one, two = opened_again
+        await desk.app.store.write(
+            lambda db: agents.change(db, agents.by_name(db, "one").id, {"limits": AgentLimits()})
+        )
+        await desk.decide(two.id)
+        await ended(desk.app, message_id)
+        changed = [event for event in events(desk) if isinstance(event, PartChanged)]
+        states = [getattr(event.part, "status", "") for event in changed if event.message_id == one.id]
+
+    assert ["went_on", "running", "finished"] == states
+    assert ["note", "write"] == sorted(desk.ran)
 
 
 async def test_what_a_call_had_said_goes_also_when_the_user_is_asked_before_the_next(

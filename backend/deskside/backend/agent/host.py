@@ -164,6 +164,9 @@ class RunHost:
                 if exceeded.key not in self._run.lifted:
                     self._exceeded = exceeded
                     return exceeded
+        passed = self._run.reply.pass_pause()
+        if passed is not None:
+            self._around.publish(passed)
         return None
 
     async def word(self) -> bool:

@@ -331,8 +331,11 @@ class Reply:
         self._step = event.step
         self._next_call(event.call_id, event.model or self._model_name)
         self._begin_attempt()
-        # An earlier run waited at a limit that stands in the way no more. Nobody let it be passed: it has no
-        # name by which it could be known as such.
+        return self.pass_pause()
+
+    def pass_pause(self) -> PartChanged | None:
+        """An earlier run has waited at a limit that stands in the way no more. Nobody let it be passed: the
+        pause loses the name by which it could be known as such."""
         return self._end_pause("went_on", limit="")
 
     def _next_call(self, call_id: str, model_name: str) -> None:
