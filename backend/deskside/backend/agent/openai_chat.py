@@ -197,13 +197,13 @@ class _Call:
         """
         if piece.id and piece.id != self.sent_id:
             return False
-        is_named_again = bool(function.name)
-        if piece.index not in (None, self.index) and (is_named_again or not piece.id):
+        if piece.index not in (None, self.index) and (function.name or not piece.id):
             return False
-        if not is_named_again:
-            return True
-        arguments = "".join(self.arguments)
-        return not (arguments and is_complete_json(arguments) and (function.arguments or "").strip())
+        return not (function.name and (function.arguments or "").strip() and self._is_whole())
+
+    def _is_whole(self) -> bool:
+        ends = bool(self.arguments) and self.arguments[-1].rstrip().endswith("}")
+        return ends and is_complete_json("".join(self.arguments))
 
 
 _STOP_REASONS: dict[str, StopReason] = {
