@@ -747,10 +747,11 @@ export interface MessagePage {
  * `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
  * it, `failed` when `error` says why. All three offer Continue and Retry.
  *
- * `agent` is the label of who answered. A message with a `delegator_id` answers the call at
- * `call_position` of that reply and is shown inside it. `queue_place` counts from 1 while the reply waits
- * for others to finish, and is 0 otherwise. `steering` is what the user said meanwhile and the model has
- * not read yet. The last two are not stored with the message: the runner knows them.
+ * `model` is the one that answered last, perhaps in place of the one that was asked; `agent` the label of
+ * who answered. A message with a `delegator_id` answers the call at `call_position` of that reply and is
+ * shown inside it. `queue_place` counts from 1 while the reply waits for others to finish, and is 0
+ * otherwise. `steering` is what the user said meanwhile and the model has not read yet. The last two are
+ * not stored with the message: the runner knows them.
  */
 export interface MessageRow {
   id: number;

@@ -167,6 +167,7 @@ def define_entities(db: Database) -> None:
         data = TextOrNull()
         provider_data = TextOrNull()
         origin = Text()
+        model = TextOrNull()
 
     class MessageChunk(Entity):
         _table_ = "message_chunk"

@@ -111,6 +111,11 @@ class PausePart(msgspec.Struct, frozen=True, tag="pause", tag_field="kind"):
     asked_ms: int = 0
     decided_ms: int = 0
 
+    @property
+    def holds_tools(self) -> bool:
+        """Whether the calls that the model has asked for wait with it, and not its next step."""
+        return self.status == "waiting" and self.limit.endswith(".tool_calls")
+
 
 MessagePart = TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | PausePart
 
@@ -140,10 +145,11 @@ class MessageRow(msgspec.Struct, frozen=True):
     `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
     it, `failed` when `error` says why. All three offer Continue and Retry.
 
-    `agent` is the label of who answered. A message with a `delegator_id` answers the call at
-    `call_position` of that reply and is shown inside it. `queue_place` counts from 1 while the reply waits
-    for others to finish, and is 0 otherwise. `steering` is what the user said meanwhile and the model has
-    not read yet. The last two are not stored with the message: the runner knows them.
+    `model` is the one that answered last, perhaps in place of the one that was asked; `agent` the label of
+    who answered. A message with a `delegator_id` answers the call at `call_position` of that reply and is
+    shown inside it. `queue_place` counts from 1 while the reply waits for others to finish, and is 0
+    otherwise. `steering` is what the user said meanwhile and the model has not read yet. The last two are
+    not stored with the message: the runner knows them.
     """
 
     id: int
@@ -222,7 +228,7 @@ HISTORY = """with recursive path (id, parent, depth) as (
     union all
     select message.id, message.parent, depth + 1 from path join message on message.id = path.parent
   )
-  select message.id, message.role, message.model,
+  select message.id, message.role, ifnull(part.model, message.model),
     part.step, part.kind, part.text, part.data, part.provider_data
   from path join message on message.id = path.id join message_part part on part.message = path.id
   order by path.depth desc, part.step, part.position"""
