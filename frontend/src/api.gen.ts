@@ -126,6 +126,13 @@ export interface AgentId {
   id: number;
 }
 
+export interface AllowedTool {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** length ≥ 1, length ≤ 200 */
+  tool: string;
+}
+
 export interface NamedAgent {
   name: string;
 }
@@ -1320,6 +1327,15 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Undo `delete`. Conflict where another agent has its name by now. */
       restore: (params: AgentId, options?: CallOptions): Promise<AgentRow> =>
         call("agents.restore", params, options),
+      /** The tools that the user lets an agent use without asking, by name. */
+      allowed_tools: (params: AgentId, options?: CallOptions): Promise<string[]> =>
+        call("agents.allowed_tools", params, options),
+      /**
+       * Take such a permission back: from its next call on the tool is asked about, also in a run under
+       * way.
+       */
+      disallow_tool: (params: AllowedTool, options?: CallOptions): Promise<void> =>
+        call("agents.disallow_tool", params, options),
       /** An agent as the text of a file, without ids and keys. */
       export: (params: NamedAgent, options?: CallOptions): Promise<ExportedAgent> =>
         call("agents.export", params, options),

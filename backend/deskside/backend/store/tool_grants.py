@@ -12,6 +12,12 @@ def is_granted(db: Db, agent_id: int, tool: str) -> bool:
     return db.sql.execute(sql, (agent_id, tool)).fetchone() is not None
 
 
+def of_agent(db: Db, agent_id: int) -> list[str]:
+    """The tools that the agent may use without asking, by name."""
+    rows = db.sql.execute("select tool from tool_grant where agent = ? order by tool", (agent_id,))
+    return [row[0] for row in rows.fetchall()]
+
+
 def add(db: Db, agent_id: int, tool: str) -> None:
     """Allow a tool for good. One that is allowed already stays so."""
     db.sql.execute(
