@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,11 +15,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from deskside.backend.errors import Conflict, KeychainUnavailable, McpServerError
+from deskside.backend.keychain import LONGEST_SECRET
 from deskside.backend.mcp import sign_in
 from deskside.backend.mcp.proposal import Proposal, Variable
 from deskside.backend.mcp.rows import McpServerRow
 from guarded_server import CANARY, Answers, Browser, Guard, guarded_server, refusing_server
 from mcp_parts import Desk, open_desk, say_no, say_yes
+from secret_service import secret_service
 from stores import paths_in, rows
 
 PASSPHRASE = "correct horse"
@@ -291,6 +295,37 @@ def shown_parts(folder: Path) -> int:
     count = (folder / "data" / "keys.json").read_text().count("-sign-in-")
     assert 1 < count
     return count
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's keychain")
+async def test_a_real_keychain_keeps_tokens_that_are_longer_than_its_entries(
+    tmp_path: Path, guard: Guard, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with secret_service() as bus:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus)
+        async with open_desk(paths_in(tmp_path), {}) as desk:
+            await signed_in(desk, guard, browser)
+        async with open_desk(paths_in(tmp_path), {}) as desk:
+            said = await desk.call("guarded__add", NUMBERS)
+            kept = entries()
+            (row,) = await desk.servers.servers()
+            await desk.servers.sign_out(row.id)
+            left = entries()
+
+    assert "3" == said
+    assert CANARY in "".join(kept)
+    assert LONGEST_SECRET >= max(map(len, kept))
+    assert [] == left
+    assert [] == secrets_in(tmp_path)
+
+
+def entries() -> list[str]:
+    """What the keychain holds of ours."""
+    import secretstorage
+
+    with closing(secretstorage.dbus_init()) as connection:
+        collection = secretstorage.get_default_collection(connection)
+        return [item.get_secret().decode() for item in collection.search_items({"service": "deskside"})]
 
 
 # -- it does not ---------------------------------------------------------------------------------

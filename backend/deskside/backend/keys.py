@@ -197,7 +197,9 @@ class Keys:
             return
         look = await self._keychain.look()
         if look.state == "missing":
-            raise KeychainUnavailable("There is no system keychain.", hint=look.hint)
+            raise KeychainUnavailable(
+                "There is no system keychain.", hint="Choose an encrypted file in Settings, under Keys."
+            )
 
     async def keep_secret(self, name: str, secret: str) -> Literal["keychain", "file"]:
         """Store a secret of an MCP server under a name that nobody else uses, where keys are stored too, and

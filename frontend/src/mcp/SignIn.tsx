@@ -25,8 +25,8 @@ export function SignIn({ app, server }: { app: App; server: McpServerRow }) {
     return (
       <div class="mcp-sign-in">
         <p>
-          This server works for those who have an account. A dialog of your system shows where you would sign
-          in; your browser opens the page.
+          This server has to know who you are. A dialog of your system shows where you would sign in; then
+          your browser opens that page.
         </p>
         <div class="actions">
           <button

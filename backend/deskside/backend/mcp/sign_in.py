@@ -128,7 +128,7 @@ class _Addresses:
         origin = _origin(parts)
         if origin in self._agreed or (origin == _origin(self._server) and not is_page):
             return
-        what = "also uses another address" if self._agreed else "wants you to sign in"
+        what = "sends you on from there to" if self._agreed else "wants you to sign in at"
         text = (
             f"The MCP server “{self._name}” ({made_visible(_origin(self._server))}) {what}:\n\n"
             f"{made_visible(origin)}\n\n"
