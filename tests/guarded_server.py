@@ -50,7 +50,8 @@ class Guard:
     """The authorization server: what it gave to whom, and what it is told to do.
 
     `lifetimes_s` are of the tokens that it gives, in turn; later ones live for an hour. `is_denying` is a
-    user who says no. `clients_need_secrets` makes it give every client a secret.
+    user who says no. `presented` are the tokens that requests came with. `clients_need_secrets` makes it give
+    every client a secret.
     """
 
     address: str
@@ -63,6 +64,7 @@ class Guard:
     codes: dict[str, AuthorizationCode] = field(default_factory=dict)
     access: dict[str, AccessToken] = field(default_factory=dict)
     renewals: dict[str, RefreshToken] = field(default_factory=dict)
+    presented: set[str] = field(default_factory=set)
     renewed: int = 0
 
     def revoke_access(self) -> None:
@@ -122,6 +124,7 @@ class Guard:
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """What the MCP server asks."""
+        self.presented.add(token)
         return self.access.get(token)
 
     async def exchange_identity_assertion(self, client: Any, params: Any) -> OAuthToken:

@@ -19,6 +19,7 @@ from deskside.backend.keychain import LONGEST_SECRET
 from deskside.backend.mcp import sign_in
 from deskside.backend.mcp.proposal import Proposal, Variable
 from deskside.backend.mcp.rows import McpServerRow
+from deskside.backend.mcp.server_secrets import ServerSecrets
 from guarded_server import CANARY, Answers, Browser, Guard, guarded_server, refusing_server
 from mcp_parts import Desk, open_desk, say_no, say_yes
 from secret_service import secret_service
@@ -158,13 +159,28 @@ async def test_an_own_authorization_header_is_left_alone(desk: Desk, guard: Guar
 # -- tokens -------------------------------------------------------------------------------------
 
 
-async def test_a_token_that_ran_out_is_renewed(desk: Desk, guard: Guard, browser: Browser) -> None:
+async def test_a_token_that_ran_out_is_renewed_before_it_is_sent(
+    desk: Desk, guard: Guard, browser: Browser
+) -> None:
     guard.lifetimes_s.append(-1)
 
     await signed_in(desk, guard, browser)
 
     assert "3" == await desk.call("guarded__add", NUMBERS)
     assert (1, 1) == (guard.renewed, len(browser.pages))
+    assert 1 == len(guard.presented)
+
+
+async def test_what_cannot_be_read_any_more_is_no_sign_in(desk: Desk, guard: Guard, browser: Browser) -> None:
+    """As after a newer Deskside, or a crash while it was written."""
+    row = await signed_in(desk, guard, browser)
+    await ServerSecrets(desk.store, desk.keys).keep_sign_in(row.id, '{"from": "the future"}')
+
+    await desk.servers.restart(row.id)
+    after = await desk.until(row.id, wants_sign_in)
+
+    assert "You are not signed in there any more." == after.reason
+    assert [line for line in await desk.log(row.id) if "cannot be read" in line]
 
 
 async def test_a_token_that_is_refused_is_renewed_in_the_middle_of_a_session(

@@ -271,7 +271,12 @@ def _auth(
         except AppError as error:
             ears.on_line("deskside", f"The renewed sign-in could not be kept. {error.message} {error.hint}")
 
-    sign_in = None if access.sign_in is None else SignIn.model_validate_json(access.sign_in)
+    sign_in = None
+    if access.sign_in is not None:
+        try:
+            sign_in = SignIn.model_validate_json(access.sign_in)
+        except ValidationError:
+            ears.on_line("deskside", "What was kept of your sign-in cannot be read.")
     return SignedIn(stored.url, sign_in, keep, on_refused)
 
 
