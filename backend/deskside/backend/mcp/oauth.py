@@ -27,6 +27,7 @@ CHALLENGE = "WWW-Authenticate"
 LONG_AGO_S = 1.0
 
 _KEPT: Mapping[str, bool | set[str]] = {
+    "url": True,
     "tokens": True,
     "expires_s": True,
     "client": {"client_id", "client_secret", "token_endpoint_auth_method", "issuer"},
@@ -36,10 +37,11 @@ _KEPT: Mapping[str, bool | set[str]] = {
 
 
 class SignIn(BaseModel):
-    """Everything that came of a sign-in; secret as a whole. `expires_s` is in seconds since 1970, and None
-    where the server does not say. `authorization_server` and `resource` say where tokens are renewed, and for
-    what."""
+    """Everything that came of a sign-in at the server `url`; secret as a whole. `expires_s` is in seconds
+    since 1970, and None where the server does not say. `authorization_server` and `resource` say where tokens
+    are renewed, and for what."""
 
+    url: str
     tokens: OAuthToken
     client: OAuthClientInformationFull
     expires_s: float | None = None
@@ -53,6 +55,7 @@ class SignIn(BaseModel):
         assert context.current_tokens is not None
         assert context.client_info is not None
         return cls(
+            url=context.server_url,
             tokens=context.current_tokens,
             client=context.client_info,
             expires_s=context.token_expiry_time,
@@ -84,13 +87,12 @@ class SignedIn(httpx2.Auth):
 
     def __init__(
         self,
-        url: str,
         sign_in: SignIn | None,
         keep: Callable[[SignIn], Awaitable[None]],
         on_refused: Callable[[str], None],
     ) -> None:
         self._on_refused = on_refused
-        self._provider = None if sign_in is None else _renewing(url, sign_in, keep)
+        self._provider = None if sign_in is None else _renewing(sign_in, keep)
 
     async def async_auth_flow(
         self, request: httpx2.Request
@@ -154,10 +156,10 @@ class _Renewed:
         raise AssertionError("a provider that only renews registers nothing")
 
 
-def _renewing(url: str, sign_in: SignIn, keep: Callable[[SignIn], Awaitable[None]]) -> OAuthClientProvider:
+def _renewing(sign_in: SignIn, keep: Callable[[SignIn], Awaitable[None]]) -> OAuthClientProvider:
     storage = _Renewed(sign_in)
     # It redirects nowhere: this is the form that the SDK wants.
-    provider = OAuthClientProvider(url, client_metadata("http://127.0.0.1/"), storage)
+    provider = OAuthClientProvider(sign_in.url, client_metadata("http://127.0.0.1/"), storage)
 
     async def keep_renewed() -> None:
         storage.sign_in = SignIn.of(provider)

@@ -144,16 +144,17 @@ class ServerSecrets:
         pieces = [text[start : start + PART_CHARACTERS] for start in range(0, len(text), PART_CHARACTERS)]
         if len(pieces) > MOST_PARTS:
             raise KeychainUnavailable("This server's tokens are too long to be kept.", hint="")
-        kept = stored.sign_in
-        for number, piece in enumerate(pieces):
-            place = await self._keys.keep_secret(_account(stored, "sign-in", str(number)), mark + piece)
-            kept = KeptSignIn(place, len(pieces))
-        if stored.sign_in is not None and kept is not None:
+        kept = KeptSignIn(await self._keys.place(), len(pieces))
+        if stored.sign_in is not None:
             has_moved = stored.sign_in.place != kept.place
             await self._drop_parts(stored, stored.sign_in, 0 if has_moved else kept.parts)
+        # Noted first: whatever happens while it is written, it is known of and can be deleted.
         await self._store.write(mcp_servers.keep_sign_in, server_id, kept)
+        for number, piece in enumerate(pieces):
+            await self._keys.keep_secret(_account(stored, "sign-in", str(number)), mark + piece)
 
     async def drop_sign_in(self, server_id: int) -> None:
+        """Forget it, if there is one."""
         stored = await self._store.read(mcp_servers.server, server_id)
         if stored.sign_in is not None:
             await self._drop_parts(stored, stored.sign_in, 0)

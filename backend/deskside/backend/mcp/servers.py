@@ -2,7 +2,7 @@
 
 Invariants
   - No program is started, and no address reached, that the user did not say yes to in a dialog that showed it
-    (`propose`); a changed command is asked about again.
+    (`propose`, and `sign_in` for where users sign in); a changed command is asked about again.
   - A tool reaches a model only as the user accepted it. `tools` gives what was accepted; `call` looks once
     more whether the server still has exactly that.
   - Secret values are in the keychain, or the encrypted file, and go from there into the program's environment
@@ -197,9 +197,8 @@ class McpServers:
         asked = proposals.question(proposal, program, came_from, is_change=before is not None)
         if not await confirm(asked.title, asked.text, asked.accept_label):
             return None
-        if before is not None:
-            await self._drop(before.id)
-        saved = await self._save(proposal, server_id)
+        saved = await self._save(proposal, before)
+        await self._drop(saved.id)
         self._connection(saved).start()
         self._publish_tools()
         return await self._row(saved.id)
@@ -220,11 +219,9 @@ class McpServers:
 
     async def remove(self, server_id: int) -> None:
         """End a server and forget it, with its tools and secrets."""
-        await self._stored(server_id)
-        await self._drop(server_id)
-        # As it is now that nothing can renew its tokens any more.
         stored = await self._stored(server_id)
         await self._store.write(mcp_servers.delete, server_id)
+        await self._drop(server_id)
         await self._secrets.drop(stored, None)
         self._publish_tools()
 
@@ -252,7 +249,7 @@ class McpServers:
         stored = await self._stored(server_id)
         if self._state(stored) not in ("signed_out", "signing_in"):
             raise Conflict(f"“{stored.name}” does not ask you to sign in.")
-        await self._keys.check_place()
+        await self._keys.place()
         await self._sign_ins.run(server_id, self._sign_in(stored, confirm, open_page))
         return await self._row(server_id)
 
@@ -263,9 +260,13 @@ class McpServers:
 
     async def sign_out(self, server_id: int) -> McpServerRow:
         """Forget what came of signing in at a server, and begin with it anew."""
-        await self._drop(server_id)
         await self._secrets.drop_sign_in(server_id)
-        await self._begin(server_id)
+        await self._drop(server_id)
+        # Its connection may have renewed them until it ended.
+        await self._secrets.drop_sign_in(server_id)
+        stored = await self._stored(server_id)
+        if stored.is_enabled:
+            self._connection(stored).start()
         return await self._row(server_id)
 
     # -- signing in --
@@ -288,6 +289,7 @@ class McpServers:
             connection.explain(str(failed))
             return
         except KeychainUnavailable as error:
+            await self._secrets.drop_sign_in(stored.id)
             connection.explain(f"{error.message} {error.hint}")
             return
         await connection.stop()
@@ -311,11 +313,6 @@ class McpServers:
             self._connections[stored.id] = found
         return found
 
-    async def _begin(self, server_id: int) -> None:
-        stored = await self._stored(server_id)
-        if stored.is_enabled:
-            self._connection(stored).start()
-
     async def _drop(self, server_id: int) -> None:
         await self._sign_ins.cancel(server_id)
         connection = self._connections.pop(server_id, None)
@@ -334,8 +331,7 @@ class McpServers:
 
     # -- rows --
 
-    async def _save(self, proposal: Proposal, server_id: int | None) -> StoredServer:
-        before = None if server_id is None else await self._stored(server_id)
+    async def _save(self, proposal: Proposal, before: StoredServer | None) -> StoredServer:
         stays = before is not None and (before.transport, before.url) == (proposal.transport, proposal.url)
         stored = StoredServer(
             id=before.id if before else 0,

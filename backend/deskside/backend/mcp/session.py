@@ -277,7 +277,9 @@ def _auth(
             sign_in = SignIn.model_validate_json(access.sign_in)
         except ValidationError:
             ears.on_line("deskside", "What was kept of your sign-in cannot be read.")
-    return SignedIn(stored.url, sign_in, keep, on_refused)
+    if sign_in is not None and sign_in.url != stored.url:
+        sign_in = None  # a token is for the address that it was given for, whatever else went wrong
+    return SignedIn(sign_in, keep, on_refused)
 
 
 def _definition(tool: types.Tool) -> ToolDefinition:

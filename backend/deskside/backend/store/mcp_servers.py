@@ -81,12 +81,13 @@ def save(db: Db, stored: StoredServer) -> StoredServer:
         "headers": as_json(stored.headers),
         "is_enabled": stored.is_enabled,
         "secret_prefix": stored.secret_prefix,
-        "sign_in": None if stored.sign_in is None else as_json(stored.sign_in),
         "updated_ms": now_ms(),
     }
     if stored.id:
         row = _row(db, stored.id)
         row.set(**columns)
+        if stored.sign_in is None:
+            row.set(sign_in=None)  # and otherwise as it is by now: `keep_sign_in` alone writes it
         # Another program may do another thing under the same description: its tools are looked at anew.
         db.sql.execute(
             "delete from tool_grant where tool in (select name from tool where mcp_server = ?)", (row.id,)
