@@ -537,7 +537,8 @@ export interface Passphrase {
 
 /**
  * A server and how it does. `reason` says in a sentence why it is not ready; `retry_ms` when it is tried
- * again. `title` is what the server calls itself.
+ * again. `title` is what the server calls itself. `is_signed_in` says that there are tokens to sign out
+ * with, also where the server takes them no more.
  */
 export interface McpServerRow {
   id: number;
@@ -549,7 +550,8 @@ export interface McpServerRow {
   environment: KeptVariable[];
   headers: KeptVariable[];
   is_enabled: boolean;
-  state: "disabled" | "failed" | "idle" | "ready" | "starting" | "waiting";
+  is_signed_in: boolean;
+  state: "disabled" | "failed" | "idle" | "ready" | "signed_out" | "signing_in" | "starting" | "waiting";
   reason: string;
   retry_ms: number | null;
   title: string;
@@ -846,13 +848,15 @@ export interface ApprovalQuestion {
 
 /**
  * What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
- * or None where `url` is a page to be opened.
+ * or None where `url` is a page to be opened. It is for one of `of_calls` calls of this server; with more
+ * than one the server does not say for which.
  */
 export interface Elicitation {
   server: string;
   message: string;
   schema: Record<string, unknown> | null;
   url: string;
+  of_calls: number;
 }
 
 /**
@@ -1489,6 +1493,18 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** End a server and start it again. */
       restart: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
         call("mcp.restart", params, options),
+      /**
+       * Let the user sign in at a server, in their browser, once they agreed in a dialog of the system. It
+       * takes as long as they do, and goes on without the page. NeedsWindow without a window.
+       */
+      sign_in: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.sign_in", params, options),
+      /** Give up a sign-in that waits for the user. */
+      cancel_sign_in: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.cancel_sign_in", params, options),
+      /** Forget the tokens of a server, and connect to it without them. */
+      sign_out: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.sign_out", params, options),
       /** Let models use tools as they were shown. Conflict when one was changed since. */
       accept_tools: (params: AcceptTools, options?: CallOptions): Promise<McpServerRow> =>
         call("mcp.accept_tools", params, options),

@@ -69,6 +69,7 @@ def define_entities(db: Database) -> None:
         environment = Text(default="[]")
         headers = Text(default="[]")
         secret_prefix = TextOrEmpty()
+        sign_in = TextOrNull()
 
     class Prompt(Entity):
         _table_ = "prompt"

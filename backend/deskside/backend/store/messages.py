@@ -48,12 +48,14 @@ class UserPart(msgspec.Struct, frozen=True, tag="user", tag_field="kind"):
 
 class Elicitation(msgspec.Struct, frozen=True):
     """What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
-    or None where `url` is a page to be opened."""
+    or None where `url` is a page to be opened. It is for one of `of_calls` calls of this server; with more
+    than one the server does not say for which."""
 
     server: str
     message: str
     schema: dict[str, Any] | None = None
     url: str = ""
+    of_calls: int = 1
 
 
 class ElicitationAnswer(msgspec.Struct, frozen=True):
