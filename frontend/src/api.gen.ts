@@ -126,6 +126,13 @@ export interface AgentId {
   id: number;
 }
 
+export interface AllowedTool {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** length ≥ 1, length ≤ 200 */
+  tool: string;
+}
+
 export interface NamedAgent {
   name: string;
 }
@@ -592,7 +599,8 @@ export interface Passphrase {
 
 /**
  * A server and how it does. `reason` says in a sentence why it is not ready; `retry_ms` when it is tried
- * again. `title` is what the server calls itself.
+ * again. `title` is what the server calls itself. `is_signed_in` says that there are tokens to sign out
+ * with, also where the server takes them no more.
  */
 export interface McpServerRow {
   id: number;
@@ -604,7 +612,8 @@ export interface McpServerRow {
   environment: KeptVariable[];
   headers: KeptVariable[];
   is_enabled: boolean;
-  state: "disabled" | "failed" | "idle" | "ready" | "starting" | "waiting";
+  is_signed_in: boolean;
+  state: "disabled" | "failed" | "idle" | "ready" | "signed_out" | "signing_in" | "starting" | "waiting";
   reason: string;
   retry_ms: number | null;
   title: string;
@@ -813,10 +822,11 @@ export interface MessagePage {
  * `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
  * it, `failed` when `error` says why. All three offer Continue and Retry.
  *
- * `agent` is the label of who answered. A message with a `delegator_id` answers the call at
- * `call_position` of that reply and is shown inside it. `queue_place` counts from 1 while the reply waits
- * for others to finish, and is 0 otherwise. `steering` is what the user said meanwhile and the model has
- * not read yet. The last two are not stored with the message: the runner knows them.
+ * `model` is the one that answered last, perhaps in place of the one that was asked; `agent` the label of
+ * who answered. A message with a `delegator_id` answers the call at `call_position` of that reply and is
+ * shown inside it. `queue_place` counts from 1 while the reply waits for others to finish, and is 0
+ * otherwise. `steering` is what the user said meanwhile and the model has not read yet. The last two are
+ * not stored with the message: the runner knows them.
  */
 export interface MessageRow {
   id: number;
@@ -905,13 +915,15 @@ export interface ApprovalQuestion {
 
 /**
  * What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
- * or None where `url` is a page to be opened.
+ * or None where `url` is a page to be opened. It is for one of `of_calls` calls of this server; with more
+ * than one the server does not say for which.
  */
 export interface Elicitation {
   server: string;
   message: string;
   schema: Record<string, unknown> | null;
   url: string;
+  of_calls: number;
 }
 
 /**
@@ -1452,6 +1464,15 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Undo `delete`. Conflict where another agent has its name by now. */
       restore: (params: AgentId, options?: CallOptions): Promise<AgentRow> =>
         call("agents.restore", params, options),
+      /** The tools that the user lets an agent use without asking, by name. */
+      allowed_tools: (params: AgentId, options?: CallOptions): Promise<string[]> =>
+        call("agents.allowed_tools", params, options),
+      /**
+       * Take such a permission back: from its next call on the tool is asked about, also in a run under
+       * way.
+       */
+      disallow_tool: (params: AllowedTool, options?: CallOptions): Promise<void> =>
+        call("agents.disallow_tool", params, options),
       /** An agent as the text of a file, without ids and keys. */
       export: (params: NamedAgent, options?: CallOptions): Promise<ExportedAgent> =>
         call("agents.export", params, options),
@@ -1637,6 +1658,18 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** End a server and start it again. */
       restart: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
         call("mcp.restart", params, options),
+      /**
+       * Let the user sign in at a server, in their browser, once they agreed in a dialog of the system. It
+       * takes as long as they do, and goes on without the page. NeedsWindow without a window.
+       */
+      sign_in: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.sign_in", params, options),
+      /** Give up a sign-in that waits for the user. */
+      cancel_sign_in: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.cancel_sign_in", params, options),
+      /** Forget the tokens of a server, and connect to it without them. */
+      sign_out: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.sign_out", params, options),
       /** Let models use tools as they were shown. Conflict when one was changed since. */
       accept_tools: (params: AcceptTools, options?: CallOptions): Promise<McpServerRow> =>
         call("mcp.accept_tools", params, options),

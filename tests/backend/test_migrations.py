@@ -124,6 +124,21 @@ def test_servers_are_kept_and_none_of_their_tools_is_accepted(
     )
 
 
+def test_nobody_is_signed_in_at_the_servers_of_before(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(8)) as connection:
+        connection.execute(
+            "insert into mcp_server (id, name, transport, command, arguments, url, is_enabled, created_ms, "
+            "updated_ms) values (1, 'calendar', 'http', '', '[]', 'https://mcp.example.com', 1, 0, 0)"
+        )
+        connection.commit()
+
+    migrate(database, backups)
+
+    assert [("calendar", None)] == rows(database, "select name, sign_in from mcp_server")
+
+
 def test_entities_and_files_name_the_same_tables_and_columns(database: Path, backups: Path) -> None:
     migrate(database, backups)
     db = Db(database, busy_timeout_s=1)
