@@ -31,7 +31,6 @@ SLICE = 300
 MOST_TITLES = 5
 # A message of today counts twice, one of two months ago half as much again as one of years ago.
 FADES_MS = 60 * 24 * 3600 * 1000
-FIRST = 2**62
 LIKE_MARK = re.compile(r"[\\%_]")
 
 
@@ -78,27 +77,34 @@ class SearchPage(msgspec.Struct, frozen=True):
     searched_back_to_ms: int | None = None
 
 
-def search(db: Db, typed: str, limit: int, cursor: str | None = None) -> SearchPage:
-    """What matches a text as `search_query.parse` reads it. InvalidRequest for a cursor that is not one of
-    ours."""
+def search(
+    db: Db, typed: str, limit: int, cursor: str | None = None, conversation_id: int | None = None
+) -> SearchPage:
+    """What matches a text as `search_query.parse` reads it, in the whole history or in one conversation.
+    InvalidRequest for a cursor that is not one of ours."""
     kind, place, total = _read_cursor(cursor)
     query = parse(typed)
     notes = list(query.notes)
     if query.is_empty:
         return SearchPage([], [], 0, False, None, notes)
     condition = _condition(db, query.filters, notes)
-    titles = _titles(db, query) if cursor is None else []
+    titles = _titles(db, query) if cursor is None and conversation_id is None else []
+    span = EVERYWHERE
+    if conversation_id is not None:
+        condition = condition.also("m.conversation = ?1", conversation_id)
+        span = _span_of(db, conversation_id)
     if kind == "n":
-        newest = _newest(db, query, condition, _block(db, query, place), limit)
+        newest = _newest(db, query, condition, _block(db, query, span.before(place)), span, limit)
     else:
-        block = _block(db, query, FIRST)
+        block = _block(db, query, span)
         if len(block) < RANKED_HITS:
             ids = _ranked(db, query, _passing(db, block, condition))
             more = f"r{place + limit}.0" if len(ids) > place + limit else None
             found = _found(db, ids[place : place + limit], query.terms)
             return SearchPage(titles, found, len(ids), False, more, notes)
-        total = len(_passing(db, block, condition)) if query.filters else RANKED_HITS
-        newest = _newest(db, query, condition, block, limit)
+        is_everything = not query.filters and conversation_id is None
+        total = RANKED_HITS if is_everything else len(_passing(db, block, condition))
+        newest = _newest(db, query, condition, block, span, limit)
     found = _found(db, newest.ids, query.terms)
     more = None if newest.before is None else f"n{newest.before}.{total}"
     return SearchPage(titles, found, total, True, more, notes, newest.searched_back_to_ms)
@@ -114,8 +120,8 @@ def find(db: Db, text: str, limit: int, without: int) -> list[FoundMessage]:
         return []
     query = SearchQuery(tuple(terms))
     for match in dict.fromkeys((query.match, any_of(terms))):
-        block = _matching(db, match, FIRST)
-        passing = _passing(db, block, Condition("c.id <> ?2", (without,)))
+        block = _matching(db, match, EVERYWHERE)
+        passing = _passing(db, block, Condition().also("c.id <> ?1", without))
         # Among the words of which any will do, one may be everywhere.
         ids = list(passing) if len(block) == RANKED_HITS else _ranked_by(db, match, passing)
         if ids:
@@ -131,6 +137,24 @@ class Condition(msgspec.Struct, frozen=True):
 
     sql: str = "1"
     values: tuple[str | int, ...] = ()
+
+    def also(self, sql: str, *values: str | int, is_excluding: bool = False) -> Condition:
+        """With another one, in which ?1 is its value."""
+        sql = sql.replace("?1", f"?{len(self.values) + 2}")
+        return Condition(f"{self.sql} and {'not ' * is_excluding}({sql})", (*self.values, *values))
+
+
+class Span(msgspec.Struct, frozen=True):
+    """The ids from `first` on and below `end`."""
+
+    first: int
+    end: int
+
+    def before(self, id: int) -> Span:
+        return Span(self.first, min(id, self.end))
+
+
+EVERYWHERE = Span(0, 2**62)
 
 
 class Newest(msgspec.Struct, frozen=True):
@@ -163,8 +187,7 @@ NAMED_IN = {"agent": ("agent", "name like ?1 escape '\\' or label"), "in": ("fol
 
 def _condition(db: Db, filters: Sequence[Filter], notes: list[str]) -> Condition:
     """All filters in one. Adds a note where there is no agent or folder of the name."""
-    wanted = []
-    values: list[str | int] = []
+    condition = Condition()
     for each in filters:
         value = each.value
         if each.name in ("agent", "model", "in"):
@@ -175,24 +198,29 @@ def _condition(db: Db, filters: Sequence[Filter], notes: list[str]) -> Condition
             if db.sql.execute(named, (value,)).fetchone() is None:
                 notes.append(f"There is no {table} with “{each.value}” in its name.")
         if each.name in ("has", "is"):
-            sql = CONDITIONS[str(value)]
+            condition = condition.also(CONDITIONS[str(value)], is_excluding=each.is_excluding)
         else:
-            values.append(value)
-            sql = CONDITIONS[each.name].replace("?1", f"?{len(values) + 1}")
-        wanted.append(f"not ({sql})" if each.is_excluding else f"({sql})")
-    return Condition(" and ".join(wanted) or "1", tuple(values))
+            condition = condition.also(CONDITIONS[each.name], value, is_excluding=each.is_excluding)
+    return condition
 
 
-def _block(db: Db, query: SearchQuery, before: int) -> list[int]:
-    """The newest messages before one that have the words, newest first, whether or not they pass the filters:
+def _span_of(db: Db, conversation_id: int) -> Span:
+    ends = "select ifnull(min(id), 0), ifnull(max(id), 0) from message where conversation = ?"
+    first, last = db.sql.execute(ends, (conversation_id,)).fetchone()
+    return Span(first, last + 1)
+
+
+def _block(db: Db, query: SearchQuery, span: Span) -> list[int]:
+    """The newest messages of a span that have the words, newest first, whether or not they pass the filters:
     RANKED_HITS of them, or all there are."""
     if query.terms:
-        return _matching(db, query.match, before)
+        return _matching(db, query.match, span)
     if any(each.name == "has" and each.value == "file" and not each.is_excluding for each in query.filters):
-        source = "select distinct message as id from attachment where message < ?1"
+        source = "select distinct message as id from attachment where message >= ? and message < ?"
     else:
-        source = "select id from message where id < ?1"
-    ids = [row[0] for row in db.sql.execute(f"{source} order by id desc limit ?2", (before, RANKED_HITS))]
+        source = "select id from message where id >= ? and id < ?"
+    newest = db.sql.execute(f"{source} order by id desc limit ?", (span.first, span.end, RANKED_HITS))
+    ids = [row[0] for row in newest]
     if query.excluded and ids:
         having = "select rowid from message_search where message_search match ? and rowid between ? and ?"
         without = {row[0] for row in db.sql.execute(having, (any_of(query.excluded), ids[-1], ids[0]))}
@@ -201,11 +229,11 @@ def _block(db: Db, query: SearchQuery, before: int) -> list[int]:
     return ids
 
 
-def _matching(db: Db, match: str, before: int) -> list[int]:
+def _matching(db: Db, match: str, span: Span) -> list[int]:
     rows = db.sql.execute(
-        "select rowid from message_search where message_search match ? and rowid < ? "
+        "select rowid from message_search where message_search match ? and rowid >= ? and rowid < ? "
         "order by rowid desc limit ?",
-        (match, before, RANKED_HITS),
+        (match, span.first, span.end, RANKED_HITS),
     )
     return [row[0] for row in rows]
 
@@ -221,7 +249,9 @@ def _passing(db: Db, ids: Sequence[int], condition: Condition) -> dict[int, int]
     return dict(rows.fetchall())
 
 
-def _newest(db: Db, query: SearchQuery, condition: Condition, block: list[int], limit: int) -> Newest:
+def _newest(
+    db: Db, query: SearchQuery, condition: Condition, block: list[int], span: Span, limit: int
+) -> Newest:
     """The newest messages that pass, from a block on and through those after it, while there is time."""
     until = time.monotonic() + SEARCH_FOR_S
     ids: list[int] = []
@@ -235,7 +265,7 @@ def _newest(db: Db, query: SearchQuery, condition: Condition, block: list[int], 
             if time.monotonic() > until:
                 (at_ms,) = db.sql.execute("select created_ms from message where id = ?", (last,)).fetchone()
                 return Newest(ids, last, at_ms)
-        block = _block(db, query, last) if len(block) == RANKED_HITS else []
+        block = _block(db, query, span.before(last)) if len(block) == RANKED_HITS else []
     return Newest(ids)
 
 

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 
 import msgspec
 
@@ -20,7 +21,8 @@ CHARACTERS = 260
 # How much of them stands before the first match.
 BEFORE = 80
 # A longer text is looked through up to here.
-LOOKED_THROUGH = 300_000
+LOOKED_THROUGH = 100_000
+MOST_HITS = 50
 
 ACCENTS = f"[\u0300-\u036f{MARKS}]*"
 UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
@@ -35,7 +37,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 def snippet(text: str, terms: Sequence[Term]) -> list[Piece]:
     """About 260 characters of the text in which most of the terms are, as pieces in their order."""
-    hits = find_hits(text, terms)
+    hits = find_hits(text, terms) if terms else []
     start, end = _window(text, hits)
     pieces = cut(text[start:end].rstrip(), [(first - start, last - start) for first, last in hits])
     if start > 0:
@@ -60,16 +62,16 @@ def cut(text: str, hits: Sequence[tuple[int, int]]) -> list[Piece]:
 
 
 def find_hits(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
-    """Where the terms are, in their order and without overlap."""
-    if not terms:
-        return []
-    plain = folded(text[:LOOKED_THROUGH])
+    """Where the terms are, in their order; the first MOST_HITS of each."""
+    text = text[:LOOKED_THROUGH]
+    plain = folded(text)
     hits: list[tuple[int, int]] = []
-    for pattern, inside in (_patterns(term) for term in terms):
+    for term in terms:
+        whole, inside = _patterns(term, is_ascii=text.isascii())
+        found = [match.span() for match in islice(whole.finditer(plain), MOST_HITS)]
         # Only where it is no word of its own, it is a part of a name: `order` in `parseOrder`.
-        found = pattern.finditer(plain) if pattern.search(plain) else inside.finditer(plain)
-        hits += [match.span() for match in found]
-    return sorted(hits, key=lambda hit: (hit[0], -hit[1]))
+        hits += found or [match.span() for match in islice(inside.finditer(plain), MOST_HITS)]
+    return sorted(hits)
 
 
 class _Folds(dict[int, str]):
@@ -95,20 +97,26 @@ def folded(text: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _patterns(term: Term) -> tuple[re.Pattern[str], re.Pattern[str]]:
+def _patterns(term: Term, *, is_ascii: bool) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """What finds the term in a folded text: as words of their own, and inside others."""
     words = re.findall(r"[^\W_]+", folded(unicodedata.normalize("NFC", term.words)))
+    accents = "" if is_ascii else ACCENTS
     pattern = ""
     for n, word in enumerate(words):
         if n:
             is_apart = not (UNSPACED_CHARACTER.match(words[n - 1]) or UNSPACED_CHARACTER.match(word))
             pattern += r"[\W_]+" if is_apart else r"[\W_]*"
-        letters = [re.escape(letter) + ACCENTS for letter in word]
-        pattern += "".join(letters).replace(f"s{ACCENTS}s{ACCENTS}", f"(?:s{ACCENTS}s{ACCENTS}|[ßẞ])")
-    begin = "" if UNSPACED_CHARACTER.match(words[0]) else r"(?<![^\W_])"
+        letters = "".join(re.escape(letter) + accents for letter in word)
+        pattern += letters if is_ascii else letters.replace(f"s{accents}s", f"(?:s{accents}s|[ßẞ])")
+    if UNSPACED_CHARACTER.match(words[0]):
+        start = pattern
+    else:
+        # Behind the first letter, so that the engine can jump to it.
+        first = re.escape(words[0][0])
+        start = pattern.replace(first, rf"{first}(?<![^\W_]{first})", 1)
     # The rest of a word that was only begun belongs to it.
     end = r"[^\W_]*" if term.is_begin else "" if UNSPACED_CHARACTER.match(words[-1]) else r"(?![^\W_])"
-    return re.compile(begin + pattern + end), re.compile(pattern)
+    return re.compile(start + end), re.compile(pattern)
 
 
 def _window(text: str, hits: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -116,7 +124,7 @@ def _window(text: str, hits: Sequence[tuple[int, int]]) -> tuple[int, int]:
     if len(text) <= CHARACTERS:
         return 0, len(text)
     best = most = 0
-    for n, (first, _) in enumerate(hits[:200]):
+    for n, (first, _) in enumerate(hits[:MOST_HITS]):
         near = {text[a:b].lower() for a, b in hits[n : n + 20] if b <= first + CHARACTERS - BEFORE}
         if len(near) > most:
             best, most = first, len(near)

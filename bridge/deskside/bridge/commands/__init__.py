@@ -19,6 +19,7 @@ from deskside.bridge.commands import (
     messages,
     models,
     runs,
+    search,
     settings,
     tools,
 )
@@ -38,6 +39,7 @@ COMMANDS: list[ModuleType] = [
     messages,
     models,
     runs,
+    search,
     settings,
     tools,
 ]
