@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import random
 import sqlite3
 import sys
@@ -182,10 +183,9 @@ def history(messages: int) -> Path:
     FOLDER.mkdir(parents=True, exist_ok=True)
     database = FOLDER / f"{messages}-{_fingerprint()}.db"
     if not database.exists():
-        for old in FOLDER.glob(f"{messages}-*.db*"):
+        for old in FOLDER.glob(f"{messages}-*"):
             old.unlink()
-        unfinished = database.with_suffix(".unfinished")
-        unfinished.unlink(missing_ok=True)
+        unfinished = database.with_suffix(f".unfinished-{os.getpid()}")
         migrate.migrate(unfinished, FOLDER)
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
             segmentation.register(connection)

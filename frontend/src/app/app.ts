@@ -6,7 +6,14 @@
  */
 import { batch, computed, signal } from "@preact/signals";
 import { createAgentChoices, DEFAULT_AGENT } from "../agents/choices";
-import type { AppEvent, AppState, ChangeSettingsInput, Commands, ConversationRow } from "../api.gen";
+import type {
+  AppEvent,
+  AppState,
+  ChangeSettingsInput,
+  Commands,
+  ConversationRow,
+  FoundMessage,
+} from "../api.gen";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
 import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
@@ -14,6 +21,7 @@ import { createConversationList } from "../conversations/list";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
+import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
 import { createTools } from "../tools/tools";
@@ -43,6 +51,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const toasts = createToasts();
   const drafts = createDrafts(api);
   const list = createConversationList(api);
+  const search = createSearch(api);
   const models = createModels(api);
   const agents = createAgentChoices(api);
   const keys = createKeys(api);
@@ -171,6 +180,17 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   /** As a link to it: one that was deleted meanwhile is said to be. */
   const openConversationById = (id: number) =>
     toasts.attempt(async () => openConversation(await api.conversations.get({ id })));
+
+  /** To a message in its place: the conversation opens around it. */
+  const openFound = (hit: FoundMessage) =>
+    toasts.attempt(async () => {
+      if (conversation.value.row.value?.id !== hit.conversation_id) {
+        const row = await api.conversations.get({ id: hit.conversation_id });
+        show(newConversation(row), row.id);
+      } else openChat();
+      const words = hit.snippet.find(({ is_hit }) => is_hit)?.text ?? "";
+      await conversation.value.goTo(hit.message_id, words);
+    });
 
   async function openPlace(to: Place): Promise<void> {
     if (to.view !== "chat" || to.conversationId === null) return;
@@ -323,6 +343,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     toasts,
     drafts,
     list,
+    search,
     models,
     agents,
     keys,
@@ -337,6 +358,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     apply,
     openConversation,
     openConversationById,
+    openFound,
     newChat,
     openChat,
     openSettings,
