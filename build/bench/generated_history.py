@@ -183,7 +183,7 @@ def history(messages: int) -> Path:
     FOLDER.mkdir(parents=True, exist_ok=True)
     database = FOLDER / f"{messages}-{_fingerprint()}.db"
     if not database.exists():
-        for old in FOLDER.glob(f"{messages}-*"):
+        for old in FOLDER.glob(f"{messages}-*"):  # also what a generator left that was stopped
             old.unlink()
         unfinished = database.with_suffix(f".unfinished-{os.getpid()}")
         migrate.migrate(unfinished, FOLDER)
@@ -266,6 +266,10 @@ class _Writer:
             name: Corpus(self._chance, common, syllables, space)
             for name, (_, common, syllables, space) in LANGUAGES.items()
         }
+        syllables = LANGUAGES["en"][2].split()
+        rare = {"".join(self._chance.choices(syllables, k=self._chance.randint(1, 3))) for _ in range(3_000)}
+        self._code_words = [*CODE_WORDS, *sorted(rare)]
+        self._code_weights = [1 / (rank + 10) for rank in range(len(self._code_words))]
         self._code = self._code_corpus()
         self._messages: list[tuple[object, ...]] = []
         self._parts: list[tuple[object, ...]] = []
@@ -395,7 +399,7 @@ class _Writer:
     def _name(self) -> str:
         """As programs and offices call things: mostly one that nobody used before."""
         chance = self._chance
-        words = chance.choices(CODE_WORDS, k=3)
+        words = chance.choices(self._code_words, self._code_weights, k=3)
         return chance.choice(
             (
                 words[0] + words[1].title() + words[2].title(),

@@ -3,8 +3,8 @@
 
     python build/bench/history.py [--messages 10000 100000 1000000] [--rounds 100]
 
-Takes a generated history of each size (generated_history.py; made on the first run, minutes for a million) and
-measures on a copy of it: the list of conversations, the newest page and one in the middle of the longest
+Takes a generated history of each size (generated_history.py; made on the first run, minutes for a million)
+and measures on a copy of it: a read of nothing, which is what the way to a thread and back costs, the list of conversations, the newest page and one in the middle of the longest
 conversation, searches of many kinds, a question with its answer, and a flush of a reply that streams. Ours
 goes through the store with its threads and structs; plain sqlite3 runs the same statements in this thread,
 with the same cache and the same waiting for the disk, and keeps tuples. They take turns. Printed are
@@ -113,14 +113,16 @@ async def take_turns(
 RAW_LIST = """
   select c.id, c.title, c.model, c.draft, c.created_ms, c.updated_ms, agent.name, c.id in (
     select message.conversation from message_part join message on message.id = message_part.message
-    where message_part.kind in ('tool_call', 'pause') and json_extract(message_part.data, '$.status') = 'waiting'
+    where message_part.kind in ('tool_call', 'pause')
+      and json_extract(message_part.data, '$.status') = 'waiting'
   )
   from conversation c left join agent on agent.id = c.agent
   where c.deleted_ms is null order by c.updated_ms desc, c.id desc limit 51"""
 RAW_HEAD = "select depth from message where id = (select head from conversation where id = 1)"
 RAW_MESSAGES = """
-  select m.id, m.conversation, m.parent, m.role, m.status, m.model, m.error, m.usage, m.created_ms, m.finished_ms,
-    run.id, agent.name, (select group_concat(id) from message v where v.parent is m.parent and v.conversation = 1)
+  select m.id, m.conversation, m.parent, m.role, m.status, m.model, m.error, m.usage, m.created_ms,
+    m.finished_ms, run.id, agent.name,
+    (select group_concat(id) from message v where v.parent is m.parent and v.conversation = 1)
   from message m left join run on run.message = m.id left join agent on agent.id = run.agent
   where m.conversation = 1 and m.is_shown = 1 and m.depth between ? and ? order by m.depth"""
 RAW_PARTS = """
@@ -149,6 +151,12 @@ async def read_pages(store: Store, raw: sqlite3.Connection, times: Times, rounds
     for depth, id in zip(depths, ids, strict=True):
         await take_turns(
             times,
+            "nothing",
+            lambda: store.read(lambda db: db.sql.execute("select 1").fetchone()),
+            lambda: raw.execute("select 1").fetchone(),
+        )
+        await take_turns(
+            times,
             "list page",
             lambda: store.read(conversations.page, None, PAGE),
             lambda: raw.execute(RAW_LIST).fetchall(),
@@ -174,7 +182,8 @@ RAW_SEARCH = """
   select m.id, m.conversation, c.title, m.role, m.created_ms, m.model, m.is_shown, (
     select group_concat(text, char(10)) from message_part where message = m.id and kind in ('text', 'user')
   )
-  from message_search join message m on m.id = message_search.rowid join conversation c on c.id = m.conversation
+  from message_search join message m on m.id = message_search.rowid
+    join conversation c on c.id = m.conversation
   where message_search match ? and c.deleted_ms is null order by {} limit 20"""
 
 
@@ -264,7 +273,10 @@ INSERT_MESSAGE = (
     "insert into message (conversation, parent, role, status, model, created_ms, depth, is_shown) "
     "values (?, ?, ?, ?, ?, 0, ?, 1)"
 )
-INSERT_PART = "insert into message_part (message, position, step, kind, text, origin) values (?, 0, 0, 'text', ?, 'model')"
+INSERT_PART = (
+    "insert into message_part (message, position, step, kind, text, origin) "
+    "values (?, 0, 0, 'text', ?, 'model')"
+)
 INDEX = "insert into message_search (rowid, text) values (?, segmented(?))"
 
 
@@ -326,10 +338,8 @@ async def stream_for_an_hour(store: Store) -> None:
     # What is still in the -wal file is written once more when it is emptied.
     written = written_bytes() - before + Path(f"{store.path}-wal").stat().st_size
     text = MEASURED_MINUTES * flushes * len(FLUSH_TEXT)
-    an_hour = 60 / MEASURED_MINUTES
-    print(
-        f"an hour of streaming    {written * an_hour / 1e6:,.0f} MB written for {text * an_hour / 1e6:,.1f} MB of text"
-    )
+    an_hour = 60 / MEASURED_MINUTES / 1e6
+    print(f"an hour of streaming    {written * an_hour:,.0f} MB written for {text * an_hour:,.1f} MB of text")
 
 
 def written_bytes() -> int:

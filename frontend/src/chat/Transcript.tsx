@@ -22,7 +22,7 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const { hasMore, hasNewer, isLoading, loadProblem, lastAsked, found } = conversation;
-  const { isFollowing, jump, goTo } = useFollow(scroller, content, {
+  const { isFollowing, jump, goTo, isHeld } = useFollow(scroller, content, {
     hasNewer: () => hasNewer.peek(),
   });
   const messages = conversation.messages.value;
@@ -36,9 +36,23 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
     if (found.value === null) return;
     const message = content.current?.querySelector(`#message-${found.value.id}`);
     if (!message) return;
-    const words = wordsIn(message, found.value.text);
-    goTo(words?.startContainer.parentElement ?? message);
-    return words ? highlighted(words) : undefined;
+    goTo(message);
+    const { text } = found.value;
+    // Markdown may not be in its place yet.
+    const observer = new MutationObserver(look);
+    function look(): void {
+      const words = message ? wordsIn(message, text) : null;
+      if (!words || !message) return;
+      observer.disconnect();
+      highlight(words);
+      if (isHeld(message)) goTo(words.startContainer.parentElement ?? message);
+    }
+    observer.observe(message, { subtree: true, childList: true, characterData: true });
+    look();
+    return () => {
+      observer.disconnect();
+      highlight(null);
+    };
   }, [found.value]);
 
   const onScroll = () => {
@@ -111,9 +125,9 @@ function wordsIn(message: Element, text: string): Range | null {
   return null;
 }
 
-/** Marks the words without touching the text, where the engine can; returns what takes the mark away. */
-function highlighted(words: Range): () => void {
-  if (!("highlights" in CSS)) return () => {};
-  CSS.highlights.set("found", new Highlight(words));
-  return () => void CSS.highlights.delete("found");
+/** Marks the words without touching the text, where the engine can. */
+function highlight(words: Range | null): void {
+  if (!("highlights" in CSS)) return;
+  if (words) CSS.highlights.set("found", new Highlight(words));
+  else CSS.highlights.delete("found");
 }

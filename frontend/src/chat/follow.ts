@@ -86,7 +86,10 @@ export function useFollow(
     };
   }, []);
 
-  return { isFollowing, jump, goTo };
+  /** Whether this is what is held: the reader has not scrolled since. */
+  const isHeld = (child: Element) => !isFollowing.value && anchor.current?.child === child;
+
+  return { isFollowing, jump, goTo, isHeld };
 }
 
 /** From the outside in: to ask for the place of what is out of view would make the engine lay it out. */

@@ -31,7 +31,6 @@ SLICE = 300
 MOST_TITLES = 5
 # A message of today counts twice, one of two months ago half as much again as one of years ago.
 FADES_MS = 60 * 24 * 3600 * 1000
-LIKE_MARK = re.compile(r"[\\%_]")
 
 
 class FoundMessage(msgspec.Struct, frozen=True):
@@ -165,11 +164,12 @@ class Newest(msgspec.Struct, frozen=True):
     searched_back_to_ms: int | None = None
 
 
+# A negation must not come upon null, which is neither.
 CONDITIONS = {
-    "agent": "exists (select 1 from run join agent on agent.id = run.agent where run.message = m.id "
-    "and (agent.name like ?1 escape '\\' or agent.label like ?1 escape '\\'))",
-    "model": "ifnull(m.model, '') like ?1 escape '\\'",
-    "in": "c.folder in (select id from folder where name like ?1 escape '\\')",
+    "agent": "exists (select 1 from run where run.message = m.id "
+    "and run.agent in (select value from json_each(?1)))",
+    "in": "ifnull(c.folder in (select value from json_each(?1)), 0)",
+    "model": "instr(lower(ifnull(m.model, '')), ?1)",
     "role": "m.role = ?1",
     "after": "m.created_ms >= ?1",
     "before": "m.created_ms < ?1",
@@ -182,26 +182,35 @@ CONDITIONS = {
 }
 # A conversation by itself, without a message, has these.
 OF_CONVERSATIONS = {"in", "is"}
-NAMED_IN = {"agent": ("agent", "name like ?1 escape '\\' or label"), "in": ("folder", "name")}
+NAMES = {"agent": "select id, name, label from agent", "in": "select id, name, '' from folder"}
 
 
 def _condition(db: Db, filters: Sequence[Filter], notes: list[str]) -> Condition:
     """All filters in one. Adds a note where there is no agent or folder of the name."""
     condition = Condition()
     for each in filters:
-        value = each.value
-        if each.name in ("agent", "model", "in"):
-            value = "%" + LIKE_MARK.sub(r"\\\g<0>", str(value)) + "%"
-        if each.name in NAMED_IN:
-            table, column = NAMED_IN[each.name]
-            named = f"select 1 from {table} where {column} like ?1 escape '\\' limit 1"
-            if db.sql.execute(named, (value,)).fetchone() is None:
-                notes.append(f"There is no {table} with “{each.value}” in its name.")
+        is_excluding = each.is_excluding
         if each.name in ("has", "is"):
-            condition = condition.also(CONDITIONS[str(value)], is_excluding=each.is_excluding)
-        else:
-            condition = condition.also(CONDITIONS[each.name], value, is_excluding=each.is_excluding)
+            condition = condition.also(CONDITIONS[str(each.value)], is_excluding=is_excluding)
+            continue
+        value = each.value
+        if each.name in NAMES:
+            ids = _ids_of(db, NAMES[each.name], str(value))
+            if not ids:
+                kind = "agent" if each.name == "agent" else "folder"
+                notes.append(f"There is no {kind} with “{value}” in its name.")
+            value = msgspec.json.encode(ids).decode()
+        elif each.name == "model":
+            value = str(value).lower()
+        condition = condition.also(CONDITIONS[each.name], value, is_excluding=is_excluding)
     return condition
+
+
+def _ids_of(db: Db, names: str, part: str) -> list[int]:
+    """Those with this in one of their names. In Python, because SQLite folds the letters of English alone."""
+    wanted = part.casefold()
+    rows = db.sql.execute(names)
+    return [id for id, name, label in rows if wanted in name.casefold() or wanted in label.casefold()]
 
 
 def _span_of(db: Db, conversation_id: int) -> Span:
@@ -278,13 +287,17 @@ def _ranked(db: Db, query: SearchQuery, passing: dict[int, int]) -> list[int]:
     A word that is everywhere says nothing, and takes seconds: bm25 reads every row it is in. Those are left
     to the match, and only the rare words count.
     """
-    terms = query.terms
-    if len(terms) + len(query.excluded) > 1:
-        terms = tuple(term for term in terms if _is_rare(db, term))
+    terms = tuple(term for term in query.terms if _is_rare(db, term))
     return _ranked_by(db, SearchQuery(terms).match, passing) if terms else list(passing)
 
 
 def _is_rare(db: Db, term: Term) -> bool:
+    """Of a phrase: one of its words. To find out how rare the phrase is, bm25 would read all rows of each."""
+    words = [Term(word) for word in re.findall(r"[^\W_]+", term.words)]
+    return any(_has_few_hits(db, word) for word in words) if len(words) > 1 else _has_few_hits(db, term)
+
+
+def _has_few_hits(db: Db, term: Term) -> bool:
     (hits,) = db.sql.execute(
         "select count(*) from (select 1 from message_search where message_search match ? limit ?)",
         (term.phrase, RANKED_HITS),

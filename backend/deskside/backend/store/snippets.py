@@ -17,9 +17,10 @@ import msgspec
 from deskside.backend.store.search_query import Term
 from deskside.backend.store.segmentation import MARKS, RUN, SPELLINGS, UNSPACED
 
-CHARACTERS = 260
-# How much of them stands before the first match.
-BEFORE = 80
+CHARACTERS = 200
+# How much of them stands before the first match: a line and a half of a narrow list, half of that where
+# characters are twice as wide.
+BEFORE = 50
 # A longer text is looked through up to here.
 LOOKED_THROUGH = 100_000
 MOST_HITS = 50
@@ -36,7 +37,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def snippet(text: str, terms: Sequence[Term]) -> list[Piece]:
-    """About 260 characters of the text in which most of the terms are, as pieces in their order."""
+    """About 200 characters of the text in which most of the terms are, as pieces in their order."""
     hits = find_hits(text, terms) if terms else []
     start, end = _window(text, hits)
     pieces = cut(text[start:end].rstrip(), [(first - start, last - start) for first, last in hits])
@@ -116,35 +117,31 @@ def _patterns(term: Term, *, is_ascii: bool) -> tuple[re.Pattern[str], re.Patter
         start = pattern.replace(first, rf"{first}(?<![^\W_]{first})", 1)
     # The rest of a word that was only begun belongs to it.
     end = r"[^\W_]*" if term.is_begin else "" if UNSPACED_CHARACTER.match(words[-1]) else r"(?![^\W_])"
-    return re.compile(start + end), re.compile(pattern)
+    return re.compile(start + end), re.compile(pattern.replace(r"[\W_]+", r"[\W_]*"))
 
 
 def _window(text: str, hits: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """From where to where: the begin of the text where it has no hit, else around the most of them."""
-    if len(text) <= CHARACTERS:
-        return 0, len(text)
     best = most = 0
     for n, (first, _) in enumerate(hits[:MOST_HITS]):
         near = {text[a:b].lower() for a, b in hits[n : n + 20] if b <= first + CHARACTERS - BEFORE}
         if len(near) > most:
             best, most = first, len(near)
-    start = max(0, min(best - BEFORE, len(text) - CHARACTERS))
+    is_wide = best < len(text) and UNSPACED_CHARACTER.match(text[best])
+    start = max(0, best - (BEFORE // 2 if is_wide else BEFORE))
     end = min(len(text), start + CHARACTERS)
     if start > 0:
-        start = _after_break(text, start, best)
+        start = _next_word(text, start, best)
     if end < len(text):
         cut_at = max(text.rfind(" ", start, end), text.rfind("\n", start, end))
         end = cut_at if cut_at > end - 30 and cut_at > best else end
     return start, end
 
 
-def _after_break(text: str, start: int, before: int) -> int:
-    """The begin of the next line or word, if it comes soon and before the hit."""
-    for mark, within in (("\n", 60), (" ", 30)):
-        found = text.find(mark, start, min(start + within, before))
-        if found >= 0:
-            return found + 1
-    return start
+def _next_word(text: str, start: int, before: int) -> int:
+    """The begin of the next word, if it comes soon and before the hit."""
+    found = text.find(" ", start, min(start + 20, before))
+    return start if found < 0 else found + 1
 
 
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
