@@ -1097,6 +1097,80 @@ export interface RetryReplyInput {
   model?: string | null;
 }
 
+/**
+ * `text` as it was typed, the last word perhaps by half; see store/search_query.py. With a
+ * `conversation_id`, only that conversation is searched.
+ */
+export interface FindInput {
+  /** length ≤ 500 */
+  text: string;
+  conversation_id?: number | null;
+  cursor?: string | null;
+  /** ≥ 1, ≤ 100 */
+  limit?: number;
+}
+
+/**
+ * Titles first (on the first page only), then messages, the best or the newest first.
+ *
+ * There are `total` messages, or more than that where `is_more`. `next_cursor` goes into the next call; None
+ * at the end. `notes` are sentences for the user about the query. `searched_back_to_ms` is there where the
+ * time was up: nothing older was looked at yet.
+ */
+export interface SearchPage {
+  titles: FoundTitle[];
+  messages: FoundMessage[];
+  total: number;
+  is_more: boolean;
+  next_cursor: string | null;
+  notes: string[];
+  searched_back_to_ms: number | null;
+}
+
+/** A conversation whose title matches. */
+export interface FoundTitle {
+  conversation_id: number;
+  title: Piece[];
+  updated_ms: number;
+  is_archived: boolean;
+}
+
+/** A part of a snippet or a title; `is_hit` where it is what was looked for. */
+export interface Piece {
+  text: string;
+  is_hit: boolean;
+}
+
+/**
+ * A message that matches. `root_id` is the message of the path that it is shown in: itself, or the reply
+ * whose agents asked for it. `is_shown`: that one is on the path that its conversation shows.
+ */
+export interface FoundMessage {
+  message_id: number;
+  root_id: number;
+  conversation_id: number;
+  title: string;
+  role: string;
+  created_ms: number;
+  model: string | null;
+  agent: string | null;
+  is_shown: boolean;
+  is_archived: boolean;
+  snippet: Piece[];
+}
+
+export interface OpenFound {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+}
+
+/** A conversation with the page around what was found. `message_id` is on the page. */
+export interface FoundPlace {
+  conversation: ConversationRow;
+  message_id: number;
+  page: MessagePage;
+}
+
 /** Only what is present is changed. */
 export interface ChangeSettingsInput {
   theme?: "dark" | "light" | "system";
@@ -1761,6 +1835,20 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Go on where an interrupted, stopped or failed reply ended, in the same message. */
       continue_reply: (params: ReplyId, options?: CallOptions): Promise<StartedRun> =>
         call("runs.continue_reply", params, options),
+    },
+    search: {
+      /**
+       * Messages and titles that match, the best first, or the newest where there are thousands. Any text is a
+       * query; nothing matches one without a word or a filter. Cancel it when the user types on.
+       */
+      find: (params: FindInput, options?: CallOptions): Promise<SearchPage> =>
+        call("search.find", params, options),
+      /**
+       * The page around a message. Where it is in a version that is not shown, that version is shown from now
+       * on; what another agent wrote is in the reply that asked for it. NotFound if it was deleted.
+       */
+      open: (params: OpenFound, options?: CallOptions): Promise<FoundPlace> =>
+        call("search.open", params, options),
     },
     settings: {
       /** All settings. */

@@ -18,7 +18,7 @@ from deskside.backend.errors import StoreDamaged, StoreRefused
 from deskside.backend.store import migrate as runner
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import APPLICATION_ID, Migration, migrate, read_migrations
-from stores import files_of, rows, run_child, run_to_its_death
+from stores import connected, files_of, rows, run_child, run_to_its_death
 
 NEWEST = len(read_migrations())
 MESSAGES = """
@@ -53,7 +53,7 @@ def database_at(database: Path, backups: Path) -> Callable[[int], sqlite3.Connec
 
     def at(number: int) -> sqlite3.Connection:
         migrate(database, backups, read_migrations()[:number])
-        return sqlite3.connect(database)
+        return connected(database)
 
     return at
 
@@ -189,7 +189,7 @@ def test_0004_says_of_each_part_where_its_text_comes_from_and_keeps_it_findable(
     assert [(10, "user"), (20, "model"), (21, "model"), (22, "tool"), (30, "model")] == rows(
         database, "select id, origin from message_part order by id"
     )
-    assert [(10,), (21,)] == rows(
+    assert [(1,), (2,)] == rows(
         database, "select rowid from message_search where message_search match 'plums' order by rowid"
     )
 
@@ -236,6 +236,33 @@ def test_0011_knows_the_shown_path_and_how_deep_each_message_is(
     assert [(1, 0, 1), (2, 1, 1), (3, 1, 0), (4, 2, 1), (5, 0, 0), (6, 0, 0)] == rows(
         database, "select id, depth, is_shown from message order by id"
     )
+
+
+def test_0009_finds_titles_and_parts_of_words_and_a_message_by_words_of_two_of_its_parts(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(8)) as connection:
+        connection.executescript("""
+            insert into user values (1, '', 'system', 'en', 0);
+            insert into conversation (id, user, title, draft, created_ms, updated_ms) values
+              (1, 1, '东京旅行', '', 0, 0);
+            insert into message (id, conversation, role, status, created_ms) values
+              (1, 1, 'user', 'complete', 0), (2, 1, 'assistant', 'complete', 0),
+              (3, 1, 'assistant', 'streaming', 0);
+            insert into message_part (message, position, step, kind, text, origin) values
+              (1, 0, 0, 'text', '我们明天去东京旅行', 'user'), (2, 1, 0, 'text', 'the icebox', 'model'),
+              (2, 0, 0, 'text', 'fetchUserById of plums', 'model'), (3, 0, 0, 'text', 'plums', 'model');
+        """)
+        connection.commit()
+
+    migrate(database, backups)
+
+    found = "select rowid from message_search where message_search match ?"
+    assert [(1,)] == rows(database, found, '"东 京"')
+    assert [(2,)] == rows(database, found, "user")
+    assert [(2,)] == rows(database, found, "plums icebox")
+    assert [(2,)] == rows(database, found, '"plums the"')
+    assert [(1,)] == rows(database, "select rowid from title_search where title_search match '\"旅 行\"'")
 
 
 def test_every_reference_has_an_index(database: Path, backups: Path) -> None:
@@ -565,7 +592,7 @@ def _migration(sql: str) -> Migration:
 
 def _dump(database: Path) -> list[str]:
     """Schema and rows; without the times of migrations, which differ from run to run."""
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(connected(database)) as connection:
         lines = [line for line in connection.iterdump() if not line.startswith('INSERT INTO "migration"')]
         version = connection.execute("pragma user_version").fetchone()[0]
         numbers = connection.execute("select number from migration").fetchall()

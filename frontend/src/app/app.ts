@@ -14,6 +14,7 @@ import type {
   Commands,
   ConversationChangesInput,
   ConversationRow,
+  FoundMessage,
 } from "../api.gen";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
@@ -23,6 +24,7 @@ import { createSorting } from "../conversations/sorting";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
+import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
 import { createTools } from "../tools/tools";
@@ -53,6 +55,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const drafts = createDrafts(api);
   const list = createConversationList(api);
   const sorting = createSorting(api);
+  const search = createSearch(api);
   const models = createModels(api);
   const agents = createAgentChoices(api);
   const keys = createKeys(api);
@@ -206,6 +209,17 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   /** As a link to it: one that was deleted meanwhile is said to be. */
   const openConversationById = (id: number) =>
     toasts.attempt(async () => openConversation(await api.conversations.get({ id })));
+
+  /** To a message in its place: the conversation opens around it. */
+  const openFound = (hit: FoundMessage) =>
+    toasts.attempt(async () => {
+      if (conversation.value.row.value?.id !== hit.conversation_id) {
+        const row = await api.conversations.get({ id: hit.conversation_id });
+        show(newConversation(row), row.id);
+      } else openChat();
+      const words = hit.snippet.find(({ is_hit }) => is_hit)?.text ?? "";
+      await conversation.value.goTo(hit.message_id, words);
+    });
 
   async function openPlace(to: Place): Promise<void> {
     if (to.view !== "chat" || to.conversationId === null) return;
@@ -400,6 +414,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     drafts,
     list,
     sorting,
+    search,
     models,
     agents,
     keys,
@@ -414,6 +429,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     apply,
     openConversation,
     openConversationById,
+    openFound,
     newChat,
     openChat,
     openSettings,

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deskside.backend.errors import StoreDamaged, StoreRefused
+from deskside.backend.store import segmentation
 
 FOLDER = Path(__file__).parent / "migrations"
 APPLICATION_ID = 0x4453_4B53  # "DSKS": which program a file belongs to, as `file` and we can see
@@ -208,9 +209,11 @@ def _only_this_database(action: int, *_: object) -> int:
 
 def _connect(database: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
     # Foreign keys are off (SQLite's default): a migration may rebuild a table that others refer to.
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"{database.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=busy_timeout_s
     )
+    segmentation.register(connection)
+    return connection
 
 
 def _copy(database: Path, target: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from loguru import logger
 from pony.orm import db_session
 
-from deskside.backend.store import replies, search_index
+from deskside.backend.store import replies, search_index, segmentation
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
 
@@ -90,6 +90,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
     # A damaged text is worth more than none.
     connection.text_factory = lambda text: text.decode(errors="replace")
+    segmentation.register(connection)
     return connection
 
 

@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ LARGEST_WAL_BYTES = 16 * 1024 * 1024
 LOOK_AT_WAL_EVERY_S = 0.05
 # How long the writer waits for readers to let it empty the file; then it goes on and tries again later.
 EMPTY_WAL_WITHIN_MS = 100
+# Of SQLite's virtual machine, which does some millions a second.
+LOOK_AT_CALLER_EVERY_OPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +264,16 @@ class Writer:
         db.disconnect()
 
 
+def _given_up_when_cancelled(unit: Unit) -> Unit:
+    """A read that nobody waits for any more (a search that was typed on) does not keep its thread."""
+
+    def call(db: Db) -> Any:
+        db.sql.set_progress_handler(unit.future.cancelled, LOOK_AT_CALLER_EVERY_OPS)
+        return unit.call(db)
+
+    return replace(unit, call=call)
+
+
 class Readers:
     """Threads that read, each with a connection of its own that it opens with its first unit."""
 
@@ -295,7 +307,7 @@ class Readers:
     def _read(self, unit: Unit) -> None:
         if unit.future.cancelled():
             return
-        outcome = attempt(unit, self._db)
+        outcome = attempt(_given_up_when_cancelled(unit), self._db)
         if outcome.error is not None:
             outcome = Outcome(unit.future, error=self._health.told(outcome.error))
         deliver(self._loop, [outcome])
