@@ -19,6 +19,7 @@ that breaks them and the conversation could then never be continued:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import final
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -37,10 +38,12 @@ from deskside.backend.agent.invisible import is_visible, without_invisible, with
 GO_ON = "Your answer was cut off. Go on exactly where it stops, without repeating anything."
 
 
+@final
 class UserTurn(msgspec.Struct, frozen=True):
     text: str
 
 
+@final
 class AssistantTurn(msgspec.Struct, frozen=True):
     items: Sequence[AssistantText | AssistantReasoning | ToolRequested]
 
@@ -49,6 +52,7 @@ class AssistantTurn(msgspec.Struct, frozen=True):
         return [item for item in self.items if type(item) is ToolRequested]
 
 
+@final
 class ToolTurn(msgspec.Struct, frozen=True):
     results: Sequence[ToolFinished]
 
