@@ -73,6 +73,7 @@ OPTIONAL_PARAMETERS = {
 }
 
 _REFUSED_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+_is_allowed_id = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
 
 
 def messages_body(name: str, request: ModelRequest, refused: set[str]) -> dict[str, Any]:
@@ -171,6 +172,9 @@ def _result(tool_use_id: str, result: ToolFinished) -> dict[str, Any]:
 def _tool_use_id(call_id: str, used: set[str]) -> str:
     """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses; without these, two
     can be the same, which it refuses, too."""
+    if call_id not in used and _is_allowed_id(call_id):
+        used.add(call_id)
+        return call_id
     allowed = _REFUSED_IN_IDS.sub("_", call_id)
     free, number = allowed, 1
     while free in used:
