@@ -266,9 +266,9 @@ async def test_what_is_no_filter_or_is_being_typed_is_not_remarked_on(typed: str
 
 async def test_a_deleted_conversation_is_found_again_once_it_is_restored(call: Caller) -> None:
     id = await talk(call.store, ("plums", "Eaten."))
-    await call("conversations.delete", id=id)
+    await call("conversations.delete", ids=[id])
     gone = await call.page("plums")
-    await call("conversations.restore", id=id)
+    await call("conversations.restore", ids=[id])
     back = await call.page("plums")
 
     assert ([], []) == (gone["messages"], gone["titles"])
