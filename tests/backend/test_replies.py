@@ -745,7 +745,7 @@ def _damage_index(db: Db, which: str) -> None:
 PIECES = st.lists(st.tuples(st.integers(0, 3), st.text(max_size=5)), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pieces=PIECES,
     saved_at=st.sets(st.integers(0, 11)),
