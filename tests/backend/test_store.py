@@ -31,8 +31,8 @@ from deskside.backend.log import request_id
 from deskside.backend.store import conversations, errors, settings, threads
 from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store, open_store
-from deskside.backend.store.migrate import APPLICATION_ID
 from deskside.backend.store.salvage import LOST_TEXT
+from deskside.backend.store.schema import APPLICATION_ID
 from deskside.backend.store.sqlite_errors import store_error
 from stores import PYTHONPATH, ask, files_of, paths_in, rows, run_child, say, shown, talk, texts
 

@@ -25,3 +25,13 @@ class Paths:
     @property
     def backups(self) -> Path:
         return self.data / "backups"
+
+    @property
+    def files(self) -> Path:
+        """Attached files under their SHA-256: `8f/8f43…`."""
+        return self.data / "files"
+
+    @property
+    def restore(self) -> Path:
+        """What is to take the place of the data at the next start, while there is such."""
+        return self.data / "restore"

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from loguru import logger
 from pony.orm import OrmError
 
+from deskside.backend.backups.restoring import Applied, apply_pending
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
@@ -60,6 +61,8 @@ class Store:
         self._readers: Readers
         self._damaged_readers: Readers | None = None
         self._salvaged: asyncio.Future[Readers] | None = None
+        self.applied: Applied | None = None
+        """What became of a backup that was to be restored when this was opened."""
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -89,9 +92,10 @@ class Store:
         the machine. For what comes several times a second."""
         return await self._write(lambda db: function(db, *args, **named), is_durable=False)
 
-    async def open(self, backups: Path, busy_timeout_s: float) -> None:
-        """Start the threads, bring the file up to date, and repair what a crash left."""
-        open_db = partial(_open_db, self.path, backups, busy_timeout_s, self._lock)
+    async def open(self, paths: Paths, busy_timeout_s: float) -> None:
+        """Start the threads, restore the backup that was chosen, bring the file up to date, and repair what a
+        crash left."""
+        open_db = partial(self._open_db, paths, busy_timeout_s)
         self._writer = Writer(open_db, self._health, self._loop)
         self._writer.start()
         try:
@@ -109,6 +113,21 @@ class Store:
         except BaseException:
             await self.close()
             raise
+
+    def _open_db(self, paths: Paths, busy_timeout_s: float) -> Db:
+        """On the writer's thread: the folder, the schema and the mapping."""
+        paths.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if paths.restore.exists():
+            _lock_if_first(self._lock)
+            if self._lock.is_locked:
+                self.applied = apply_pending(paths)
+        migrate(self.path, paths.backups, busy_timeout_s=busy_timeout_s)
+        db = Db(self.path, busy_timeout_s=busy_timeout_s)
+        _lock_if_first(self._lock)
+        if self._lock.is_locked:
+            for left_by_a_crash in self.path.parent.glob(f"{self.path.stem}.{COPY}*"):
+                left_by_a_crash.unlink()
+        return db
 
     async def _repair(self) -> None:
         try:
@@ -192,27 +211,16 @@ async def open_store(paths: Paths, *, busy_timeout_s: float = BUSY_TIMEOUT_S) ->
     Raises StoreRefused, StoreBusy, StoreFull, StoreReadOnly or StoreDamaged, each with what to do.
     """
     store = Store(paths.database)
-    await store.open(paths.backups, busy_timeout_s)
+    await store.open(paths, busy_timeout_s)
     try:
         yield store
     finally:
         await store.close()
 
 
-def _open_db(path: Path, backups: Path, busy_timeout_s: float, lock: FileLock) -> Db:
-    """On the writer's thread: the folder, the schema and the mapping."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    migrate(path, backups, busy_timeout_s=busy_timeout_s)
-    db = Db(path, busy_timeout_s=busy_timeout_s)
-    _lock_if_first(lock)
-    if lock.is_locked:
-        for left_by_a_crash in path.parent.glob(f"{path.stem}.{COPY}*"):
-            left_by_a_crash.unlink()
-    return db
-
-
 def _lock_if_first(lock: FileLock) -> None:
     """Where no other process has the store open, a reply that streams was cut off. Otherwise it may be the
     other's (`deskside ask` beside the window). The system drops the lock of a process that died."""
-    with suppress(Timeout):
-        lock.acquire(blocking=False)
+    if not lock.is_locked:
+        with suppress(Timeout):
+            lock.acquire(blocking=False)

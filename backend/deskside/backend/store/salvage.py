@@ -61,7 +61,7 @@ def open_salvaged(damaged: Path, target: Path, *, busy_timeout_s: float, is_ours
     does not take the copy.
     """
     remove(target)
-    migrate(target, target.parent)
+    migrate(target, None)
     with closing(_connect(damaged, "ro")) as source, closing(_connect(target, "rw")) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # it is made anew when it is needed again
         copy.execute("BEGIN")
