@@ -62,6 +62,11 @@ class Applied(msgspec.Struct, frozen=True):
     replaced: str = ""
 
 
+class PassphraseWanted(InvalidRequest):
+    code = "passphrase_wanted"
+    default_hint = "Give the passphrase that it was encrypted with."
+
+
 class _Confirmed(msgspec.Struct, frozen=True):
     source: str
     at_ms: int
@@ -71,9 +76,8 @@ def prepare(paths: Paths, source: Path, passphrase: str | None = None, report: R
     """Prepare the backup `source`: a manifest, or a database of Deskside's by itself. Blocks; writes only
     into the folder `restore`, whose former content goes.
 
-    Raises NotFound, WrongPassphrase, InvalidRequest where a passphrase is wanted and none is given,
-    StoreDamaged, StoreRefused for a newer schema or another program's file, StoreFull, Cancelled,
-    sqlite3.Error, OSError. After each the folder is gone.
+    Raises NotFound, WrongPassphrase, PassphraseWanted, StoreDamaged, StoreRefused for a newer schema or
+    another program's file, StoreFull, Cancelled, sqlite3.Error, OSError. After each the folder is gone.
     """
     cancel(paths)
     paths.restore.mkdir(parents=True, mode=0o700)
@@ -184,7 +188,7 @@ def _opened(described: Manifest | None, passphrase: str | None) -> Opened | None
     if described is None or described.encryption is None:
         return None
     if not passphrase:
-        raise InvalidRequest("This backup is encrypted.", hint="Give its passphrase.")
+        raise PassphraseWanted("This backup is encrypted.")
     return encryption.open_identity(described.encryption, passphrase)
 
 
