@@ -11,6 +11,7 @@ from deskside.backend.agent.events import Model
 from deskside.backend.agent.models import Models
 from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
+from deskside.backend.backups.service import Backups
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.folders import Folders
@@ -47,6 +48,7 @@ class App:
     mcp: McpServers
     runs: Runs
     user_tools: UserTools
+    backups: Backups
 
 
 @asynccontextmanager
@@ -79,6 +81,20 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         sources: list[Source] = [user_tools.tools, mcp.tools]
         runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services)
         stack.push_async_callback(runs.close)
+        backups = Backups(store, events, paths)
+        stack.push_async_callback(backups.close)
         yield App(
-            paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, user_tools
+            paths,
+            store,
+            events,
+            settings,
+            keys,
+            providers,
+            device,
+            folders,
+            files,
+            mcp,
+            runs,
+            user_tools,
+            backups,
         )

@@ -69,6 +69,11 @@ class Store:
         """What to tell the user once the file is known to be damaged."""
         return self._health.damage
 
+    def take_applied(self) -> Applied | None:
+        """What became of a restore at the start, told once."""
+        applied, self.applied = self.applied, None
+        return applied
+
     async def read(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function that only reads, at one moment of the database: it sees every write that was
         awaited before. Several run side by side."""
@@ -91,6 +96,17 @@ class Store:
         """As `write`, without waiting for the disk: what it wrote survives a crash of the program, not of
         the machine. For what comes several times a second."""
         return await self._write(lambda db: function(db, *args, **named), is_durable=False)
+
+    async def maintain(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function on the writer's connection outside of a transaction, for what SQLite does in no
+        other way. Writes wait for it."""
+
+        def call(db: Db) -> T:
+            return function(db.own_connection())
+
+        self._open_readers()
+        self._health.check_writable()
+        return await self._submit(self._writer.put, call, is_alone=True)
 
     async def open(self, paths: Paths, busy_timeout_s: float) -> None:
         """Start the threads, restore the backup that was chosen, bring the file up to date, and repair what a
@@ -192,10 +208,15 @@ class Store:
         return await self._submit(self._writer.put, call, is_durable=is_durable)
 
     async def _submit(
-        self, put: Callable[[Unit], None], call: Callable[[Db], T], *, is_durable: bool = False
+        self,
+        put: Callable[[Unit], None],
+        call: Callable[[Db], T],
+        *,
+        is_durable: bool = False,
+        is_alone: bool = False,
     ) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
-        put(Unit(call, future, is_durable))
+        put(Unit(call, future, is_durable, is_alone))
         return await future
 
     def _open_readers(self) -> Readers:

@@ -7,6 +7,7 @@ from types import ModuleType
 from deskside.bridge.commands import (
     agents,
     app,
+    backups,
     conversations,
     desktop,
     device,
@@ -26,6 +27,7 @@ from deskside.bridge.commands import (
 COMMANDS: list[ModuleType] = [
     agents,
     app,
+    backups,
     conversations,
     desktop,
     device,
