@@ -43,7 +43,7 @@ class WindowDesktop:
         if self.window is None:
             raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
         self.wants_restart = True
-        self.window.destroy()
+        await in_thread(self.window.destroy)
 
     async def _ask(self, dialog: Callable[[], T]) -> T:
         if self.window is None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from loguru import logger
 
@@ -57,9 +57,18 @@ def open_window(paths: Paths, level: str) -> int:
             show_error(f"Deskside has a fault ({type(error).__name__}).", f"Details are in {paths.logs}.")
         raise
     if wants_restart:
-        # The same program with the same arguments, now that nothing of this one is open.
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        _start_again()
     return 0
+
+
+def _start_again() -> NoReturn:
+    """Become the same program with the same arguments, now that nothing of this one is open."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "posix":
+        # Web engines leave sockets open that the next one would find taken.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _show(instance: Instance, paths: Paths) -> bool:
