@@ -21,12 +21,12 @@ from loguru import logger
 from pony.orm import OrmError
 
 from deskside.backend.backups.restoring import Applied, apply_pending
-from deskside.backend.errors import StoreDamaged
+from deskside.backend.errors import StoreDamaged, StoreOutdated, StoreRefused
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
 from deskside.backend.store.salvage import open_salvaged, remove
-from deskside.backend.store.sqlite_errors import Health
+from deskside.backend.store.sqlite_errors import Health, store_error
 from deskside.backend.store.threads import Readers, Unit, Writer
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Store:
         self._is_open = False
         self._writer: Writer
         self._readers: Readers
+        self._shows_copy = False
         self._damaged_readers: Readers | None = None
         self._salvaged: asyncio.Future[Readers] | None = None
         self.applied: Applied | None = None
@@ -137,7 +138,12 @@ class Store:
             _lock_if_first(self._lock)
             if self._lock.is_locked:
                 self.applied = apply_pending(paths)
-        migrate(self.path, paths.backups, busy_timeout_s=busy_timeout_s)
+        try:
+            migrate(self.path, paths.backups, busy_timeout_s=busy_timeout_s)
+        except (sqlite3.Error, ValueError) as error:
+            if store_error(error, self.path) is not None:
+                raise
+            return self._open_outdated(error, busy_timeout_s)
         db = Db(self.path, busy_timeout_s=busy_timeout_s)
         _lock_if_first(self._lock)
         if self._lock.is_locked:
@@ -145,7 +151,25 @@ class Store:
                 left_by_a_crash.unlink()
         return db
 
+    def _open_outdated(self, cause: Exception, busy_timeout_s: float) -> Db:
+        """A migration failed, and is undone: show what is there as a copy, to which nothing is written."""
+        logger.opt(exception=cause).error("the database could not be brought to the new schema")
+        told = StoreOutdated("Your data could not be brought to the form that this Deskside needs.")
+        self._shows_copy = True
+        _lock_if_first(self._lock)
+        try:
+            db = open_salvaged(
+                self.path, self._copy_path(), busy_timeout_s=busy_timeout_s, is_ours=self._lock.is_locked
+            )
+        except (sqlite3.Error, OrmError, ValueError) as error:
+            raise StoreRefused(told.message, hint=told.hint) from error
+        told.hint = f"They are shown as they were, and nothing can be changed. {told.hint}"
+        self._health.damage = told
+        return db
+
     async def _repair(self) -> None:
+        if self._shows_copy:
+            return
         try:
             await self.write(first_start.make_rows)
             if self._lock.is_locked:
@@ -196,10 +220,10 @@ class Store:
         if self._damaged_readers is not None:
             await self._damaged_readers.close()
         await self._readers.close()
-        if self._salvaged is not None:
-            remove(self._copy_path())
         self._writer.finish()
         await self._writer.closed
+        if self._salvaged is not None or self._shows_copy:
+            remove(self._copy_path())
         self._lock.release()
 
     async def _write(self, call: Callable[[Db], T], *, is_durable: bool) -> T:

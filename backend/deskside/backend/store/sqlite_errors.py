@@ -34,7 +34,7 @@ class Health:
     def check_writable(self) -> None:
         """Raises StoreDamaged once damage was seen."""
         if self.damage is not None:
-            raise StoreDamaged(self.damage.message, hint=self.damage.hint)
+            raise type(self.damage)(self.damage.message, hint=self.damage.hint)
 
     def told(self, error: BaseException) -> BaseException:
         """What to raise for `error` where it is awaited."""
