@@ -262,7 +262,8 @@ export interface Limits {
 
 /**
  * The newest first. `is_encrypted` says how the next is made; `pending` that one is to be restored at the
- * next start.
+ * next start. `can_move` the data folder; `moved_to` is where the next start finds it, `moved_from` the old
+ * one that is still there.
  */
 export interface BackupList {
   folder: string;
@@ -270,6 +271,9 @@ export interface BackupList {
   is_encrypted: boolean;
   pending: boolean;
   job: Job | null;
+  can_move: boolean;
+  moved_to: string | null;
+  moved_from: string | null;
 }
 
 /**
@@ -291,7 +295,7 @@ export interface BackupRow {
 
 /** What is done at the moment and how much of that is done, from 0 to 1; 0 where nobody can tell. */
 export interface Job {
-  work: "backup" | "check" | "preview" | "vacuum";
+  work: "backup" | "check" | "move" | "preview" | "vacuum";
   phase: "checking" | "comparing" | "copying" | "decrypting" | "encrypting" | "files" | "updating" | "vacuum";
   part: number;
 }
@@ -405,6 +409,11 @@ export interface TableSize {
 export interface Vacuumed {
   before_bytes: number;
   after_bytes: number;
+}
+
+/** `folder` None: the user chose none. */
+export interface MovedData {
+  folder: string | null;
 }
 
 export interface PageConversationsInput {
@@ -1525,6 +1534,15 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Give the space of what was deleted back to the disk. StoreFull where it needs more than is free. */
       vacuum: (options?: CallOptions): Promise<Vacuumed> =>
         call("backups.vacuum", null, options),
+      /**
+       * Let the user choose a folder, and copy all data there. It is used from the next start on; nothing is
+       * written until then. NeedsWindow without a window.
+       */
+      move: (options?: CallOptions): Promise<MovedData> =>
+        call("backups.move", null, options),
+      /** Ask the user, then delete the data from the folder that they were moved from. NeedsWindow. */
+      delete_old_data: (options?: CallOptions): Promise<void> =>
+        call("backups.delete_old_data", null, options),
       /** Close Deskside and start it again. NeedsWindow without a window. */
       restart: (options?: CallOptions): Promise<void> =>
         call("backups.restart", null, options),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
@@ -14,8 +15,9 @@ import pytest
 
 from backup_parts import PASSPHRASE, attach, flip, newest, titles
 from deskside.backend.app import App, open_app
-from deskside.backend.backups.manifest import read_folder
+from deskside.backend.backups.manifest import place_of, read_folder
 from deskside.backend.backups.service import Backups
+from deskside.backend.errors import StoreReadOnly
 from deskside.backend.events import AppEvent, BackupsChanged, Notice
 from deskside.backend.store import conversations
 from deskside.backend.store.database import Store
@@ -23,6 +25,7 @@ from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
 from deskside.bridge.timings import Timings
+from deskside.shell.paths import find_paths
 from stores import paths_in, rows, talk
 
 
@@ -245,6 +248,110 @@ async def test_statistics_say_where_the_bytes_are(page: Page) -> None:
     assert 5000 == found["files_bytes"]
     # Pages of the schema itself and of the free list belong to no table.
     assert 0 < sum(table["bytes"] for table in found["tables"]) <= found["database_bytes"]
+
+
+# -- moving -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def home_page(home: Path, desktop: Desktop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Page]:
+    """In the system's folder, which alone can be moved."""
+    monkeypatch.delenv("DESKSIDE_DATA_DIR")
+    async with open_app(find_paths(None)) as app:
+        await talk(app.store, ("Where are the plums?", "Eaten."))
+        yield Page(app, desktop)
+
+
+async def test_the_data_folder_is_moved_and_the_old_one_deleted_when_the_user_says_so(
+    home_page: Page, desktop: Desktop, tmp_path: Path
+) -> None:
+    sha256 = attach(home_page.app.paths, b"a file")
+    await home_page.call("backups.make")
+    old = home_page.app.paths.data
+    (old / "keys.json").write_text("{}")
+    assert {"folder": None} == await home_page.call("backups.move")
+    desktop.chosen = tmp_path / "disk"
+    desktop.chosen.mkdir()
+    (desktop.chosen / "letter").write_text("mine")
+
+    moved, *_ = await asyncio.gather(
+        home_page.call("backups.move"),
+        *(talk(home_page.app.store, (f"Question {n}", "Yes.")) for n in range(3)),
+        return_exceptions=True,
+    )
+
+    new = tmp_path / "disk" / "Deskside"
+    assert {"folder": str(new)} == moved
+    assert str(new) == (await home_page.call("backups.list"))["moved_to"]
+    refused = await home_page.refused("conversations.rename", id=1, title="Too late")
+    assert ("store_read_only", "Start Deskside again to use them there.") == (refused.code, refused.hint)
+    acknowledged = titles(old / "deskside.db")
+    await home_page.app.backups.close()
+    await home_page.app.store.close()
+
+    async with open_app(find_paths(None)) as app:
+        page = Page(app, desktop)
+        assert new == app.paths.data
+        assert acknowledged == titles(app.paths.database)
+        assert b"a file" == place_of(app.paths.files, sha256).read_bytes()
+        assert place_of(app.paths.files, sha256).samefile(place_of(app.paths.backups / "files", sha256))
+        assert "{}" == (new / "keys.json").read_text()
+        assert str(old) == (await page.call("backups.list"))["moved_from"]
+        (old / "theirs").write_text("mine")
+        await page.call("backups.delete_old_data")
+        assert (old / "deskside.db").exists()
+        desktop.says_yes = True
+        await page.call("backups.delete_old_data")
+        assert {"location.json", "theirs"} == {path.name for path in old.iterdir()}
+        assert (await page.call("backups.list"))["moved_from"] is None
+    assert "mine" == (tmp_path / "disk" / "letter").read_text()
+
+
+async def test_a_folder_that_was_chosen_at_the_start_is_not_moved(
+    page: Page, desktop: Desktop, tmp_path: Path
+) -> None:
+    desktop.chosen = tmp_path
+    assert "conflict" == (await page.refused("backups.move")).code
+    assert not (await page.call("backups.list"))["can_move"]
+
+
+async def test_a_move_that_is_stopped_or_impossible_leaves_everything_where_it_is(
+    home_page: Page, desktop: Desktop, tmp_path: Path
+) -> None:
+    paths = home_page.app.paths
+    attach(paths, b"x" * 20_000_000)
+    desktop.chosen = paths.data / "inside"
+    desktop.chosen.mkdir()
+    assert "invalid_request" == (await home_page.refused("backups.move")).code
+    desktop.chosen = tmp_path / "disk"
+    desktop.chosen.mkdir()
+    moving = asyncio.ensure_future(home_page.refused("backups.move"))
+    async with asyncio.timeout(30):
+        while (await home_page.call("backups.list"))["job"] is None:
+            await asyncio.sleep(0)
+
+    await home_page.call("backups.stop")
+
+    assert "cancelled" == (await moving).code
+    assert [] == list(desktop.chosen.iterdir())
+    assert paths == find_paths(None)
+    await talk(home_page.app.store, ("Still here?", "Yes."))
+
+
+def test_a_folder_that_is_gone_is_not_replaced_by_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DESKSIDE_DATA_DIR")
+    pointer = find_paths(None).pointer
+    assert pointer is not None
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text(json.dumps({"data": str(tmp_path / "unplugged")}))
+    with pytest.raises(StoreReadOnly, match="is not there"):
+        find_paths(None)
+    pointer.write_text("{")
+    with pytest.raises(StoreReadOnly, match="cannot be read"):
+        find_paths(None)
+    assert tmp_path / "chosen" == find_paths(str(tmp_path / "chosen")).data
 
 
 # -- each day -----------------------------------------------------------------------------------

@@ -13,6 +13,9 @@ class Paths:
     data: Path
     logs: Path
     cache: Path
+    pointer: Path | None = None
+    """The file that remembers a data folder other than the system's; None where the folder was chosen for
+    this start."""
 
     @property
     def database(self) -> Path:

@@ -63,7 +63,7 @@ export function BackupsCard({ app }: { app: App }) {
           Restore a file…
         </button>
       </div>
-      {restoring.value === undefined && <JobProgress app={app} />}
+      {restoring.value === undefined && app.backups.job.value?.work !== "move" && <JobProgress app={app} />}
       {action.problem.value && action.problem.value.code !== "cancelled" && (
         <Problem message={action.problem.value.message} hint={action.problem.value.hint} />
       )}

@@ -59,7 +59,8 @@ export function SpaceCard({ app }: { app: App }) {
         </div>
       </details>
       <p class="muted">
-        Cleaning up writes the database anew without its unused parts. Nothing can be saved while it works.
+        Cleaning up writes the database anew without its unused parts. What is said meanwhile is saved right
+        after.
       </p>
       <button
         type="button"

@@ -69,7 +69,7 @@ def _add(source: Path, place: Path, sha256: str, encryption: Encrypting | None) 
     draft.unlink(missing_ok=True)
     if encryption is not None:
         encrypt(source, draft, encryption)
-    elif not _link(source, draft):
+    elif not link(source, draft):
         make_private(draft)
         shutil.copyfile(source, draft)
         sync(draft)
@@ -81,7 +81,7 @@ def _add(source: Path, place: Path, sha256: str, encryption: Encrypting | None) 
     return True
 
 
-def _link(source: Path, target: Path) -> bool:
+def link(source: Path, target: Path) -> bool:
     """False on another disk, and where the disk knows no links."""
     with suppress(OSError):
         os.link(source, target)

@@ -17,7 +17,7 @@ from deskside.backend.errors import Cancelled, Conflict
 from deskside.backend.store.sqlite_errors import store_error
 
 T = TypeVar("T")
-Work = Literal["backup", "preview", "check", "vacuum"]
+Work = Literal["backup", "preview", "check", "vacuum", "move"]
 
 TOLD_EVERY_S = 0.1
 

@@ -272,9 +272,9 @@ def _apply(paths: Paths) -> Applied:
             sync_folder(place.parent)
         _replace(new, paths.database)
     logger.info("a backup was restored")
-    message = f"The backup {Path(confirmed.source).name} was restored."
+    message = f"The backup {Path(confirmed.source).stem} was restored."
     if replaced:
-        message += f" What was there before is kept as {replaced}."
+        message += f" What was there before is among the backups, as {replaced}."
     return Applied("restored", message, replaced)
 
 

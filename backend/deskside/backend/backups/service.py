@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from loguru import logger
 
-from deskside.backend.backups import encryption, making, restoring, snapshot
+from deskside.backend.backups import encryption, making, moving, restoring, snapshot
 from deskside.backend.backups.job import Job, Jobs
 from deskside.backend.backups.manifest import Kind, Manifest, read_folder, read_manifest
 from deskside.backend.backups.progress import Report
 from deskside.backend.backups.restoring import Preview
-from deskside.backend.errors import AppError, Conflict, NotFound, StoreDamaged
+from deskside.backend.errors import AppError, Conflict, NotFound, StoreDamaged, StoreReadOnly
 from deskside.backend.events import BackupsChanged, Notice
 from deskside.backend.store import settings, statistics, vacuum
 from deskside.backend.store.statistics import Statistics
@@ -55,13 +55,17 @@ class BackupRow(msgspec.Struct, frozen=True):
 
 class BackupList(msgspec.Struct, frozen=True):
     """The newest first. `is_encrypted` says how the next is made; `pending` that one is to be restored at the
-    next start."""
+    next start. `can_move` the data folder; `moved_to` is where the next start finds it, `moved_from` the old
+    one that is still there."""
 
     folder: str
     backups: list[BackupRow]
     is_encrypted: bool
     pending: bool
     job: Job | None
+    can_move: bool
+    moved_to: str | None
+    moved_from: str | None
 
 
 class Backups:
@@ -86,6 +90,7 @@ class Backups:
         self._jobs = Jobs(paths.database, self._publish)
         self._prepared: Preview | None = None
         self._chosen: Path | None = None
+        self._moved_to: Path | None = None
         self._told_s: float | None = None
         self._daily = asyncio.ensure_future(self._back_up_daily())
 
@@ -94,12 +99,16 @@ class Backups:
         rows = await asyncio.to_thread(_rows, self._paths.backups)
         stored = await self._store.read(settings.load)
         pending = await asyncio.to_thread(restoring.is_pending, self._paths)
+        came = await asyncio.to_thread(moving.moved_from, self._paths)
         return BackupList(
             str(self._paths.backups),
             rows,
             is_encrypted=stored.get(making.SETTING) is not None,
             pending=pending,
             job=self._jobs.current,
+            can_move=self._paths.pointer is not None,
+            moved_to=None if self._moved_to is None else str(self._moved_to),
+            moved_from=None if came is None else came.folder,
         )
 
     async def make(self, kind: Kind = "manual", folder: Path | None = None) -> Manifest:
@@ -182,6 +191,40 @@ class Backups:
             return asyncio.run_coroutine_threadsafe(call, loop).result()
 
         return await self._jobs.run("vacuum", clean_up)
+
+    async def move(self, chosen: Path) -> Path:
+        """Copy all data to a folder, and use that from the next start on. Until then nothing more is written.
+        Raises Conflict, InvalidRequest and StoreFull before anything is copied."""
+        self._check_readable()
+        target = await asyncio.to_thread(moving.target_in, self._paths, chosen)
+        loop = asyncio.get_running_loop()
+
+        def switch(report: Report) -> None:
+            moving.switch(self._paths, target, report)
+            self._store.refuse_writes(
+                StoreReadOnly(
+                    f"Your data are in {target} now.", hint="Start Deskside again to use them there."
+                )
+            )
+
+        def work(report: Report) -> Path:
+            try:
+                moving.copy_files(self._paths, target, report)
+                alone = self._store.maintain(lambda _connection: switch(report))
+                asyncio.run_coroutine_threadsafe(alone, loop).result()
+            except BaseException:
+                moving.undo(target)
+                raise
+            return target
+
+        self._moved_to = await self._jobs.run("move", work)
+        self._publish()
+        return self._moved_to
+
+    async def delete_old(self) -> None:
+        """Delete the data from the folder that they were moved from."""
+        await asyncio.to_thread(moving.delete_old, self._paths)
+        self._publish()
 
     async def close(self) -> None:
         """Stop what is under way and wait for it."""

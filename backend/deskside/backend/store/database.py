@@ -21,7 +21,7 @@ from loguru import logger
 from pony.orm import OrmError
 
 from deskside.backend.backups.restoring import Applied, apply_pending
-from deskside.backend.errors import StoreDamaged, StoreOutdated, StoreRefused
+from deskside.backend.errors import StoreDamaged, StoreOutdated, StoreReadOnly, StoreRefused
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
@@ -108,6 +108,10 @@ class Store:
         self._open_readers()
         self._health.check_writable()
         return await self._submit(self._writer.put, call, is_alone=True)
+
+    def refuse_writes(self, why: StoreReadOnly) -> None:
+        """Write nothing more: this file is no longer the one that counts."""
+        self._health.moved = why
 
     async def open(self, paths: Paths, busy_timeout_s: float) -> None:
         """Start the threads, restore the backup that was chosen, bring the file up to date, and repair what a

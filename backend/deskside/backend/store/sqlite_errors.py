@@ -26,13 +26,16 @@ class Health:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damage: StoreDamaged | None = None
+        self.moved: StoreReadOnly | None = None
 
     @property
     def is_damaged(self) -> bool:
         return self.damage is not None
 
     def check_writable(self) -> None:
-        """Raises StoreDamaged once damage was seen."""
+        """Raises StoreDamaged once damage was seen, StoreReadOnly once the data are elsewhere."""
+        if self.moved is not None:
+            raise StoreReadOnly(self.moved.message, hint=self.moved.hint)
         if self.damage is not None:
             raise type(self.damage)(self.damage.message, hint=self.damage.hint)
 

@@ -15,7 +15,7 @@ from deskside.backend.app import App
 from deskside.backend.backups.encryption import SHORTEST_PASSPHRASE
 from deskside.backend.backups.restoring import Preview
 from deskside.backend.backups.service import BackupList
-from deskside.backend.errors import NeedsWindow
+from deskside.backend.errors import NeedsWindow, NotFound
 from deskside.backend.store.statistics import Statistics
 from deskside.backend.store.vacuum import Vacuumed
 from deskside.bridge.registry import Bridge, command
@@ -67,6 +67,12 @@ class RestoreAnswer(msgspec.Struct, frozen=True):
     """Whether the user said yes. It takes effect at the next start."""
 
     confirmed: bool
+
+
+class MovedData(msgspec.Struct, frozen=True):
+    """`folder` None: the user chose none."""
+
+    folder: str | None
 
 
 @command
@@ -160,6 +166,27 @@ async def statistics(app: App) -> Statistics:
 async def vacuum(app: App) -> Vacuumed:
     """Give the space of what was deleted back to the disk. StoreFull where it needs more than is free."""
     return await app.backups.vacuum()
+
+
+@command
+async def move(bridge: Bridge) -> MovedData:
+    """Let the user choose a folder, and copy all data there. It is used from the next start on; nothing is
+    written until then. NeedsWindow without a window."""
+    backups = bridge.app.backups
+    chosen = await bridge.desktop.choose_folder("Choose a folder for your data")
+    return MovedData(None if chosen is None else str(await backups.move(Path(chosen))))
+
+
+@command
+async def delete_old_data(bridge: Bridge) -> None:
+    """Ask the user, then delete the data from the folder that they were moved from. NeedsWindow."""
+    found = await bridge.app.backups.list()
+    if found.moved_from is None:
+        raise NotFound("There is no old data folder.", hint="Reload the list.")
+    here = bridge.app.paths.data
+    text = f"Your data are in {here}. The copy in the old folder will be gone:\n\n{found.moved_from}"
+    if await bridge.desktop.confirm("Delete the old copy?", text, "Delete"):
+        await bridge.app.backups.delete_old()
 
 
 @command
