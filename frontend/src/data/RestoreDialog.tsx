@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useId } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import type { BackupRow, Comparison, Difference, Preview } from "../api.gen";
 import type { App } from "../app/app";
 import { Dialog } from "../ui/Dialog";
@@ -20,17 +20,21 @@ export function RestoreDialog({ app, backup, onClose }: Props) {
   const { api } = app;
   const action = useAction();
   const preview = useSignal<Preview | null>(null);
+  const isClosed = useRef(false);
   const look = (passphrase: string | null) =>
     action.run(async () => {
       const again = backup === null && passphrase !== null;
       const found = await api.backups.preview({ name: backup?.name ?? null, again, passphrase });
       preview.value = found.preview;
-      if (!found.preview) onClose();
+      if (!found.preview) close();
     });
   useEffect(() => void look(null), []);
   const problem = action.problem.value;
   const wantsPassphrase = problem?.code === "passphrase_wanted" || problem?.code === "wrong_passphrase";
   const close = () => {
+    // The dialog says that it closed also when it is taken off the page.
+    if (isClosed.current) return;
+    isClosed.current = true;
     // A preview that goes on is for nobody; a finished one takes space.
     if (action.isBusy.value) void app.toasts.attempt(() => api.backups.stop());
     else if (preview.value) void app.toasts.attempt(() => api.backups.cancel_restore());
@@ -40,7 +44,7 @@ export function RestoreDialog({ app, backup, onClose }: Props) {
     await action.run(async () => {
       const { confirmed } = await api.backups.restore();
       if (confirmed) {
-        preview.value = null;
+        isClosed.current = true;
         onClose();
       }
     });
