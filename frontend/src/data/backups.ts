@@ -13,10 +13,10 @@ export function createBackups(api: Pick<Commands, "backups">) {
 
   async function load(): Promise<void> {
     try {
-      const [found, measured] = await Promise.all([api.backups.list(), api.backups.statistics()]);
-      list.value = found;
-      statistics.value = measured;
-      job.value = found.job;
+      list.value = await api.backups.list();
+      job.value = list.value.job;
+      // A large database takes a second or more to be measured.
+      statistics.value = await api.backups.statistics();
       loadProblem.value = null;
     } catch (error) {
       if (!(error instanceof BridgeError)) throw error;

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -37,7 +37,7 @@ class Jobs:
         self._database = database
         self._changed = changed
         self._stop = threading.Event()
-        self._task: asyncio.Future[object] | None = None
+        self._task: asyncio.Future[Any] | None = None
         self.current: Job | None = None
 
     async def run(self, work: Work, call: Callable[[Report], T]) -> T:
@@ -91,7 +91,7 @@ class Jobs:
             self.current = job
             self._changed()
 
-    def _ended(self, task: asyncio.Future[object]) -> None:
+    def _ended(self, task: asyncio.Future[Any]) -> None:
         if not task.cancelled():
             task.exception()  # whoever still waits has it
         self._task = self.current = None

@@ -17,6 +17,7 @@ from deskside.backend.backups.manifest import FORMAT, UNFINISHED, VERSION, Kind,
 from deskside.backend.backups.progress import Report, quiet
 from deskside.backend.durable import make_private, sync, sync_folder
 from deskside.backend.errors import StoreFull
+from deskside.backend.store.sqlite_errors import store_error
 from deskside.backend.store.text import now_ms
 from deskside.backend.version import VERSION as PROGRAM
 
@@ -52,8 +53,11 @@ def make_backup(
         name = f"{kind}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(made_ms / 1000))}-{number}"
         try:
             made = _make(database, folder, _Plan(name, kind, number, made_ms, encrypting), report)
-        except BaseException:
+        except BaseException as error:
             manifest.remove_leftovers(folder)
+            told = store_error(error, folder)
+            if isinstance(told, StoreFull):  # the folder's disk, which need not be the data's
+                raise told from error
             raise
         _remove_old(folder)
         return made
@@ -80,7 +84,9 @@ class _Plan:
 def _make(database: Path, folder: Path, plan: _Plan, report: Report) -> Manifest:
     copy = folder / f"{plan.name}.db{UNFINISHED}"
     make_private(copy)
-    facts = snapshot.copy_checked(database, copy, report)
+    # What is backed up while a start waits for it goes without what can be made anew.
+    checks_search = plan.kind in ("daily", "manual")
+    facts = snapshot.copy_checked(database, copy, report, checks_search=checks_search)
     sync(copy)
     with closing(snapshot.connect(copy, "ro")) as connection:
         wanted = attached.attached_files(connection)

@@ -45,13 +45,16 @@ class Facts:
     newest_sha256: str
 
 
-def copy_checked(database: Path, target: Path, report: Report = quiet) -> Facts:
+def copy_checked(
+    database: Path, target: Path, report: Report = quiet, *, checks_search: bool = True
+) -> Facts:
     """Make `target`, which is an empty file, a copy of what is committed in `database`. Writers are not
     disturbed.
 
     The copy is read back: its structure, its rows against those of the original at the same moment, its
-    newest conversations (through the store's own functions where its schema is this program's), and its
-    search index, which is made anew where it is damaged. Raises StoreDamaged where one is not as it must
+    newest conversations (through the store's own functions where its schema is this program's), and, where
+    `checks_search` says so, its search index, which takes as long as all the rest and is made anew where it
+    is damaged. Raises StoreDamaged where one is not as it must
     be, Cancelled, sqlite3.Error, OSError.
     """
     with _damage_told(str(database)):
@@ -61,7 +64,8 @@ def copy_checked(database: Path, target: Path, report: Report = quiet) -> Facts:
         _read_back(target)
     with closing(connect(target, "rw")) as copy:
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a -wal beside it
-        _mend_search(copy, report)
+        if checks_search:
+            _mend_search(copy, report)
     check(target, facts, report, name=str(database))
     return facts
 
