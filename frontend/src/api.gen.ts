@@ -352,7 +352,9 @@ export interface Preview {
 
 /**
  * `only_here` would be gone, `only_in_backup` would come back, `changed` would be as they were. `here` is
- * None, and nothing is compared, where the data cannot be read.
+ * None, and nothing is compared, where the data cannot be read. `allows` are the programs that the backup
+ * would start, and the folders it would let the assistant use, that are not so here: the user was not asked
+ * about those here.
  */
 export interface Comparison {
   backup: Counts;
@@ -360,6 +362,7 @@ export interface Comparison {
   only_here: Difference;
   only_in_backup: Difference;
   changed: Difference;
+  allows: string[];
 }
 
 /** How much there is. Conversations in the trash, and deleted agents, are not counted. */

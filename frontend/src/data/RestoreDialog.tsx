@@ -148,6 +148,16 @@ function Changes({ preview }: { preview: Preview }) {
       {preview.missing_files > 0 && (
         <p>{count(preview.missing_files, "attached file")} of it could not be found.</p>
       )}
+      {comparison.allows.length > 0 && (
+        <div>
+          <p>With it the assistant or its servers may, as they may not now:</p>
+          <ul class="titles">
+            {comparison.allows.map((line) => (
+              <li key={line}>{line}</li>
+            ))}
+          </ul>
+        </div>
+      )}
       {comparison.here ? (
         <Differences comparison={comparison} />
       ) : (

@@ -55,6 +55,7 @@ const preview: Preview = {
     only_here: { count: 25, titles: ["Plums"] },
     only_in_backup: { count: 0, titles: [] },
     changed: { count: 1, titles: ["Icebox"] },
+    allows: ["start npx evil"],
   },
 };
 
@@ -115,6 +116,7 @@ test("a restore shows what would change, and is only asked for after that", asyn
   await waitFor(() => expect(dialog.textContent).toContain("Will be gone, only here now: 25 conversations"));
   expect(dialog.textContent).toContain("and 24 more");
   expect(dialog.textContent).toContain("older Deskside");
+  expect(dialog.textContent).toContain("start npx evil");
   expect(dialog.textContent).toContain("1 attached file of it could not be found");
   fireEvent.click(screen.getByText("Restore…"));
   await waitFor(() => expect(server.params("backups.restore")).toHaveLength(1));

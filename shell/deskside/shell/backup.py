@@ -134,6 +134,9 @@ def _shown(preview: Preview) -> str:
         lines.append("It was made by an older Deskside and has been brought up to date.")
     if preview.missing_files:
         lines.append(f"{_many(preview.missing_files, 'attached file')} of it could not be found.")
+    if found.allows:
+        lines.append("With it the assistant or its servers may, as they may not now:")
+        lines += [f"  {line}" for line in found.allows]
     if found.here is None:
         return "\n".join([*lines, "What is here now cannot be read; its files will be kept."])
     lines += _titles(found.only_here, "would go, as {they} only here")

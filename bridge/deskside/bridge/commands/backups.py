@@ -144,6 +144,9 @@ async def restore(bridge: Bridge) -> RestoreAnswer:
         f"What is here now will be replaced by the backup\n\n{Path(prepared.source).name}\n\n"
         f"{goes or 'What is here cannot be read'}. It is backed up first."
     )
+    if prepared.comparison.allows:
+        allows = "\n".join(prepared.comparison.allows)
+        text += f"\n\nWith it the assistant or its servers may again:\n\n{allows}"
     if not await bridge.desktop.confirm("Restore this backup?", text, "Restore"):
         return RestoreAnswer(False)
     await bridge.app.backups.confirm()
