@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import sqlite3
@@ -14,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from deskside.backend.backups.manifest import read_folder
 from deskside.backend.errors import StoreDamaged, StoreRefused
-from deskside.backend.store import migrate as runner
 from deskside.backend.store.connection import Db
-from deskside.backend.store.migrate import APPLICATION_ID, Migration, migrate, read_migrations
+from deskside.backend.store.migrate import migrate
+from deskside.backend.store.schema import APPLICATION_ID, Migration, read_migrations
 from stores import connected, files_of, rows, run_child, run_to_its_death
 
 NEWEST = len(read_migrations())
@@ -450,11 +450,12 @@ def test_a_checked_copy_is_kept_before_a_database_is_migrated(
     migrate(database, backups)
 
     (copy,) = backups.glob("*.db")
-    (checksum,) = backups.glob("*.sha256")
+    (described,) = read_folder(backups)[0]
     assert before == _dump(copy)
-    assert f"{hashlib.sha256(copy.read_bytes()).hexdigest()}  {copy.name}\n" == checksum.read_text()
+    assert ("before_migration", 1, copy.name) == (described.kind, described.schema, described.database)
+    assert hashlib.sha256(copy.read_bytes()).hexdigest() == described.sha256
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert {copy, checksum} == set(backups.iterdir())
+    assert {".lock", copy.name, f"{described.name}.json"} == {path.name for path in backups.iterdir()}
 
 
 def test_the_copy_has_what_is_still_in_the_wal(
@@ -499,20 +500,7 @@ def test_a_damaged_database_is_not_migrated_and_its_copy_is_not_kept(
         migrate(database, backups)
 
     assert before == files_of(database.parent)
-    assert [] == list(backups.iterdir())
-
-
-def test_only_the_newest_copies_are_kept(database: Path, backups: Path) -> None:
-    migrate(database, backups)
-
-    for number in range(runner.BACKUPS_KEPT + 2):
-        copy = runner.back_up(database, backups, f"before-{number:04d}")
-        os.utime(copy, (number, number))
-
-    assert [f"before-{number:04d}" for number in range(2, runner.BACKUPS_KEPT + 2)] == sorted(
-        path.name[:11] for path in backups.glob("*.db")
-    )
-    assert len(list(backups.iterdir())) == 2 * runner.BACKUPS_KEPT
+    assert [".lock"] == [path.name for path in backups.iterdir()]
 
 
 @pytest.mark.parametrize("names", [["0002_late.sql"], ["0001_a.sql", "0003_c.sql"], ["first.sql"]])

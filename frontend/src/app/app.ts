@@ -21,6 +21,7 @@ import { type Conversation, createConversation } from "../chat/conversation";
 import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
 import { createConversationList, namesOf } from "../conversations/list";
 import { createSorting } from "../conversations/sorting";
+import { createBackups } from "../data/backups";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
@@ -60,6 +61,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const agents = createAgentChoices(api);
   const keys = createKeys(api);
   const device = createDevice(api);
+  const backups = createBackups(api);
   const memories = createMemories(api);
   const tools = createTools(api);
   const mcp = createMcpServers(api);
@@ -107,6 +109,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     if (memories.list.value) parts.push(memories.load());
     if (tools.list.value) parts.push(tools.load());
     if (mcp.rows.value) parts.push(mcp.load());
+    if (backups.list.value) parts.push(backups.load());
     await Promise.all([...parts, device.load()]);
   }
 
@@ -168,6 +171,9 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "mcp_changed":
         // Asking starts the servers: only the page that shows them does.
         if (mcp.rows.value) void mcp.load();
+        return;
+      case "backups_changed":
+        backups.apply(event);
         return;
       case "notice":
         toasts.show(event);
@@ -419,6 +425,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     agents,
     keys,
     device,
+    backups,
     memories,
     tools,
     mcp,

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,13 @@ LOOK_AT_CALLER_EVERY_OPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One call of a store function. `is_durable` also survives a power cut, at the price of one fsync."""
+    """One call of a store function. `is_durable` also survives a power cut, at the price of one fsync.
+    `is_alone` runs outside of any transaction, between two groups."""
 
     call: Callable[[Db], Any]
     future: asyncio.Future[Any]
     is_durable: bool = False
+    is_alone: bool = False
     context: Context = field(default_factory=copy_context)
 
 
@@ -148,8 +151,10 @@ class Writer:
         is_open = True
         while is_open:
             units, is_open = self._take_group()
-            if units:
-                deliver(self._loop, self._commit(db, units))
+            for is_alone, group in groupby(units, key=lambda unit: unit.is_alone):
+                for together in [[unit] for unit in group] if is_alone else [list(group)]:
+                    outcomes = self._run_alone(db, together[0]) if is_alone else self._commit(db, together)
+                    deliver(self._loop, outcomes)
                 self._bound_wal(db)
         self._close(db)
         deliver(self._loop, [Outcome(self.closed)])
@@ -167,6 +172,14 @@ class Writer:
             units.append(unit)
         return units, True
 
+    def _run_alone(self, db: Db, unit: Unit) -> list[Outcome]:
+        try:
+            self._health.check_writable()
+            self._check_identity(db)
+            return [Outcome(unit.future, unit.context.run(unit.call, db))]
+        except BaseException as error:  # raised where the unit's caller awaits it
+            return [self._told(Outcome(unit.future, error=error))]
+
     def _commit(self, db: Db, units: list[Unit], *, mend: bool = True) -> list[Outcome]:
         """Run units as one transaction; where that fails as a whole, each alone."""
         try:
@@ -176,12 +189,7 @@ class Writer:
 
     def _try_commit(self, db: Db, units: list[Unit], *, mend: bool) -> list[Outcome]:
         self._health.check_writable()
-        if identity(db.path) != self._identity:
-            # SQLite would go on with a file that has no name any more, and that is gone when we close it.
-            raise StoreReadOnly(
-                f"{db.path} was moved, removed or replaced while Deskside was running.",
-                hint="Put it back, or close Deskside and start it again. Until then nothing is saved.",
-            )
+        self._check_identity(db)
         connection = db.own_connection()
         self._begin(connection, is_durable=any(unit.is_durable for unit in units))
         outcomes, failure = self._run_group(db, connection, units, mend=mend)
@@ -196,6 +204,14 @@ class Writer:
         if len(units) == 1:
             return [self._told(Outcome(units[0].future, error=failure))]
         return [outcome for unit in units for outcome in self._commit(db, [unit], mend=mend)]
+
+    def _check_identity(self, db: Db) -> None:
+        if identity(db.path) != self._identity:
+            # SQLite would go on with a file that has no name any more, and that is gone when we close it.
+            raise StoreReadOnly(
+                f"{db.path} was moved, removed or replaced while Deskside was running.",
+                hint="Put it back, or close Deskside and start it again. Until then nothing is saved.",
+            )
 
     def _run_group(
         self, db: Db, connection: sqlite3.Connection, units: list[Unit], *, mend: bool
