@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from deskside.backend.backups.manifest import Manifest, place_of, read_folder
 from deskside.backend.paths import Paths
 from deskside.backend.store.database import open_store
-from stores import rows, talk
+from stores import connected, rows, talk
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -29,7 +28,7 @@ def attach(paths: Paths, content: bytes) -> str:
     place = place_of(paths.files, sha256)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(content)
-    with closing(sqlite3.connect(paths.database)) as connection, connection:
+    with closing(connected(paths.database)) as connection, connection:
         connection.execute(
             "insert into stored_file (sha256, size_bytes, media_type, text_status, created_ms) "
             "values (?, ?, 'text/plain', 'none', 0)",
@@ -45,7 +44,7 @@ def titles(database: Path) -> list[str]:
 
 def whole(database: Path) -> str:
     """What SQLite says of the file and of its search index."""
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(connected(database)) as connection:
         connection.execute("insert into message_search (message_search, rank) values ('integrity-check', 1)")
         connection.rollback()
         return str(connection.execute("pragma integrity_check").fetchone()[0])

@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import shutil
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -32,7 +31,7 @@ from deskside.backend.errors import (
 from deskside.backend.paths import Paths
 from deskside.backend.store.database import open_store
 from deskside.backend.store.schema import read_migrations
-from stores import paths_in, rows, run_child, run_to_its_death, talk
+from stores import connected, paths_in, rows, run_child, run_to_its_death, talk
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -64,7 +63,7 @@ async def test_attached_files_are_kept_once_and_go_with_the_last_backup_that_has
     first = attach(paths, b"the first file")
     make_backup(paths.database, paths.backups, "before_restore")
     second = attach(paths, b"the second file")
-    with closing(sqlite3.connect(paths.database)) as connection, connection:
+    with closing(connected(paths.database)) as connection, connection:
         connection.execute("delete from stored_file where sha256 = ?", (first,))
     place_of(paths.files, first).unlink()
 
@@ -91,7 +90,7 @@ async def test_an_attached_file_that_is_gone_or_damaged_is_told_and_the_rest_is_
 
 async def test_a_damaged_search_index_is_made_anew_in_the_backup(paths: Paths) -> None:
     await fill(paths, "Where are the plums?")
-    with closing(sqlite3.connect(paths.database)) as connection, connection:
+    with closing(connected(paths.database)) as connection, connection:
         connection.execute("update message_search_data set block = x'ff' where id > 1")
 
     made = make_backup(paths.database, paths.backups, "manual")

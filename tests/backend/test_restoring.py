@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from deskside.backend.store import conversations, messages
 from deskside.backend.store.database import open_store
 from deskside.backend.store.migrate import migrate
 from deskside.backend.store.schema import read_migrations
-from stores import paths_in, rows, run_child, run_to_its_death, talk
+from stores import connected, paths_in, rows, run_child, run_to_its_death, talk
 
 NEWEST = len(read_migrations())
 
@@ -92,7 +91,7 @@ async def test_what_was_said_after_the_preview_is_in_the_backup_of_what_was_repl
     backup = await backed_up(paths, "old")
     restoring.prepare(paths, backup)
     restoring.confirm(paths, str(backup))
-    with closing(sqlite3.connect(paths.database)) as connection, connection:
+    with closing(connected(paths.database)) as connection, connection:
         connection.execute("update conversation set title = 'changed since'")
 
     applied = await restored(paths)
@@ -106,7 +105,7 @@ async def test_an_older_backup_is_brought_up_to_date_before_it_goes_live(paths: 
     await fill(paths, "new")
     old = paths.data.parent / "old.db"
     migrate(old, None, read_migrations()[:1])
-    with closing(sqlite3.connect(old)) as connection, connection:
+    with closing(connected(old)) as connection, connection:
         connection.execute("insert into user values (1, '', 'system', 'en', 0)")
         connection.execute(
             "insert into conversation (id, user, title, draft, created_ms, updated_ms) "
@@ -133,7 +132,7 @@ async def test_a_newer_one_and_another_programs_are_refused(paths: Paths) -> Non
         (newer, f"pragma user_version = {NEWEST + 1}"),
         (foreign, "create table notes (text)"),
     ):
-        with closing(sqlite3.connect(path)) as connection, connection:
+        with closing(connected(path)) as connection, connection:
             connection.execute(sql)
 
     with pytest.raises(StoreRefused, match="newer Deskside"):
@@ -229,7 +228,7 @@ async def test_a_restore_that_is_killed_anywhere_leaves_the_old_or_the_new_and_i
     place_of(paths.files, file).unlink()
     async with open_store(paths) as store:
         await talk(store, ("new", "An answer"))
-    writer = sqlite3.connect(paths.database)  # what is still in the -wal file belongs to it
+    writer = connected(paths.database)  # what is still in the -wal file belongs to it
     writer.execute("update conversation set title = 'renamed' where id = 2")
     writer.commit()
     restoring.confirm(paths, restoring.prepare(paths, backup).source)
