@@ -12,6 +12,7 @@ from deskside.backend.agent.models import Models
 from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
 from deskside.backend.attachments.attachments import Attachments, open_attachments
+from deskside.backend.backups.service import Backups
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.folders import Folders
@@ -50,6 +51,7 @@ class App:
     attachments: Attachments
     runs: Runs
     user_tools: UserTools
+    backups: Backups
 
 
 @asynccontextmanager
@@ -84,7 +86,21 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services, attachments)
         stack.push_async_callback(runs.close)
         await stack.enter_async_context(emptying_trash(store, attachments))
+        backups = Backups(store, events, paths)
+        stack.push_async_callback(backups.close)
         yield App(
-            paths, store, events, settings, keys, providers, device, folders, files, mcp, attachments, runs,
+            paths,
+            store,
+            events,
+            settings,
+            keys,
+            providers,
+            device,
+            folders,
+            files,
+            mcp,
+            attachments,
+            runs,
             user_tools,
-        )  # fmt: skip
+            backups,
+        )

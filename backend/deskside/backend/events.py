@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from deskside.backend.agent.device_models import DeviceStatus
+from deskside.backend.backups.job import Job
 from deskside.backend.settings import Settings
 from deskside.backend.store.attachments import AttachmentRow
 from deskside.backend.store.conversations import ConversationRow
@@ -117,6 +118,13 @@ class McpChanged(msgspec.Struct, frozen=True, tag="mcp_changed"):
     """An MCP server came, went or changed its state or its tools: ask `mcp.servers` again."""
 
 
+class BackupsChanged(msgspec.Struct, frozen=True, tag="backups_changed"):
+    """How far the work on backups is. Without a job: it ended, or something else about backups changed; ask
+    `backups.list` again."""
+
+    job: Job | None
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Something the user should know that belongs to no message: `code` as in errors.py."""
 
@@ -144,5 +152,6 @@ AppEvent = (
     | DeviceChanged
     | MemoriesChanged
     | McpChanged
+    | BackupsChanged
     | Notice
 )

@@ -14,6 +14,7 @@ import type {
   Commands,
   ConversationChangesInput,
   ConversationRow,
+  FoundMessage,
 } from "../api.gen";
 import { createFiles, type DraftFile, isSending, MOST_FILES } from "../attachments/files";
 import { type Upload, upload as uploadOverHttp } from "../attachments/upload";
@@ -22,9 +23,11 @@ import { type Conversation, createConversation } from "../chat/conversation";
 import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
 import { createConversationList, namesOf } from "../conversations/list";
 import { createSorting } from "../conversations/sorting";
+import { createBackups } from "../data/backups";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
+import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
 import { createTools } from "../tools/tools";
@@ -62,10 +65,12 @@ export function createApp(
   const files = createFiles(api, upload);
   const list = createConversationList(api);
   const sorting = createSorting(api);
+  const search = createSearch(api);
   const models = createModels(api);
   const agents = createAgentChoices(api);
   const keys = createKeys(api);
   const device = createDevice(api);
+  const backups = createBackups(api);
   const memories = createMemories(api);
   const tools = createTools(api);
   const mcp = createMcpServers(api);
@@ -114,6 +119,7 @@ export function createApp(
     if (memories.list.value) parts.push(memories.load());
     if (tools.list.value) parts.push(tools.load());
     if (mcp.rows.value) parts.push(mcp.load());
+    if (backups.list.value) parts.push(backups.load());
     await Promise.all([...parts, device.load()]);
   }
 
@@ -177,6 +183,9 @@ export function createApp(
         // Asking starts the servers: only the page that shows them does.
         if (mcp.rows.value) void mcp.load();
         return;
+      case "backups_changed":
+        backups.apply(event);
+        return;
       case "notice":
         toasts.show(event);
         return;
@@ -217,6 +226,17 @@ export function createApp(
   /** As a link to it: one that was deleted meanwhile is said to be. */
   const openConversationById = (id: number) =>
     toasts.attempt(async () => openConversation(await api.conversations.get({ id })));
+
+  /** To a message in its place: the conversation opens around it. */
+  const openFound = (hit: FoundMessage) =>
+    toasts.attempt(async () => {
+      if (conversation.value.row.value?.id !== hit.conversation_id) {
+        const row = await api.conversations.get({ id: hit.conversation_id });
+        show(newConversation(row), row.id);
+      } else openChat();
+      const words = hit.snippet.find(({ is_hit }) => is_hit)?.text ?? "";
+      await conversation.value.goTo(hit.message_id, words);
+    });
 
   async function openPlace(to: Place): Promise<void> {
     if (to.view !== "chat" || to.conversationId === null) return;
@@ -442,10 +462,12 @@ export function createApp(
     files,
     list,
     sorting,
+    search,
     models,
     agents,
     keys,
     device,
+    backups,
     memories,
     tools,
     mcp,
@@ -456,6 +478,7 @@ export function createApp(
     apply,
     openConversation,
     openConversationById,
+    openFound,
     newChat,
     openChat,
     openSettings,

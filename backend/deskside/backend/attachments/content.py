@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from deskside.backend.durable import sync_folder
+
 INCOMING = "incoming"
 IS_SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -100,15 +102,6 @@ class Incoming:
         except PermissionError:
             if not target.is_file():  # Windows does not replace what somebody is reading
                 raise
-        _sync_folder(target.parent)
-        _sync_folder(target.parent.parent)
+        sync_folder(target.parent)
+        sync_folder(target.parent.parent)
         return content
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # Windows cannot open a folder, and keeps its entries by itself
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -69,6 +69,7 @@ def define_entities(db: Database) -> None:
         environment = Text(default="[]")
         headers = Text(default="[]")
         secret_prefix = TextOrEmpty()
+        sign_in = TextOrNull()
 
     class Prompt(Entity):
         _table_ = "prompt"
@@ -194,6 +195,7 @@ def define_entities(db: Database) -> None:
         data = TextOrNull()
         provider_data = TextOrNull()
         origin = Text()
+        model = TextOrNull()
 
     class MessageChunk(Entity):
         _table_ = "message_chunk"
