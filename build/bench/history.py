@@ -4,11 +4,12 @@
     python build/bench/history.py [--messages 10000 100000 1000000] [--rounds 100]
 
 Takes a generated history of each size (generated_history.py; made on the first run, minutes for a million)
-and measures on a copy of it: a read of nothing, which is what the way to a thread and back costs, the list of conversations, the newest page and one in the middle of the longest
-conversation, searches of many kinds, a question with its answer, and a flush of a reply that streams. Ours
-goes through the store with its threads and structs; plain sqlite3 runs the same statements in this thread,
-with the same cache and the same waiting for the disk, and keeps tuples. They take turns. Printed are
-milliseconds, p50 / p95, of both, the ratio of each, and what of ours grows with the history.
+and measures on a copy of it: a read of nothing, which is what the way to a thread and back costs, the list of
+conversations, the newest page and one in the middle of the longest conversation, searches of many kinds, a
+question with its answer, and a flush of a reply that streams. Ours goes through the store with its threads
+and structs; plain sqlite3 runs statements of its own for the same rows in this thread, with the same cache
+and the same waiting for the disk, and keeps tuples. They take turns. Printed are milliseconds, p50 / p95, of
+both, the ratio of each, and what of ours grows with the history.
 
 Then an hour of streaming: one answer a minute at 100 tokens a second, flushed as the program does, as fast as
 it goes. Printed is what the process wrote for it, beside the text itself.
@@ -27,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,8 +172,8 @@ async def read_pages(store: Store, raw: sqlite3.Connection, times: Times, rounds
         await take_turns(
             times,
             "page in its middle",
-            lambda id=id: store.read(messages.page_around, 1, id, PAGE),
-            lambda depth=depth: raw_page(depth - PAGE // 2, depth + PAGE // 2 - 1),
+            partial(store.read, messages.page_around, 1, id, PAGE),
+            partial(raw_page, depth - PAGE // 2, depth + PAGE // 2 - 1),
         )
 
 
@@ -199,8 +201,8 @@ async def search(store: Store, raw: sqlite3.Connection, times: Times, typed: dic
             await take_turns(
                 times,
                 f"search, {kind}",
-                lambda text=text: store.read(conversation_search.search, text, HITS),
-                lambda text=text: raw_search(text),
+                partial(store.read, conversation_search.search, text, HITS),
+                partial(raw_search, text),
             )
     all_ours = [spent for kind in typed for spent in times[f"search, {kind}"][0]]
     all_raw = [spent for kind in typed for spent in times[f"search, {kind}"][1]]
@@ -242,9 +244,7 @@ def queries(database: Path, each: int) -> dict[str, list[str]]:
 async def write(store: Store, raw: sqlite3.Connection, times: Times, rounds: int) -> None:
     raw.execute("pragma synchronous = full")
     for n in range(rounds):
-        await take_turns(
-            times, "question and answer", lambda n=n: say(store, 1, n), lambda n=n: raw_say(raw, 2, n)
-        )
+        await take_turns(times, "question and answer", partial(say, store, 1, n), partial(raw_say, raw, 2, n))
     raw.execute("pragma synchronous = normal")
     asked = await store.write(replies.ask, 3, "What streams?", MODEL)
     chunks = [replies.Chunk(asked.reply.id, 0, "text", n, FLUSH_TEXT) for n in range(rounds)]
@@ -252,8 +252,8 @@ async def write(store: Store, raw: sqlite3.Connection, times: Times, rounds: int
         await take_turns(
             times,
             "flush",
-            lambda chunk=chunk: store.write_soon(replies.append_chunks, [chunk]),
-            lambda n=n: raw_flush(raw, asked.reply.id, n),
+            partial(store.write_soon, replies.append_chunks, [chunk]),
+            partial(raw_flush, raw, asked.reply.id, n),
         )
     await finish(store, asked, [])
 
