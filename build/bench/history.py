@@ -246,7 +246,7 @@ async def write(store: Store, raw: sqlite3.Connection, times: Times, rounds: int
     for n in range(rounds):
         await take_turns(times, "question and answer", partial(say, store, 1, n), partial(raw_say, raw, 2, n))
     raw.execute("pragma synchronous = normal")
-    asked = await store.write(replies.ask, 3, "What streams?", MODEL)
+    asked = await store.write(replies.ask, None, "What streams?", MODEL)
     chunks = [replies.Chunk(asked.reply.id, 0, "text", n, FLUSH_TEXT) for n in range(rounds)]
     for n, chunk in enumerate(chunks):
         await take_turns(
@@ -327,9 +327,11 @@ def raw_flush(raw: sqlite3.Connection, message: int, n: int) -> None:
 
 async def stream_for_an_hour(store: Store) -> None:
     flushes = round(60 / FLUSH_EVERY_S)
+    conversation = (await store.write(replies.ask, None, "Go on.", MODEL)).conversation.id
+    await store.write(replies.interrupt_unfinished)
     before = written_bytes()
     for _ in range(MEASURED_MINUTES):
-        asked = await store.write(replies.ask, 4, "Go on.", MODEL)
+        asked = await store.write(replies.ask, conversation, "Go on.", MODEL)
         for n in range(flushes):
             await store.write_soon(
                 replies.append_chunks, [replies.Chunk(asked.reply.id, 0, "text", n, FLUSH_TEXT)]
