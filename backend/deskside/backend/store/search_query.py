@@ -19,6 +19,8 @@ from deskside.backend.store.text import storable
 MOST_TERMS = 12
 # The index knows the begins of words from here on (migration 0009); a shorter one could be anything.
 SHORTEST_BEGIN = 3
+# A pasted sentence is found by its begin: FTS5 reads all rows of each word, or character of Chinese.
+LONGEST_PHRASE = 16
 
 TERM = re.compile(r"""(?P<not>-?)(?:(?P<name>[A-Za-z]+):)?(?:"(?P<quoted>[^"]*)(?P<end>"?)|(?P<bare>\S+))""")
 ENDS_UNSPACED = re.compile(f"[{UNSPACED}]\\Z")
@@ -126,7 +128,7 @@ def any_of(terms: Sequence[Term]) -> str:
 
 def _term(value: str, *, is_begin: bool, is_phrase: bool = False) -> Term | None:
     """None where nothing in it is a word."""
-    words = " ".join(spelled(value).replace('"', " ").split())
+    words = " ".join(spelled(value).replace('"', " ").split()[:LONGEST_PHRASE])
     last = words.rstrip()
     if not any(map(str.isalnum, words)):
         return None
