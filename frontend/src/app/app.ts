@@ -180,6 +180,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
         return;
       case "conversation_deleted":
         if (conversation.value.isDeleted.value) newChat();
+        if (search.isActive.value) search.search();
         return;
       case "conversation_changed":
         drafts.takeOver(event.conversation.id, event.conversation.draft);
