@@ -13,6 +13,7 @@ from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.exchange.transfers import Transfers
 from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
@@ -47,6 +48,7 @@ class App:
     mcp: McpServers
     runs: Runs
     user_tools: UserTools
+    transfers: Transfers
 
 
 @asynccontextmanager
@@ -79,6 +81,20 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         sources: list[Source] = [user_tools.tools, mcp.tools]
         runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services)
         stack.push_async_callback(runs.close)
+        transfers = Transfers(store, events, paths)
+        stack.push_async_callback(transfers.close)
         yield App(
-            paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, user_tools
+            paths,
+            store,
+            events,
+            settings,
+            keys,
+            providers,
+            device,
+            folders,
+            files,
+            mcp,
+            runs,
+            user_tools,
+            transfers,
         )

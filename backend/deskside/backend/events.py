@@ -14,6 +14,7 @@ from deskside.backend.agent.device_models import DeviceStatus
 from deskside.backend.settings import Settings
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.messages import MessagePart, MessageRow
+from deskside.backend.transfer_state import Transfer
 
 
 class ConversationChanged(msgspec.Struct, frozen=True, tag="conversation_changed"):
@@ -106,6 +107,12 @@ class McpChanged(msgspec.Struct, frozen=True, tag="mcp_changed"):
     """An MCP server came, went or changed its state or its tools: ask `mcp.servers` again."""
 
 
+class TransferChanged(msgspec.Struct, frozen=True, tag="transfer_changed"):
+    """The import or export that is under way; None once it was put away."""
+
+    transfer: Transfer | None
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Something the user should know that belongs to no message: `code` as in errors.py."""
 
@@ -131,5 +138,6 @@ AppEvent = (
     | DeviceChanged
     | MemoriesChanged
     | McpChanged
+    | TransferChanged
     | Notice
 )

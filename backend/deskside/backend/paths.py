@@ -23,5 +23,9 @@ class Paths:
         return self.data / "models"
 
     @property
+    def files(self) -> Path:
+        return self.data / "files"
+
+    @property
     def backups(self) -> Path:
         return self.data / "backups"

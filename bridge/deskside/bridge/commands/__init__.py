@@ -21,6 +21,7 @@ from deskside.bridge.commands import (
     runs,
     settings,
     tools,
+    transfers,
 )
 
 COMMANDS: list[ModuleType] = [
@@ -40,4 +41,5 @@ COMMANDS: list[ModuleType] = [
     runs,
     settings,
     tools,
+    transfers,
 ]
