@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import zipfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,8 @@ from deskside.backend.exchange.report import Counts, Skipped
 from deskside.backend.paths import Paths
 from deskside.backend.store import conversations, messages
 from deskside.backend.store.database import Store, open_store
-from deskside.backend.store.messages import MessageRow
-from stores import paths_in
+from deskside.backend.store.messages import MessagePart, MessageRow
+from stores import paths_in, rows
 
 
 class Home:
@@ -104,9 +107,93 @@ def run(coroutine: Any) -> Any:
     return asyncio.run(coroutine)
 
 
-def said(rows: Sequence[MessageRow]) -> list[tuple[str, list[Any]]]:
-    """Role and parts of each message, texts as texts."""
-    return [
-        (row.role, [part.text if isinstance(part, messages.TextPart) else part for part in row.parts])
-        for row in rows
+Part = str | tuple[Any, ...]
+
+
+def call(
+    name: str, arguments: str, output: str, *, origin: str = "tool", status: str = "finished"
+) -> tuple[Any, ...]:
+    """A tool's call as `said` shows it. What it gave is always from outside."""
+    return ("call", name, arguments, status, output, origin, True)
+
+
+def said(rows: Sequence[MessageRow]) -> list[tuple[str, list[Part]]]:
+    """Role and parts of each message: texts as texts, thoughts and calls as tuples."""
+    return [(row.role, [_part(part) for part in row.parts]) for row in rows]
+
+
+def _part(part: MessagePart) -> Part:
+    match part:
+        case messages.TextPart(text=text):
+            return text
+        case messages.ToolCallPart() as made:
+            return (
+                "call", made.name, made.arguments, made.status, made.output, made.origin, made.is_outside,
+            )  # fmt: skip
+        case messages.ReasoningPart(text=text):
+            return ("thought", text)
+    return ("other", part)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file of another program, and what shall come of it: the shown path, and what is left out and why (the
+    kind and the beginning of the reason)."""
+
+    document: Any
+    path: list[tuple[str, list[Part]]] | None = None
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    title: str | None = None
+    counts: tuple[int, int] | None = None
+
+
+async def check(tmp_path: Path, sample: Sample) -> None:
+    """Import a sample into an empty store, and find what shall have come. Whatever came keeps the store's
+    promises."""
+    path = written(tmp_path / "export.json", sample.document)
+    async with opened(tmp_path) as home:
+        trial = await home.bring(path, is_trial=True)
+        before = rows(home.paths.database, "select count(*) from message")
+        brought = await home.bring(path)
+        shown = [] if sample.path is None else await home.shown()
+        titles = await home.titles()
+        again = await home.bring(path)
+
+    expected = [reason for _, reason in sample.skipped]
+    assert sample.skipped == [
+        (item.kind, item.reason[: len(begin or item.reason)])
+        for item, begin in zip_longest(brought.items, expected[: len(brought.items)])
     ]
+    if sample.path is not None:
+        assert sample.path == said(shown)
+    if sample.title is not None:
+        assert [sample.title] == titles
+    if sample.counts is not None:
+        assert sample.counts == (brought.counts.conversations, brought.counts.messages)
+    assert [(0,)] == before
+    assert trial.counts == brought.counts
+    assert (0, brought.counts.conversations) == (again.counts.conversations, again.counts.already_here)
+    keeps_promises(home.paths.database)
+
+
+def keeps_promises(database: Path) -> None:
+    """What messages.py and search_index.py promise of every row."""
+    with closing(sqlite3.connect(database)) as connection:
+
+        def found(sql: str) -> list[Any]:
+            return connection.execute(sql).fetchall()
+
+        assert [] == found(
+            "select message.id from message left join message above on above.id = message.parent "
+            "where message.depth <> ifnull(above.depth + 1, 0) or above.id > message.id "
+            "or above.conversation <> message.conversation"
+        )
+        shown = found("select id from message where is_shown = 1 order by id")
+        path = found(
+            "with recursive path (id) as (select head from conversation where head is not null union "
+            "select parent from message join path using (id) where parent is not null) "
+            "select id from path order by id"
+        )
+        assert path == shown
+        assert [] == found("pragma foreign_key_check")
+        connection.execute("insert into message_search (message_search, rank) values ('integrity-check', 1)")

@@ -33,8 +33,7 @@ def export(paths: Paths, level: str, arguments: argparse.Namespace) -> None:
         ticket = offer_file(paths, target)
         params = {"ticket": ticket, "format": arguments.format, "ids": chosen}
         ended = _ended(client, client.call("transfers.export_to", params))
-    count = ended["counts"]["conversations"]
-    print(f"{count} conversation{'' if count == 1 else 's'} exported to {ended['path']}")
+    print(f"{_counted(ended['counts']['conversations'], 'conversation')} exported to {ended['path']}")
 
 
 def import_(paths: Paths, level: str, arguments: argparse.Namespace) -> None:
@@ -71,7 +70,8 @@ def _ended(client: Client, transfer: dict[str, Any]) -> dict[str, Any]:
     if transfer["state"] == "cancelled":
         count = transfer["counts"]["conversations"]
         is_import = transfer["kind"] == "import"
-        raise Cancelled("Stopped.", hint=f"{count} conversations were imported." if is_import else "")
+        hint = f"{_counted(count, 'conversation')} came, and stay." if is_import else "No file was written."
+        raise Cancelled("Stopped.", hint=hint)
     return transfer
 
 
@@ -94,10 +94,11 @@ def _usual_name(format: str, chosen: list[int] | None) -> str:
 def _summary(ended: dict[str, Any], *, is_trial: bool) -> str:
     counts = ended["counts"]
     verb = "would be imported" if is_trial else "imported"
-    parts = [
-        f"{counts['conversations']} conversations with {counts['messages']} messages and {counts['files']} "
-        f"files {verb} from {ended['program']}"
-    ]
+    brought = ", ".join(
+        _counted(counts[name], what)
+        for name, what in (("conversations", "conversation"), ("messages", "message"), ("files", "file"))
+    )
+    parts = [f"{ended['program']}: {brought} {verb}"]
     if counts["already_here"]:
         parts.append(f"{counts['already_here']} are here already")
     if counts["grown"]:
@@ -105,6 +106,10 @@ def _summary(ended: dict[str, Any], *, is_trial: bool) -> str:
     if counts["beside"]:
         parts.append(f"{counts['beside']} of them beside an earlier import that was gone on with")
     return "; ".join(parts) + "."
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _left_out(skipped: dict[str, Any]) -> list[str]:

@@ -229,7 +229,7 @@ def _node(key: str, message: Message, archive: Archive, report: Report) -> Node 
     assets: dict[str, str] = {}
     node.contents += _contents(key, message, assets, report)
     for attached in _attached(metadata):
-        assets.setdefault(text_of(attached.id), text_of(attached.name))
+        assets[text_of(attached.id)] = text_of(attached.name)
     for asset_id, name in assets.items():
         found = asset_file(archive, asset_id, name, report)
         if found is not None:

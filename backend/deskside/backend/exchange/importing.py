@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -142,10 +142,28 @@ def _read(item: Item, reader: Reader, archive: Archive, started_ms: int, report:
     except msgspec.DecodeError as error:
         is_known = isinstance(error, msgspec.ValidationError)
         reason = f"Its form is not known: {error}." if is_known else "It is not JSON."
-        report.skip("conversation", f"a conversation of {len(item.raw):,} bytes", reason)
+        report.skip("conversation", _title_of(item.raw), reason)
     except RecursionError:
-        report.skip("conversation", f"a conversation of {len(item.raw):,} bytes", "It is nested too deeply.")
+        report.skip("conversation", _title_of(item.raw), "It is nested too deeply.")
     return None
+
+
+class _Titled(msgspec.Struct):
+    title: Any = None
+    name: Any = None
+
+
+_read_title = msgspec.json.Decoder(_Titled).decode
+
+
+def _title_of(raw: bytes) -> str:
+    """What to call a conversation that cannot be read."""
+    with suppress(msgspec.DecodeError, RecursionError):
+        titled = _read_title(raw)
+        for title in (titled.title, titled.name):
+            if isinstance(title, str) and title.strip():
+                return title
+    return f"a conversation of {len(raw):,} bytes"
 
 
 def _mended(raw: bytes, report: Report) -> bytes:

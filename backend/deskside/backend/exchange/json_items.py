@@ -10,7 +10,7 @@ times its size in memory. Here depth and size are known from the bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO, NamedTuple
 
 import msgspec
@@ -43,7 +43,7 @@ class Item(NamedTuple):
     problem: str = ""
 
 
-def items(file: BinaryIO) -> Iterator[Item]:
+def items(file: BinaryIO) -> Generator[Item, None, None]:
     """The pieces of a file. Raises InvalidRequest, with a sentence, where it is no such JSON."""
     reader = _Reader(file)
     first = reader.peek()

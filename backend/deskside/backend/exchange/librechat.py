@@ -85,10 +85,12 @@ _read_message = msgspec.json.Decoder(Message).decode
 def read(raw: bytes, archive: Archive, now_ms: int, report: Report) -> Imported | None:
     """One conversation; None, which is told, where nothing can be made of it. Raises msgspec.ValidationError
     where it is none at all."""
-    header, pieces = flat(raw)
+    header, pieces, others = flat(raw)
     found = _read(header)
     title = text_of(found.title)
     report.of(title)
+    for _ in range(others):
+        report.skip("message", "a message", "It is no object.")
     options = found.options or Options()
     provider = _provider(text_of(found.endpoint) or text_of(options.endpoint))
     messages: dict[str, Message] = {}
@@ -129,17 +131,19 @@ def read(raw: bytes, archive: Archive, now_ms: int, report: Report) -> Imported 
     return None if made is None else Imported(made[0], source, made[1])
 
 
-def flat(raw: bytes) -> tuple[bytes, list[tuple[bytes, int | None]]]:
+def flat(raw: bytes) -> tuple[bytes, list[tuple[bytes, int | None]], int]:
     """The conversation's bytes without its messages, and each message's without those below it, in their
-    order, with the place of the one around it."""
+    order, with the place of the one around it; and how many are no objects."""
     found: list[tuple[bytes, int | None]] = []
+    # What is in a list of messages and is none.
+    others = 0
     # Of what is cut out: its place, its bytes so far, and where the next of them begin. The header is the
     # first.
     cut: list[tuple[int, list[bytes]]] = []
     starts: list[int] = []
     # Of each bracket that is open: what is in it ("object", "message", "list", "messages"), and its last key.
     opened: list[tuple[str, bytes]] = []
-    is_key = True
+    is_key, between = True, 0
     for token in _TOKEN.finditer(raw):
         mark = token[0]
         kind, key = opened[-1] if opened else ("", b"")
@@ -150,6 +154,9 @@ def flat(raw: bytes) -> tuple[bytes, list[tuple[bytes, int | None]]]:
             is_key = False
         elif mark == b",":
             is_key = True
+            if kind == "messages":
+                others += _is_something(raw[between : token.start()])
+                between = token.end()
         elif mark == b"{":
             is_message = kind in ("", "messages")
             opened.append(("message" if is_message else "object", b""))
@@ -164,20 +171,27 @@ def flat(raw: bytes) -> tuple[bytes, list[tuple[bytes, int | None]]]:
             opened.append(("messages" if holds else "list", b""))
             if holds:
                 cut[-1][1].append(raw[starts[-1] : token.end()])
+                between = token.end()
         else:
             if not opened:
                 break
             opened.pop()
             if kind == "messages":
+                others += _is_something(raw[between : token.start()])
                 starts[-1] = token.start()
             elif kind == "message":
                 place, pieces = cut.pop()
                 whole = b"".join([*pieces, raw[starts.pop() : token.end()]])
                 if place < 0:
-                    return whole, found
+                    return whole, found, others
                 found[place] = (whole, found[place][1])
+                between = token.end()
             is_key = False
-    return raw, []
+    return raw, [], others
+
+
+def _is_something(between: bytes) -> bool:
+    return between.strip() != b""
 
 
 def _node(key: str, message: Message, provider: str, report: Report) -> Node | None:

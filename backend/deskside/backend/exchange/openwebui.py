@@ -177,7 +177,8 @@ def _node(key: str, message: Message, report: Report) -> Node | None:
 def _text(content: Any) -> str:
     if not isinstance(content, list):
         return text_of(content)
-    return "\n".join(text_of(each.get("text")) for each in content if isinstance(each, dict))
+    texts = [text_of(each.get("text")) for each in content if isinstance(each, dict)]
+    return "\n".join(text for text in texts if text)
 
 
 def _error(error: Any) -> MessageError | None:
@@ -258,6 +259,14 @@ def _unquoted(result: str) -> str:
 
 
 def _add_files(node: Node, message: Message, report: Report) -> None:
+    for each in message.content if isinstance(message.content, list) else []:
+        picture = each.get("image_url") if isinstance(each, dict) else None
+        if isinstance(picture, dict):
+            found = file_in_url(text_of(picture.get("url")), "")
+            if found is None:
+                report.skip("file", "a picture", NOT_IN_ZIP)
+            else:
+                node.files.append(found)
     for each in message.files if isinstance(message.files, list) else []:
         if not isinstance(each, dict):
             continue

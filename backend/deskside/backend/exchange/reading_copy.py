@@ -98,7 +98,7 @@ def _markdown_part(message: FileMessage, part: FilePart, shown: Shown) -> Iterat
             yield from ("*Thought:*", "", *(f"> {line}".rstrip() for line in text.split("\n")), "")
         case FileToolCall() as call:
             yield from (f"**Tool: {_escaped(call.name)}**{_decided(call)}", "")
-            yield from (fenced(call.arguments, "json"), "")
+            yield from (fenced(call.arguments, "json" if call.arguments.startswith("{") else ""), "")
             for below in shown.below.get((message.id, part.position), []):
                 for line in _markdown_body(below, shown):
                     yield from (f"> {each}".rstrip() for each in line.split("\n"))
@@ -270,7 +270,7 @@ def _is_allowed(address: str) -> bool:
 def _new_renderer() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": 60}, renderer_cls=_Renderer)
     markdown.enable(["table", "strikethrough"])
-    markdown.validateLink = _is_allowed  # type: ignore[method-assign]
+    markdown.validateLink = _is_allowed  # type: ignore[method-assign,assignment]
     return markdown
 
 
