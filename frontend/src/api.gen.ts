@@ -1149,7 +1149,8 @@ export interface TryOut {
  * An import or export. An import is looked at first (`looking`, then `looked`: `counts` is what would
  * come), and brings something only once it is `working`. `done` of `total` are bytes of the file for an
  * import, conversations for an export. `skipped` counts what is left out. `name` is the file's, `program`
- * whose export it is, `path` where an export goes. `message` and `hint` say why it failed.
+ * whose export it is, `path` where an export goes. A terminal that
+ * began it also shows it. `message` and `hint` say why it failed.
  */
 export interface Transfer {
   id: number;
@@ -1160,10 +1161,11 @@ export interface Transfer {
   path: string;
   done: number;
   total: number;
-  counts: Counts;
+  counts: TransferCounts;
   skipped: number;
   message: string;
   hint: string;
+  is_from_terminal: boolean;
 }
 
 /**
@@ -1171,7 +1173,7 @@ export interface Transfer {
  * of what an earlier import made of them; `beside` have grown, too, but the user went on with the earlier
  * one, which stays.
  */
-export interface Counts {
+export interface TransferCounts {
   conversations: number;
   messages: number;
   files: number;

@@ -10,6 +10,7 @@ import "./styles/work.css";
 import "./styles/lists.css";
 import "./styles/tools.css";
 import "./styles/mcp.css";
+import "./styles/transfers.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";
 import { AppView } from "./app/AppView";

@@ -6,14 +6,15 @@ from typing import Literal
 
 import msgspec
 
-from deskside.backend.exchange.report import Counts
+from deskside.backend.exchange.report import TransferCounts
 
 
 class Transfer(msgspec.Struct, frozen=True):
     """An import or export. An import is looked at first (`looking`, then `looked`: `counts` is what would
     come), and brings something only once it is `working`. `done` of `total` are bytes of the file for an
     import, conversations for an export. `skipped` counts what is left out. `name` is the file's, `program`
-    whose export it is, `path` where an export goes. `message` and `hint` say why it failed."""
+    whose export it is, `path` where an export goes. A terminal that
+    began it also shows it. `message` and `hint` say why it failed."""
 
     id: int
     kind: Literal["import", "export"]
@@ -23,7 +24,8 @@ class Transfer(msgspec.Struct, frozen=True):
     path: str = ""
     done: int = 0
     total: int = 0
-    counts: Counts = Counts()
+    counts: TransferCounts = TransferCounts()
     skipped: int = 0
     message: str = ""
     hint: str = ""
+    is_from_terminal: bool = False

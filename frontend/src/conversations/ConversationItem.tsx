@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { Ellipsis, Pencil, Trash2 } from "lucide-preact";
+import { Ellipsis, FileDown, Pencil, Trash2 } from "lucide-preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { ConversationRow } from "../api.gen";
 import { IconButton } from "../ui/IconButton";
@@ -12,11 +12,12 @@ interface Props {
   onOpen(): void;
   onRenaming(isRenaming: boolean): void;
   onRename(title: string): void;
+  onExport(): void;
   onDelete(): void;
 }
 
 export function ConversationItem(props: Props) {
-  const { row, isOpen, isRenaming, onOpen, onRenaming, onRename, onDelete } = props;
+  const { row, isOpen, isRenaming, onOpen, onRenaming, onRename, onExport, onDelete } = props;
   const isMenuOpen = useSignal(false);
   const more = useRef<HTMLButtonElement>(null);
   const link = useRef<HTMLButtonElement>(null);
@@ -82,6 +83,7 @@ export function ConversationItem(props: Props) {
           }}
           items={[
             { label: "Rename", icon: Pencil, keys: "F2", run: () => onRenaming(true) },
+            { label: "Export…", icon: FileDown, run: onExport },
             { label: "Delete", icon: Trash2, keys: "Del", isDangerous: true, run: onDelete },
           ]}
         />

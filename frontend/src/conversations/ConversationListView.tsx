@@ -82,6 +82,9 @@ export function ConversationListView({ app }: { app: App }) {
                   renamingId.value = isRenaming ? row.id : null;
                 }}
                 onRename={(title) => void app.rename(row.id, title)}
+                onExport={() => {
+                  app.transfers.exporting.value = { ids: [row.id], title: `Export “${row.title}”` };
+                }}
                 onDelete={() => void remove(row)}
               />
             ))}

@@ -286,6 +286,7 @@ def _fields(struct: msgspec.Struct) -> dict[str, Any]:
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(FileConversation).decode
 
 
 def content_sha256(conversation: FileConversation) -> str:
@@ -303,7 +304,9 @@ def content_sha256(conversation: FileConversation) -> str:
             for message in conversation.messages
         ],
     )
-    return hashlib.sha256(b"deskside\0" + _encode(bare)).hexdigest()
+    # msgspec leaves out what is the default itself, not what equals it: what was read is the same in bytes.
+    same = _decode(_encode(bare))
+    return hashlib.sha256(b"deskside\0" + _encode(same)).hexdigest()
 
 
 def _bare(attachments: list[FileAttachment]) -> list[FileAttachment]:

@@ -29,7 +29,7 @@ from deskside.backend.exchange.conversation_file import (
 )
 from deskside.backend.exchange.foreign import FoundFile, Imported
 from deskside.backend.exchange.json_items import Item, items, top_keys
-from deskside.backend.exchange.report import Counts, Report
+from deskside.backend.exchange.report import TransferCounts, Report
 from deskside.backend.store import files, transfer
 from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store
@@ -79,7 +79,7 @@ class Progress(NamedTuple):
 
     done: int
     total: int
-    counts: Counts
+    counts: TransferCounts
     replaced: int | None = None
 
 
@@ -185,7 +185,7 @@ class Import:
     def __init__(
         self, store: Store, folder: Path, archive: Archive, program: Program, *, is_trial: bool
     ) -> None:
-        self.counts = Counts()
+        self.counts = TransferCounts()
         self.report = Report()
         self.is_stopped = False
         self._store = store

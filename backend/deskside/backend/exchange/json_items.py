@@ -151,6 +151,7 @@ class _Reader:
 
     def _nested(self) -> tuple[bytes | None, str]:
         depth, start, at, problem = 0, self._at, self._at, ""
+        too_large = f"It is larger than {LARGEST_ITEM_BYTES // 1_000_000} MB."
         while True:
             plain = _PLAIN.match(self._buffer, at)
             assert plain is not None
@@ -159,7 +160,7 @@ class _Reader:
             if found in (b"", b'"'):
                 # More is needed. What is known of a piece that is too large is not kept.
                 if at - start > LARGEST_ITEM_BYTES:
-                    problem = f"It is larger than {LARGEST_ITEM_BYTES // 1_000_000} MB."
+                    problem = too_large
                 keep = at if problem else start
                 before = at - keep
                 if len(self._buffer) - at > LARGEST_ITEM_BYTES:
@@ -181,6 +182,8 @@ class _Reader:
                 if depth == 0:
                     break
         self._at = at
+        if at - start > LARGEST_ITEM_BYTES:
+            problem = too_large
         return (None, problem) if problem else (self._buffer[start:at], "")
 
     def _matched(self, pattern: re.Pattern[bytes], *, is_open: bool) -> bytes:

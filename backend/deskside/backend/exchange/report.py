@@ -32,7 +32,7 @@ class SkippedCount(msgspec.Struct, frozen=True):
     count: int
 
 
-class Counts(msgspec.Struct, frozen=True):
+class TransferCounts(msgspec.Struct, frozen=True):
     """What is in a file, or came out of it. `already_here` conversations add nothing; `grown` take the place
     of what an earlier import made of them; `beside` have grown, too, but the user went on with the earlier
     one, which stays."""

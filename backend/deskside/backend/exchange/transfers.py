@@ -23,7 +23,7 @@ from deskside.backend.events import ConversationDeleted, TransferChanged
 from deskside.backend.exchange.archive import open_archive
 from deskside.backend.exchange.exporting import Export, Format, target_of
 from deskside.backend.exchange.importing import Import, Program, program_of
-from deskside.backend.exchange.report import Counts, Report, Skipped, SkippedCount
+from deskside.backend.exchange.report import TransferCounts, Report, Skipped, SkippedCount
 from deskside.backend.paths import Paths
 from deskside.backend.store.database import Store
 from deskside.backend.transfer_state import Transfer
@@ -52,6 +52,7 @@ class Transfers:
         self._current: Transfer | None = None
         self._path = Path()
         self._program: Program | None = None
+        self._is_from_terminal = False
         self._report = Report()
         self._work: Import | Export | None = None
         self._task: asyncio.Task[None] | None = None
@@ -82,12 +83,15 @@ class Transfers:
             raise NotFound("No file was offered under this word.", hint="Start the command again.")
         return path
 
-    async def look(self, path: Path, program: Program | None = None) -> Transfer:
+    async def look(
+        self, path: Path, program: Program | None = None, *, is_from_terminal: bool = False
+    ) -> Transfer:
         """Read a file and say what an import would bring; `program` None finds out whose it is. Raises
         Conflict while another transfer is under way, InvalidRequest for a file that is none."""
         self._check_idle()
         self._path = path
         self._program = program or await asyncio.to_thread(_find_out, path)
+        self._is_from_terminal = is_from_terminal
         return self._start("import", "looking", self._import(is_trial=True))
 
     def import_(self) -> Transfer:
@@ -97,11 +101,18 @@ class Transfers:
             raise Conflict("No file was looked at.", hint="Choose a file first.")
         return self._start("import", "working", self._import(is_trial=False))
 
-    def export(self, path: Path, format: Format, chosen: Sequence[int] | None) -> Transfer:
+    def export(
+        self,
+        path: Path,
+        format: Format,
+        chosen: Sequence[int] | None,
+        *,
+        is_from_terminal: bool = False,
+    ) -> Transfer:
         """Write conversations (None: all) to a file. Raises Conflict while another transfer is under way."""
         self._check_idle()
         self._path = target_of(path, format, 0 if chosen is None else len(chosen))
-        self._program = None
+        self._program, self._is_from_terminal = None, is_from_terminal
         work = Export(self._store, self._paths.files, self._path, format, chosen)
         return self._start("export", "working", self._export(work))
 
@@ -139,6 +150,7 @@ class Transfers:
             name=self._path.name,
             program=self._program or "",
             path=str(self._path) if kind == "export" else "",
+            is_from_terminal=self._is_from_terminal,
         )
         self._report = Report()
         self._tell(started)
@@ -182,7 +194,7 @@ class Transfers:
         async for done, total in work.run():
             self._change(done=done, total=total)
         self._change(
-            state="cancelled" if work.is_stopped else "done", counts=Counts(conversations=work.count)
+            state="cancelled" if work.is_stopped else "done", counts=TransferCounts(conversations=work.count)
         )
         logger.info("{} conversations exported", work.count)
 

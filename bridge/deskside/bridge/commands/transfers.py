@@ -67,7 +67,8 @@ async def choose_import(bridge: Bridge) -> Transfer | None:
 @command
 async def look(app: App, params: LookAtOffered) -> Transfer:
     """Look at a file that a terminal has offered. NotFound without such an offer."""
-    return await app.transfers.look(app.transfers.take_offer(params.ticket), params.program)
+    path = app.transfers.take_offer(params.ticket)
+    return await app.transfers.look(path, params.program, is_from_terminal=True)
 
 
 @command
@@ -91,7 +92,8 @@ async def export(bridge: Bridge, params: ExportConversations) -> Transfer | None
 @command
 async def export_to(app: App, params: ExportOffered) -> Transfer:
     """Write conversations to the file that a terminal has offered. NotFound without such an offer."""
-    return app.transfers.export(app.transfers.take_offer(params.ticket), params.format, params.ids)
+    path = app.transfers.take_offer(params.ticket)
+    return app.transfers.export(path, params.format, params.ids, is_from_terminal=True)
 
 
 @command
