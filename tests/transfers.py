@@ -17,7 +17,7 @@ from typing import Any
 from deskside.backend.exchange.archive import open_archive
 from deskside.backend.exchange.exporting import Export, Format
 from deskside.backend.exchange.importing import Import, program_of
-from deskside.backend.exchange.report import TransferCounts, Skipped
+from deskside.backend.exchange.report import Skipped, TransferCounts
 from deskside.backend.paths import Paths
 from deskside.backend.store import conversations, messages
 from deskside.backend.store.database import Store, open_store

@@ -30,10 +30,11 @@ export function countedKind({ kind, count }: SkippedCount): string {
 /** What comes, or came: one line a fact. */
 export function facts(counts: TransferCounts, isDone: boolean): string[] {
   const { conversations, messages, files, already_here, grown, beside } = counts;
-  const lines = [
-    `${counted(conversations, "conversation")} with ${counted(messages, "message")}` +
-      (files > 0 ? ` and ${counted(files, "file")}` : ""),
-  ];
+  const lines = [];
+  if (conversations > 0) {
+    const of_messages = `${counted(conversations, "conversation")} with ${counted(messages, "message")}`;
+    lines.push(of_messages + (files > 0 ? ` and ${counted(files, "file")}` : ""));
+  } else if (isDone) lines.push("No conversation");
   if (already_here > 0) {
     lines.push(`${counted(already_here, "conversation")} ${already_here === 1 ? "is" : "are"} here already`);
   }

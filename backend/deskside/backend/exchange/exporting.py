@@ -28,7 +28,7 @@ from deskside.backend.exchange.conversation_file import (
     FileConversation,
     FileFolder,
 )
-from deskside.backend.store import files, transfer
+from deskside.backend.store import conversations, files, transfer
 from deskside.backend.store.database import Store
 from deskside.backend.store.text import plain_title
 
@@ -81,9 +81,12 @@ class Export:
         self.is_stopped = True
 
     async def run(self) -> AsyncIterator[tuple[int, int]]:
-        """Write the file; yields how many conversations of how many are done. Raises InvalidRequest where it
-        cannot be written."""
+        """Write the file; yields how many conversations of how many are done. Raises NotFound for a
+        conversation that is not there, InvalidRequest where it cannot be written."""
         ids = await self._store.read(transfer.ids, self._chosen)
+        missing = set(self._chosen or ()) - set(ids)
+        if missing:
+            raise conversations.not_found(min(missing))
         if not ids:
             raise InvalidRequest("There is no conversation to export.", hint="Choose one that is there.")
         folders = await self._store.read(transfer.folders, None if self._chosen is None else ids)

@@ -29,7 +29,7 @@ from deskside.backend.exchange.conversation_file import (
 )
 from deskside.backend.exchange.foreign import FoundFile, Imported
 from deskside.backend.exchange.json_items import Item, items, top_keys
-from deskside.backend.exchange.report import TransferCounts, Report
+from deskside.backend.exchange.report import Report, TransferCounts
 from deskside.backend.store import files, transfer
 from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store
@@ -133,7 +133,7 @@ def _other_member(item: Item, read_before: int) -> Iterator[Found]:
 
 
 def _read(item: Item, reader: Reader, archive: Archive, started_ms: int, report: Report) -> Imported | None:
-    report.of("")
+    report.begin()
     if item.raw is None:
         report.skip("conversation", "a conversation", item.problem)
         return None
@@ -267,6 +267,7 @@ class Import:
         self, conversation: FileConversation, native: int | None, known: transfer.Known | None
     ) -> None:
         self._add(already_here=1)
+        self.report.forget()
         here = native if known is None else known.conversation_id
         if here is not None:
             self._numbers[conversation.id] = here

@@ -52,6 +52,19 @@ class Report:
         self.items: list[Skipped] = []
         self._counts: dict[tuple[Kind, str], int] = {}
         self._conversation = ""
+        self._of_this: list[tuple[Kind, str]] = []
+        self._items_before = 0
+
+    def begin(self) -> None:
+        """What is told from here on is of another conversation, whose title is not known yet."""
+        self._conversation, self._of_this, self._items_before = "", [], len(self.items)
+
+    def forget(self) -> None:
+        """Nothing was left out of this conversation: it is left out itself."""
+        del self.items[self._items_before :]
+        for key in self._of_this:
+            self._counts[key] -= 1
+        self._of_this = []
 
     def of(self, conversation: str) -> None:
         self._conversation = _short(conversation)
@@ -61,6 +74,7 @@ class Report:
         counted."""
         key = (kind, _short(reason))
         self._counts[key] = self._counts.get(key, 0) + 1
+        self._of_this.append(key)
         if len(self.items) < LISTED:
             self.items.append(Skipped(kind, self._conversation, _short(what), key[1]))
 
@@ -73,7 +87,7 @@ class Report:
     def counts(self) -> list[SkippedCount]:
         """The most frequent first."""
         ordered = sorted(self._counts.items(), key=lambda each: -each[1])
-        return [SkippedCount(kind, reason, count) for (kind, reason), count in ordered[:LISTED]]
+        return [SkippedCount(kind, reason, count) for (kind, reason), count in ordered[:LISTED] if count]
 
 
 def _short(text: str) -> str:

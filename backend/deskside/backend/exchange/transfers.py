@@ -23,7 +23,7 @@ from deskside.backend.events import ConversationDeleted, TransferChanged
 from deskside.backend.exchange.archive import open_archive
 from deskside.backend.exchange.exporting import Export, Format, target_of
 from deskside.backend.exchange.importing import Import, Program, program_of
-from deskside.backend.exchange.report import TransferCounts, Report, Skipped, SkippedCount
+from deskside.backend.exchange.report import Report, Skipped, SkippedCount, TransferCounts
 from deskside.backend.paths import Paths
 from deskside.backend.store.database import Store
 from deskside.backend.transfer_state import Transfer
@@ -57,6 +57,7 @@ class Transfers:
         self._work: Import | Export | None = None
         self._task: asyncio.Task[None] | None = None
         self._ids = 0
+        self._is_stopped = False
 
     @property
     def current(self) -> Transfer | None:
@@ -119,6 +120,7 @@ class Transfers:
     def cancel(self) -> None:
         """Stop after the conversation that it is at. An import keeps those that came, an export writes
         nothing."""
+        self._is_stopped = True
         if self._work is not None:
             self._work.stop()
 
@@ -143,6 +145,7 @@ class Transfers:
         work: Coroutine[Any, Any, None],
     ) -> Transfer:
         self._ids += 1
+        self._is_stopped = False
         started = Transfer(
             id=self._ids,
             kind=kind,
@@ -177,7 +180,8 @@ class Transfers:
         async with AsyncExitStack() as stack:
             archive = stack.enter_context(open_archive(self._path))
             work = Import(self._store, self._paths.files, archive, self._program, is_trial=is_trial)
-            self._work, self._report = work, work.report
+            self._begin(work)
+            self._report = work.report
             told_s = 0.0
             async for done, total, counts, replaced in work.run():
                 if replaced is not None:
@@ -189,8 +193,13 @@ class Transfers:
             self._change(state=ended, counts=work.counts, skipped=work.report.count)
         logger.info("{} conversations {}", work.counts.conversations, "found" if is_trial else "imported")
 
-    async def _export(self, work: Export) -> None:
+    def _begin(self, work: Import | Export) -> None:
         self._work = work
+        if self._is_stopped:  # before the task had its first turn
+            work.stop()
+
+    async def _export(self, work: Export) -> None:
+        self._begin(work)
         async for done, total in work.run():
             self._change(done=done, total=total)
         self._change(
