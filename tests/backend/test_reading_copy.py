@@ -25,9 +25,10 @@ from transfers import Home, opened, written
 PNG = b"\x89PNG\r\n\x1a\n"
 # Nothing else may be in a page: no script, frame, form, style in the text, or element that loads something.
 TAGS = {
-    "html", "head", "meta", "title", "style", "body", "header", "main", "article", "div", "p", "span", "br",
-    "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "details", "summary", "pre", "code", "a", "img",
-    "figure", "figcaption", "strong", "em", "s", "blockquote", "table", "thead", "tbody", "tr", "th", "td",
+    "html", "head", "meta", "title", "style", "body", "header", "main", "article", "div", "p", "span",
+    "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "details", "summary", "pre",
+    "code", "a", "img", "figure", "figcaption", "strong", "em", "s", "blockquote", "table", "thead",
+    "tbody", "tr", "th", "td",
 }  # fmt: skip
 ATTRIBUTES = {
     "lang", "charset", "http-equiv", "content", "name", "class", "dir", "href", "src", "alt", "rel", "title",

@@ -18,8 +18,8 @@ from deskside.backend.exchange.archive import open_archive
 from deskside.backend.exchange.importing import Import
 from deskside.backend.store import conversations, messages
 from deskside.backend.store.messages import ToolCallPart
-from stores import answer, ask, rows, talk, texts
-from transfers import opened, said, written, zipped
+from stores import answer, ask, rows, run_to_its_death, talk, texts
+from transfers import keeps_promises, opened, said, written, zipped
 
 
 def claude(uuid: str, *texts: str, **more: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ ONE = claude("1", "Hi", "Hello")
 
 async def test_a_file_that_is_imported_again_adds_nothing(tmp_path: Path) -> None:
     # What is not read of a conversation says nothing about it; nor does the order of its members.
-    reordered = dict(reversed(list((ONE | {"summary": "new"}).items())))
+    reordered = dict(reversed(list((ONE | {"summary": "new", "updated_at": "2026-01-01"}).items())))
     async with opened(tmp_path) as home:
         await home.bring(written(tmp_path / "a.json", [ONE]))
         again = await home.bring(written(tmp_path / "b.json", [reordered]))
@@ -236,6 +236,15 @@ def encrypted() -> bytes:
     return bytes(whole)
 
 
+def damaged() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as found:
+        found.writestr("conversations.json", json.dumps([claude(str(n), "Hi", "Hello") for n in range(99)]))
+    whole = bytearray(file.getvalue())
+    whole[200:260] = bytes(60)
+    return bytes(whole)
+
+
 BROKEN = {
     "nothing": (b"", "it is not JSON"),
     "text": (b"Dear diary", "it is not JSON"),
@@ -257,6 +266,7 @@ BROKEN = {
     "brackets without an end": (b"[" * 1_000_000, "The file ends in the middle."),
     "more behind the end": (json.dumps([ONE]).encode() + b"]", "it is not JSON"),
     "a broken zip": (b"PK\x03\x04" + b"\0" * 40, "The zip is broken."),
+    "a damaged zip": (damaged(), "The zip is broken.|ends in the middle|not JSON"),
     "a zip bomb": (bomb(), "would become more than 200 times"),
     "an encrypted zip": (encrypted(), "The zip is encrypted."),
 }
@@ -427,3 +437,44 @@ async def test_an_empty_store_stays_empty_in_a_dry_run(tmp_path: Path) -> None:
         "(select count(*) from stored_file)",
     )
     assert not home.paths.files.exists()
+
+
+IMPORT_AND_DIE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from deskside.backend.exchange.archive import open_archive
+from deskside.backend.exchange.importing import Import
+from deskside.backend.store.database import open_store
+from stores import paths_in
+
+async def main():
+    paths = paths_in(Path(sys.argv[1]))
+    async with open_store(paths) as store:
+        with open_archive(Path(sys.argv[2])) as archive:
+            work = Import(store, paths.files, archive, "claude", is_trial=False)
+            async for progress in work.run():
+                if progress.counts.conversations == int(sys.argv[3]):
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("when", [1, 7, 20])
+async def test_an_import_that_is_killed_keeps_whole_conversations(tmp_path: Path, when: int) -> None:
+    chats = [claude(str(n), "Hi", "Hello", "More") for n in range(20)]
+    for chat in chats:
+        chat["chat_messages"][0]["attachments"] = [{"file_name": "a.txt", "extracted_content": chat["uuid"]}]
+    path = written(tmp_path / "a.json", chats)
+    run_to_its_death(IMPORT_AND_DIE, tmp_path, path, when)
+    async with opened(tmp_path) as home:
+        left = rows(
+            home.paths.database,
+            "select count(*), (select count(*) from message), (select count(*) from attachment) "
+            "from conversation",
+        )
+        brought = await home.bring(path)
+
+    assert [(when, 3 * when, when)] == left
+    assert (20 - when, when) == (brought.counts.conversations, brought.counts.already_here)
+    keeps_promises(home.paths.database)

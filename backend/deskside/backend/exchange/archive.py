@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -138,7 +139,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
         raise InvalidRequest(
             f"The file could not be read: {error.strerror or error}.", hint="Choose another one."
         ) from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         raise InvalidRequest("The zip is broken.", hint="Download it again.") from error
 
 

@@ -148,7 +148,7 @@ def read(raw: bytes, archive: Archive, now_ms: int, report: Report) -> Imported 
         is_archived=found.is_archived is True,
     )
     shown = text_of(found.current_node)
-    source = source_of(PROGRAM, (about, shown, nodes), text_of(found.conversation_id) or text_of(found.id))
+    source = source_of(PROGRAM, about, (shown, nodes), text_of(found.conversation_id) or text_of(found.id))
     said = {
         key: None if node.message is None else _node(key, node.message, archive, report)
         for key, node in nodes.items()

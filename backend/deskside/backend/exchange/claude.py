@@ -94,7 +94,7 @@ def read(raw: bytes, archive: Archive, now_ms: int, report: Report) -> Imported 
         is_pinned=found.is_starred is True,
     )
     shown = text_of(found.current_leaf_message_uuid)
-    source = source_of(PROGRAM, (about, shown, messages), text_of(found.uuid))
+    source = source_of(PROGRAM, about, (shown, messages), text_of(found.uuid))
     said: dict[str, Node | None] = {}
     parents: dict[str, str | None] = {}
     before: str | None = None

@@ -16,7 +16,7 @@ import io
 import mimetypes
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Literal, TypeVar
 
@@ -401,8 +401,10 @@ def file_name(name: str) -> str:
     return "" if plain == NO_TITLE else plain[-LONGEST_NAME:]
 
 
-def source_of(program: str, read: Any, own_id: str) -> Source:
+def source_of(program: str, about: About, read: Any, own_id: str) -> Source:
     """`read` is all that was read of the conversation: what the program says besides does not matter."""
-    encoded = msgspec.json.encode(read, order="deterministic")
+    # When it was last used is no change of it: looking at it there can be a use.
+    unused = replace(about, updated_ms=None)
+    encoded = msgspec.json.encode((unused, read), order="deterministic")
     digest = hashlib.sha256(program.encode() + b"\0" + encoded).hexdigest()
     return Source(digest, f"{program}:{own_id[:LONGEST_NAME]}" if own_id else None)

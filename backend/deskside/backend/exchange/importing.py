@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -107,7 +107,7 @@ def total_bytes(archive: Archive) -> int:
     return sum(archive.size(name) for name in archive.documents)
 
 
-def found_in(archive: Archive, program: Program, report: Report) -> Iterator[Found]:
+def found_in(archive: Archive, program: Program, report: Report) -> Generator[Found, None, None]:
     """The conversations of a file. Raises InvalidRequest where it cannot be read further."""
     reader, read_before, started_ms = READERS[program], 0, now_ms()
     for name in archive.documents:
@@ -207,17 +207,17 @@ class Import:
         total = await asyncio.to_thread(total_bytes, self._archive)
         if self._program == "deskside":
             self._native = await self._store.read(transfer.created_at)
-        pieces = found_in(self._archive, self._program, self.report)
-        while not self.is_stopped:
-            found = await asyncio.to_thread(next, pieces, None)
-            if found is None:
-                break
-            replaced = None
-            if found.folder is not None and not self._is_trial:
-                await self._store.write_soon(transfer.put_folders, [found.folder])
-            if found.imported is not None:
-                replaced = await self._take(found.imported)
-            yield Progress(found.done, total, self.counts, replaced)
+        with closing(found_in(self._archive, self._program, self.report)) as pieces:
+            while not self.is_stopped:
+                found = await asyncio.to_thread(next, pieces, None)
+                if found is None:
+                    break
+                replaced = None
+                if found.folder is not None and not self._is_trial:
+                    await self._store.write_soon(transfer.put_folders, [found.folder])
+                if found.imported is not None:
+                    replaced = await self._take(found.imported)
+                yield Progress(found.done, total, self.counts, replaced)
         # What came is on the disk for good once this has returned.
         if not self._is_trial:
             await self._store.write(transfer.put_folders, [])

@@ -121,7 +121,7 @@ def read(raw: bytes, archive: Archive, now_ms: int, report: Report) -> Imported 
         tags=[text_of(tag) for tag in found.tags] if isinstance(found.tags, list) else (),
         is_archived=found.isArchived is True,
     )
-    source = source_of(PROGRAM, (about, parents, messages), text_of(found.conversationId))
+    source = source_of(PROGRAM, about, (parents, messages), text_of(found.conversationId))
     said: dict[str, Node | None] = dict.fromkeys(parents)
     for key, message in messages.items():
         said[key] = _node(key, message, provider, report)

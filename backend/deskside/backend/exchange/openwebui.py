@@ -111,7 +111,7 @@ def read(raw: bytes, archive: Archive, now_ms: int, report: Report) -> Imported 
     )
     if text_of(row.folder_id):
         report.skip("note", title, "It was in a folder, whose name the export does not say.")
-    source = source_of(PROGRAM, (about, shown, parents, messages), text_of(row.id))
+    source = source_of(PROGRAM, about, (shown, parents, messages), text_of(row.id))
     said = {key: _node(key, message, report) for key, message in messages.items()}
     for key in parents:
         said.setdefault(key, None)

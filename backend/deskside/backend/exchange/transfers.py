@@ -158,6 +158,7 @@ class Transfers:
         self._report = Report()
         self._tell(started)
         self._task = asyncio.get_running_loop().create_task(self._watched(work))
+        self._task.add_done_callback(_log_fault)
         return started
 
     async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
@@ -218,6 +219,12 @@ class Transfers:
     def _check_idle(self) -> None:
         if self._task is not None and not self._task.done():
             raise Conflict("An import or export is under way.", hint="Wait until it has ended, or cancel it.")
+
+
+def _log_fault(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.opt(exception=error).error("a transfer ended with a fault")
 
 
 def _find_out(path: Path) -> Program:
