@@ -24,6 +24,8 @@ from deskside.bridge.registry import Registry
 
 # What would show a test the developer's keys, servers, settings or keychain.
 PRIVATE = ("OPENAI_", "ANTHROPIC_", "DESKSIDE_", "DBUS_SESSION_BUS_ADDRESS", "PYTHON_KEYRING_BACKEND")
+# What would lead a test through the developer's proxy, or have it trust whom they trust.
+NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # Where build/dev.py put the on-device model: the checkout's, not the developer's.
 SHARED = {"DESKSIDE_BUNDLED_MODELS"}
 
@@ -48,7 +50,7 @@ def own_environment(home: Path) -> Iterator[Path]:
     # Not below `home`: it holds Unix sockets, whose paths end at 107 bytes.
     with tempfile.TemporaryDirectory(prefix="deskside-") as runtime, pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(PRIVATE) and name not in SHARED:
+            if (name.startswith(PRIVATE) and name not in SHARED) or name.upper() in NETWORK:
                 patch.delenv(name)
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))

@@ -14,6 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from deskside.backend.attachments.content import Contents
 from deskside.backend.exchange.archive import open_archive
 from deskside.backend.exchange.exporting import Export, Format
 from deskside.backend.exchange.importing import Import, program_of
@@ -31,11 +32,14 @@ class Home:
     def __init__(self, store: Store, paths: Paths) -> None:
         self.store = store
         self.paths = paths
+        self.contents = Contents(paths.files)
 
     async def bring(self, path: Path, *, is_trial: bool = False) -> Brought:
         """Import a file."""
         with open_archive(path) as archive:
-            work = Import(self.store, self.paths.files, archive, program_of(archive), is_trial=is_trial)
+            work = Import(
+                self.store, self.contents, asyncio.Lock(), archive, program_of(archive), is_trial=is_trial
+            )
             async for _ in work.run():
                 pass
         return Brought(work.counts, work.report.items)
@@ -44,7 +48,7 @@ class Home:
         self, path: Path, format: Format = "json", chosen: Sequence[int] | None = None
     ) -> Path:
         """Export to a file."""
-        async for _ in Export(self.store, self.paths.files, path, format, chosen).run():
+        async for _ in Export(self.store, self.contents, path, format, chosen).run():
             pass
         return path
 

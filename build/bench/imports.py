@@ -25,7 +25,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / root) for root in ("shell", "bridge", "backend")]
 
-from deskside.backend.exchange.archive import open_archive  # noqa: E402 - a checkout that is not installed
+from deskside.backend.attachments.content import Contents  # noqa: E402 - a checkout that is not installed
+from deskside.backend.exchange.archive import open_archive  # noqa: E402
 from deskside.backend.exchange.exporting import Export  # noqa: E402
 from deskside.backend.exchange.importing import Import, program_of  # noqa: E402
 from deskside.backend.paths import Paths  # noqa: E402
@@ -70,14 +71,15 @@ def measure(what: str, folder: Path) -> int:
 
 async def work(what: str, folder: Path) -> None:
     paths = Paths(folder / "data", folder, folder)
+    contents = Contents(paths.files)
     async with open_store(paths) as store:
         if what == "export":
-            async for _ in Export(store, paths.files, folder / "out.json", "json", None).run():
+            async for _ in Export(store, contents, folder / "out.json", "json", None).run():
                 pass
             return
         with open_archive(folder / "export.json") as archive:
             program = program_of(archive)
-            job = Import(store, paths.files, archive, program, is_trial=what == "look")
+            job = Import(store, contents, asyncio.Lock(), archive, program, is_trial=what == "look")
             async for _ in job.run():
                 pass
 

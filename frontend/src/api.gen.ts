@@ -126,6 +126,13 @@ export interface AgentId {
   id: number;
 }
 
+export interface AllowedTool {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** length ≥ 1, length ≤ 200 */
+  tool: string;
+}
+
 export interface NamedAgent {
   name: string;
 }
@@ -142,16 +149,24 @@ export interface SavedFile {
 
 /** None when the user closed the dialog without choosing. */
 export interface OpenedFile {
-  json: string | null;
+  found: AgentToImport | null;
+}
+
+/** A file's text, what it calls the agent, and a name that is free: the same one where it is. */
+export interface AgentToImport {
+  json: string;
+  name: string;
+  free_name: string;
 }
 
 /**
- * `on_conflict` says what to do where the name is taken: give the new one another name, put it in the
- * place of the old one, or refuse with a Conflict.
+ * `name` None is the one in the file. `on_conflict` says what to do where the name is taken: give the new
+ * one another name, put it in the place of the old one, or refuse with a Conflict.
  */
 export interface ImportAgentInput {
   /** length ≤ 3000000 */
   json: string;
+  name?: string | null;
   on_conflict?: "refuse" | "rename" | "replace";
 }
 
@@ -209,6 +224,7 @@ export interface AppState {
  * `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
  * what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
  * `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
+ * `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -224,11 +240,12 @@ export interface Settings {
   fields: Field[];
   limits: Limits;
   max_runs: number;
+  names_conversations: boolean;
 }
 
 /**
  * An OpenAI-compatible server. `id` is the provider part of its models' names; the first one is
- * called `local`. `base_url` includes the `/v1`.
+ * called `local`. `base_url` includes the `/v1`. `is_free`: the user says that its answers cost nothing.
  */
 export interface Server {
   id: string;
@@ -236,6 +253,7 @@ export interface Server {
   label: string;
   /** length ≤ 2000 */
   base_url: string;
+  is_free: boolean;
 }
 
 /**
@@ -260,13 +278,41 @@ export interface Limits {
   month: Limit;
 }
 
+/** None is the conversation that does not exist yet. */
+export interface DraftOf {
+  conversation_id: number | null;
+}
+
+/**
+ * A file that is put to a question. `text_status` says whether there is text for models that do not take
+ * the file itself; `text_error` why there is none.
+ */
+export interface AttachmentRow {
+  id: number;
+  name: string;
+  media_type: string;
+  size_bytes: number;
+  sha256: string;
+  text_status: "failed" | "none" | "ready" | "waiting";
+  text_error: string;
+}
+
+export interface AttachmentId {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+}
+
+/** A place, and there one folder or tag, or all. */
 export interface PageConversationsInput {
   cursor?: string | null;
   /** ≥ 1, ≤ 200 */
   limit?: number;
+  place?: "archived" | "deleted" | "listed";
+  folder_id?: number | null;
+  tag?: string | null;
 }
 
-/** Newest first. `next_cursor` goes into the next call; None at the end. */
+/** The last used first. `next_cursor` goes into the next call; None at the end. */
 export interface ConversationPage {
   conversations: ConversationRow[];
   next_cursor: string | null;
@@ -275,6 +321,7 @@ export interface ConversationPage {
 /**
  * One line of the list. `model` is `provider/model`, None while the default is used. `agent` is the name
  * of who answers. `is_waiting`: a tool call, a pause or a server's question in it waits for the user.
+ * `deleted_ms` is when it went to the trash, which keeps it for DAYS_IN_TRASH days.
  *
  * `is_running`, and that a server asks, are not stored: the runner knows them (`Runs.with_live`).
  */
@@ -287,6 +334,11 @@ export interface ConversationRow {
   updated_ms: number;
   agent: string;
   is_waiting: boolean;
+  folder_id: number | null;
+  is_pinned: boolean;
+  is_archived: boolean;
+  deleted_ms: number | null;
+  tags: string[];
   is_running: boolean;
 }
 
@@ -313,6 +365,32 @@ export interface SetConversationAgent {
   /** ≥ 1, ≤ 9007199254740991 */
   id: number;
   agent: string;
+}
+
+/** The message that the new conversation ends with. */
+export interface ForkConversation {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+}
+
+export interface ChangeConversationsInput {
+  /** length ≥ 1, length ≤ 1000 */
+  ids: number[];
+  changes: ConversationChangesInput;
+}
+
+/** What is left out stays. `folder_id` None takes them out of their folder. */
+export interface ConversationChangesInput {
+  is_pinned?: boolean;
+  is_archived?: boolean;
+  folder_id?: number | null;
+  add_tags?: string[];
+  remove_tags?: string[];
+}
+
+export interface ConversationIds {
+  /** length ≥ 1, length ≤ 1000 */
+  ids: number[];
 }
 
 /** `id` None is the draft of the conversation that does not exist yet. */
@@ -521,7 +599,8 @@ export interface Passphrase {
 
 /**
  * A server and how it does. `reason` says in a sentence why it is not ready; `retry_ms` when it is tried
- * again. `title` is what the server calls itself.
+ * again. `title` is what the server calls itself. `is_signed_in` says that there are tokens to sign out
+ * with, also where the server takes them no more.
  */
 export interface McpServerRow {
   id: number;
@@ -533,7 +612,8 @@ export interface McpServerRow {
   environment: KeptVariable[];
   headers: KeptVariable[];
   is_enabled: boolean;
-  state: "disabled" | "failed" | "idle" | "ready" | "starting" | "waiting";
+  is_signed_in: boolean;
+  state: "disabled" | "failed" | "idle" | "ready" | "signed_out" | "signing_in" | "starting" | "waiting";
   reason: string;
   retry_ms: number | null;
   title: string;
@@ -742,10 +822,11 @@ export interface MessagePage {
  * `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
  * it, `failed` when `error` says why. All three offer Continue and Retry.
  *
- * `agent` is the label of who answered. A message with a `delegator_id` answers the call at
- * `call_position` of that reply and is shown inside it. `queue_place` counts from 1 while the reply waits
- * for others to finish, and is 0 otherwise. `steering` is what the user said meanwhile and the model has
- * not read yet. The last two are not stored with the message: the runner knows them.
+ * `model` is the one that answered last, perhaps in place of the one that was asked; `agent` the label of
+ * who answered. A message with a `delegator_id` answers the call at `call_position` of that reply and is
+ * shown inside it. `queue_place` counts from 1 while the reply waits for others to finish, and is 0
+ * otherwise. `steering` is what the user said meanwhile and the model has not read yet. The last two are
+ * not stored with the message: the runner knows them.
  */
 export interface MessageRow {
   id: number;
@@ -766,6 +847,7 @@ export interface MessageRow {
   call_position: number | null;
   queue_place: number;
   steering: string[];
+  attachments: AttachmentRow[];
 }
 
 export interface TextPart {
@@ -833,13 +915,15 @@ export interface ApprovalQuestion {
 
 /**
  * What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
- * or None where `url` is a page to be opened.
+ * or None where `url` is a page to be opened. It is for one of `of_calls` calls of this server; with more
+ * than one the server does not say for which.
  */
 export interface Elicitation {
   server: string;
   message: string;
   schema: Record<string, unknown> | null;
   url: string;
+  of_calls: number;
 }
 
 /**
@@ -956,6 +1040,15 @@ export interface StartedRun {
   reply: MessageRow;
 }
 
+/** `message_id` is a question. `model` None takes the conversation's. */
+export interface AskInsteadInput {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+  /** length ≥ 1, length ≤ 2000000 */
+  text: string;
+  model?: string | null;
+}
+
 export interface Steer {
   /** ≥ 1, ≤ 9007199254740991 */
   message_id: number;
@@ -1009,7 +1102,7 @@ export interface ChangeSettingsInput {
   theme?: "dark" | "light" | "system";
   language?: "en";
   default_model?: string | null;
-  servers?: Server[];
+  servers?: ServerInput[];
   openai_base_url?: string | null;
   anthropic_base_url?: string | null;
   has_chosen_start?: boolean;
@@ -1020,12 +1113,69 @@ export interface ChangeSettingsInput {
   limits?: LimitsInput;
   /** ≥ 1, ≤ 32 */
   max_runs?: number;
+  names_conversations?: boolean;
+}
+
+/**
+ * An OpenAI-compatible server. `id` is the provider part of its models' names; the first one is
+ * called `local`. `base_url` includes the `/v1`. `is_free`: the user says that its answers cost nothing.
+ */
+export interface ServerInput {
+  id: string;
+  /** length ≥ 1, length ≤ 100 */
+  label: string;
+  /** length ≤ 2000 */
+  base_url: string;
+  is_free?: boolean;
 }
 
 /** The limits of all agents together. Days and months are those of the calendar on the wall. */
 export interface LimitsInput {
   day?: LimitInput;
   month?: LimitInput;
+}
+
+export interface Sorting {
+  folders: FolderRow[];
+  tags: TagRow[];
+}
+
+/** `conversations` counts those that are neither in the archive nor in the trash. */
+export interface FolderRow {
+  id: number;
+  name: string;
+  conversations: number;
+}
+
+/** `conversations` counts those that are not in the trash. */
+export interface TagRow {
+  name: string;
+  conversations: number;
+}
+
+export interface AddFolder {
+  /** length ≥ 1, length ≤ 100 */
+  name: string;
+}
+
+export interface RenameFolder {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** length ≥ 1, length ≤ 100 */
+  name: string;
+}
+
+/** `to` is its new place in the list, which counts from 0. */
+export interface MoveFolder {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** ≥ 0, ≤ 10000 */
+  to: number;
+}
+
+export interface FolderId {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
 }
 
 /**
@@ -1314,6 +1464,17 @@ export interface AgentsChanged {
   type: "agents_changed";
 }
 
+/** Its text was read, or could not be. */
+export interface AttachmentChanged {
+  type: "attachment_changed";
+  attachment: AttachmentRow;
+}
+
+/** Folders or tags, or what they hold, changed: ask `sorting.overview` again. */
+export interface FoldersChanged {
+  type: "folders_changed";
+}
+
 export interface DeviceChanged {
   type: "device_changed";
   status: DeviceStatus;
@@ -1357,6 +1518,8 @@ export type AppEvent =
   | ModelsChanged
   | ToolsChanged
   | AgentsChanged
+  | AttachmentChanged
+  | FoldersChanged
   | DeviceChanged
   | MemoriesChanged
   | McpChanged
@@ -1387,13 +1550,25 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Undo `delete`. Conflict where another agent has its name by now. */
       restore: (params: AgentId, options?: CallOptions): Promise<AgentRow> =>
         call("agents.restore", params, options),
+      /** The tools that the user lets an agent use without asking, by name. */
+      allowed_tools: (params: AgentId, options?: CallOptions): Promise<string[]> =>
+        call("agents.allowed_tools", params, options),
+      /**
+       * Take such a permission back: from its next call on the tool is asked about, also in a run under
+       * way.
+       */
+      disallow_tool: (params: AllowedTool, options?: CallOptions): Promise<void> =>
+        call("agents.disallow_tool", params, options),
       /** An agent as the text of a file, without ids and keys. */
       export: (params: NamedAgent, options?: CallOptions): Promise<ExportedAgent> =>
         call("agents.export", params, options),
       /** Let the user choose where to write an agent's file. NeedsWindow without a window. */
       export_file: (params: NamedAgent, options?: CallOptions): Promise<SavedFile> =>
         call("agents.export_file", params, options),
-      /** Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window. */
+      /**
+       * Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window,
+       * InvalidRequest for a file that is not an agent's.
+       */
       open_file: (options?: CallOptions): Promise<OpenedFile> =>
         call("agents.open_file", null, options),
       /**
@@ -1414,16 +1589,36 @@ export function commandsOver(call: Call, _stream: Stream) {
       state: (options?: CallOptions): Promise<AppState> =>
         call("app.state", null, options),
     },
+    attachments: {
+      /** What is put to what is being typed in a conversation, in order. */
+      draft: (params: DraftOf, options?: CallOptions): Promise<AttachmentRow[]> =>
+        call("attachments.draft", params, options),
+      /** Take a file off what is being typed. NotFound for one that was sent already. */
+      detach: (params: AttachmentId, options?: CallOptions): Promise<void> =>
+        call("attachments.detach", params, options),
+      /** What was read out of an attachment; None where there is nothing, or not yet. */
+      text: (params: AttachmentId, options?: CallOptions): Promise<string | null> =>
+        call("attachments.text", params, options),
+    },
     conversations: {
-      /** Conversations that were not deleted, the last used first. */
+      /** Conversations of a place, the last used first. */
       page: (params: PageConversationsInput, options?: CallOptions): Promise<ConversationPage> =>
         call("conversations.page", params, options),
+      /** The pinned conversations that are listed, the last pinned first. */
+      pinned: (options?: CallOptions): Promise<ConversationRow[]> =>
+        call("conversations.pinned", null, options),
       /** One conversation. NotFound if it was deleted. */
       get: (params: ConversationId, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.get", params, options),
       /** Give a conversation a new title. NotFound if it was deleted meanwhile. */
       rename: (params: RenameConversation, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.rename", params, options),
+      /**
+       * Let the conversation's model give it a title, which is a model call. Conflict where a limit stands in
+       * the way.
+       */
+      name_by_model: (params: ConversationId, options?: CallOptions): Promise<ConversationRow> =>
+        call("conversations.name_by_model", params, options),
       /** Choose the model for the next answers of a conversation. Any name is taken as it is. */
       set_model: (params: SetConversationModel, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.set_model", params, options),
@@ -1433,12 +1628,24 @@ export function commandsOver(call: Call, _stream: Stream) {
        */
       set_agent: (params: SetConversationAgent, options?: CallOptions): Promise<ConversationRow> =>
         call("conversations.set_agent", params, options),
-      /** Take a conversation off the list; its run is stopped. `restore` brings it back whole. */
-      delete: (params: ConversationId, options?: CallOptions): Promise<void> =>
+      /** Begin a new conversation with a copy of all up to a message. Conflict while that is being written. */
+      fork: (params: ForkConversation, options?: CallOptions): Promise<ConversationRow> =>
+        call("conversations.fork", params, options),
+      /** Pin, archive, put into a folder or tag conversations: all of them or, when one is gone, none. */
+      change: (params: ChangeConversationsInput, options?: CallOptions): Promise<ConversationRow[]> =>
+        call("conversations.change", params, options),
+      /** Put conversations into the trash; their runs are stopped. `restore` brings them back whole. */
+      delete: (params: ConversationIds, options?: CallOptions): Promise<void> =>
         call("conversations.delete", params, options),
       /** Undo `delete`. */
-      restore: (params: ConversationId, options?: CallOptions): Promise<ConversationRow> =>
+      restore: (params: ConversationIds, options?: CallOptions): Promise<ConversationRow[]> =>
         call("conversations.restore", params, options),
+      /** Remove conversations that are in the trash, for good. Others stay. */
+      purge: (params: ConversationIds, options?: CallOptions): Promise<void> =>
+        call("conversations.purge", params, options),
+      /** Remove all that is in the trash, for good. */
+      empty_trash: (options?: CallOptions): Promise<void> =>
+        call("conversations.empty_trash", null, options),
       /** Keep what is typed but not sent. */
       save_draft: (params: SaveDraft, options?: CallOptions): Promise<void> =>
         call("conversations.save_draft", params, options),
@@ -1537,6 +1744,18 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** End a server and start it again. */
       restart: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
         call("mcp.restart", params, options),
+      /**
+       * Let the user sign in at a server, in their browser, once they agreed in a dialog of the system. It
+       * takes as long as they do, and goes on without the page. NeedsWindow without a window.
+       */
+      sign_in: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.sign_in", params, options),
+      /** Give up a sign-in that waits for the user. */
+      cancel_sign_in: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.cancel_sign_in", params, options),
+      /** Forget the tokens of a server, and connect to it without them. */
+      sign_out: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.sign_out", params, options),
       /** Let models use tools as they were shown. Conflict when one was changed since. */
       accept_tools: (params: AcceptTools, options?: CallOptions): Promise<McpServerRow> =>
         call("mcp.accept_tools", params, options),
@@ -1598,6 +1817,12 @@ export function commandsOver(call: Call, _stream: Stream) {
       start: (params: StartRunInput, options?: CallOptions): Promise<StartedRun> =>
         call("runs.start", params, options),
       /**
+       * Ask a question in other words and answer it; the old one, with what followed, stays as an earlier
+       * version.
+       */
+      ask_instead: (params: AskInsteadInput, options?: CallOptions): Promise<StartedRun> =>
+        call("runs.ask_instead", params, options),
+      /**
        * Say something to a reply that is being written; the model reads it before its next step.
        *
        * Once this returns it is on the disk. Conflict when the reply has ended.
@@ -1630,6 +1855,23 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Change some settings and return all of them. */
       change: (params: ChangeSettingsInput, options?: CallOptions): Promise<Settings> =>
         call("settings.change", params, options),
+    },
+    sorting: {
+      /** All folders in their order, and all tags by name. */
+      overview: (options?: CallOptions): Promise<Sorting> =>
+        call("sorting.overview", null, options),
+      /** Make a folder. Conflict where there is one with this name. */
+      add_folder: (params: AddFolder, options?: CallOptions): Promise<FolderRow> =>
+        call("sorting.add_folder", params, options),
+      /** Conflict where another folder has this name. */
+      rename_folder: (params: RenameFolder, options?: CallOptions): Promise<FolderRow> =>
+        call("sorting.rename_folder", params, options),
+      /** Give a folder another place in the list. */
+      move_folder: (params: MoveFolder, options?: CallOptions): Promise<void> =>
+        call("sorting.move_folder", params, options),
+      /** Remove a folder. Its conversations stay, in no folder. */
+      delete_folder: (params: FolderId, options?: CallOptions): Promise<void> =>
+        call("sorting.delete_folder", params, options),
     },
     tools: {
       /** The tool that was being written when the page was last there. */

@@ -20,6 +20,8 @@ export async function shownChat(
       agentRow("retired", "Retired", { id: 3, is_active: false }),
     ],
     "app.state": () => appState(),
+    "conversations.pinned": () => [],
+    "sorting.overview": () => ({ folders: [], tags: [] }),
     "conversations.page": () => ({ conversations: [conversationRow(row)], next_cursor: null }),
     "conversations.get": () => conversationRow(row),
     "conversations.save_draft": () => null,

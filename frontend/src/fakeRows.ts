@@ -23,6 +23,11 @@ export function conversationRow(changes: Partial<ConversationRow> = {}): Convers
     updated_ms: NOON_MS,
     agent: "assistant",
     is_waiting: false,
+    folder_id: null,
+    is_pinned: false,
+    is_archived: false,
+    deleted_ms: null,
+    tags: [],
     is_running: false,
     ...changes,
   };
@@ -48,6 +53,7 @@ export function question(id: number, text: string, changes: Partial<MessageRow> 
     call_position: null,
     queue_place: 0,
     steering: [],
+    attachments: [],
     ...changes,
   };
 }
@@ -180,6 +186,7 @@ export const settings: Settings = {
   fields: [],
   limits: { day: { cost_nano_usd: null, tokens: null }, month: { cost_nano_usd: null, tokens: null } },
   max_runs: 4,
+  names_conversations: false,
 };
 
 export function appState(changes: Partial<AppState> = {}): AppState {

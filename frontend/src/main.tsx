@@ -9,6 +9,7 @@ import "./styles/agents.css";
 import "./styles/work.css";
 import "./styles/lists.css";
 import "./styles/tools.css";
+import "./styles/code.css";
 import "./styles/mcp.css";
 import "./styles/transfers.css";
 import { render } from "preact";

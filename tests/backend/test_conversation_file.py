@@ -150,6 +150,7 @@ def conversation(draw: st.DrawFn, number: int, call_ids: Callable[[], str]) -> F
                 parent=draw(st.sampled_from(above)),
                 role="user" if is_user else "assistant",
                 status=draw(st.sampled_from(statuses)),
+                agent=None if is_user else draw(st.none() | names),
                 model=draw(models),
                 error=draw(errors),
                 usage=draw(usages),
@@ -163,6 +164,7 @@ def conversation(draw: st.DrawFn, number: int, call_ids: Callable[[], str]) -> F
                         step=place // 2,
                         content=content,
                         provider_data=draw(st.none() | texts),
+                        model=draw(models),
                     )
                     for place, content in enumerate(parts)
                 ],

@@ -119,8 +119,8 @@ async def test_a_limit_in_money_cannot_be_kept_where_the_price_is_not_known(stor
     assert exceeded is not None
     assert ("month", "cost") == exceeded.key
     assert (
-        "The price of openai/gpt-x is not known, so your limit of $5.00 for a month cannot be kept."
-        == exceeded.text
+        "The price of openai/gpt-x is not known, so your limit of $5.00 for a month cannot be kept. "
+        "A limit in tokens could be." == exceeded.text
     )
 
 

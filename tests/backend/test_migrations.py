@@ -124,6 +124,21 @@ def test_servers_are_kept_and_none_of_their_tools_is_accepted(
     )
 
 
+def test_nobody_is_signed_in_at_the_servers_of_before(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(8)) as connection:
+        connection.execute(
+            "insert into mcp_server (id, name, transport, command, arguments, url, is_enabled, created_ms, "
+            "updated_ms) values (1, 'calendar', 'http', '', '[]', 'https://mcp.example.com', 1, 0, 0)"
+        )
+        connection.commit()
+
+    migrate(database, backups)
+
+    assert [("calendar", None)] == rows(database, "select name, sign_in from mcp_server")
+
+
 def test_entities_and_files_name_the_same_tables_and_columns(database: Path, backups: Path) -> None:
     migrate(database, backups)
     db = Db(database, busy_timeout_s=1)
@@ -198,10 +213,10 @@ def test_0004_gives_the_name_of_a_deleted_agent_free(
             connection.execute(add, (None,))
 
 
-def test_0009_knows_the_shown_path_and_how_deep_each_message_is(
+def test_0011_knows_the_shown_path_and_how_deep_each_message_is(
     database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
 ) -> None:
-    with closing(database_at(8)) as connection:
+    with closing(database_at(10)) as connection:
         connection.executescript("""
             insert into user values (1, '', 'system', 'en', 0);
             insert into conversation (id, user, title, draft, created_ms, updated_ms) values

@@ -8,8 +8,9 @@ in the next request; the sums are right; and all is the same after the program w
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ import pytest
 from test_runs import ended, until
 
 from deskside.backend.agent.answer import Patience
+from deskside.backend.agent.limits import Limit, Limits
 from deskside.backend.app import App, open_app
 from deskside.backend.events import AppEvent, PartChanged, ReplyRetried, TextAppended
 from deskside.backend.paths import Paths
@@ -29,6 +31,7 @@ from deskside.backend.store.messages import (
     MessageRow,
     MessageUsage,
     NotePart,
+    PausePart,
     ReasoningPart,
     TextPart,
     ToolCallPart,
@@ -225,6 +228,8 @@ def assert_each_call_has_one_result(row: MessageRow, body: Any) -> None:
     asked, results = exchanged(body)
     assert all(call.status in ("finished", "failed") for call in calls)
     assert asked == [call_id for call_id, _ in results]
+    assert len(set(asked)) == len(asked)
+    assert [call.call_id for call in calls] == asked
     assert [call.output for call in calls] == [text for _, text in results]
 
 
@@ -413,6 +418,31 @@ CASES = [
         [0, 0, 3],
     ),
     Case(
+        "the same id twice in a step, and again in the next",
+        lambda wire: [
+            wire.says("", sum_of(1), call(1, "fly"), sum_of(1)),
+            wire.says("", sum_of(1)),
+            wire.says("All is well"),
+        ],
+        [
+            'calculate {"expression": "1 + 1"} finished: 2',
+            f"fly {{}} failed: {UNKNOWN}",
+            'calculate {"expression": "1 + 1"} finished: 2',
+            'calculate {"expression": "1 + 1"} finished: 2',
+            "All is well",
+        ],
+        [0, 0, 3],
+    ),
+    Case(
+        "calls without an id",
+        lambda wire: [
+            wire.says("", ToolCall("", "fly", "{}"), ToolCall("", "calculate", '{"expression": "2 + 1"}')),
+            wire.says("All is well"),
+        ],
+        [f"fly {{}} failed: {UNKNOWN}", 'calculate {"expression": "2 + 1"} finished: 3', "All is well"],
+        [0, 3],
+    ),
+    Case(
         "thoughts before words and a call",
         lambda wire: [wire.says("Let me see", sum_of(1), thoughts="Hm hm"), wire.says("All is well")],
         ["thinks: Hm hm", "Let me see", 'calculate {"expression": "1 + 1"} finished: 2', "All is well"],
@@ -472,6 +502,45 @@ async def test_whatever_a_provider_does_the_conversation_stays_whole(
     assert row == again
     assert "complete" == after.status
     assert [read(part) for part in after.parts][-1].endswith("And now?")
+
+
+async def test_an_id_that_an_earlier_answer_has_used_is_not_used_again(
+    wire: Wire, server: ProviderServer, paths: Paths
+) -> None:
+    server.script(wire.says("", sum_of(1)), wire.says("Two"), wire.says("", call(1, "fly")), wire.says("No"))
+
+    async with opened(paths, server) as app:
+        first = await app.runs.start(None, "Well?", wire.model)
+        await ended(app, first.reply.id)
+    async with opened(paths, server) as app:
+        second = await app.runs.start(first.conversation.id, "Can you fly?", wire.model)
+        await ended(app, second.reply.id)
+        third = await app.runs.start(first.conversation.id, "And now?", wire.model)
+        await ended(app, third.reply.id)
+
+    asked, results = exchanged(posts(server)[-1])
+    assert [(asked[0], "2"), (asked[1], UNKNOWN)] == results
+    assert asked[0] != asked[1]
+
+
+async def test_what_an_earlier_version_stored_with_one_id_is_sent_with_two(
+    wire: Wire, server: ProviderServer, paths: Paths
+) -> None:
+    server.script(wire.says("", sum_of(1), call(2, "fly")), wire.says("Well"))
+
+    async with opened(paths, server) as app:
+        started = await app.runs.start(None, "Well?", wire.model)
+        await ended(app, started.reply.id)
+    with closing(sqlite3.connect(paths.database)) as connection, connection:
+        same_id = (
+            "update message_part set data = json_set(data, '$.call_id', 'same') where kind = 'tool_call'"
+        )
+        connection.execute(same_id)
+    async with opened(paths, server) as app:
+        more = await app.runs.start(started.conversation.id, "And now?", wire.model)
+        await ended(app, more.reply.id)
+
+    assert (["same", "same_2"], [("same", "2"), ("same_2", UNKNOWN)]) == exchanged(posts(server)[-1])
 
 
 async def test_thoughts_go_back_to_whoever_wants_them_with_the_results_of_their_tools(
@@ -571,7 +640,7 @@ STOPS = [
         lambda wire: [WAIT_LONG],
         [is_retried],
         [],
-        ["refused", "refused"],
+        ["refused"],
         is_answering=False,
     ),
     Stop(
@@ -693,3 +762,42 @@ async def test_a_stop_at_any_moment_leaves_a_conversation_that_goes_on(
     assert row == again
     assert "complete" == continued.status
     assert_each_call_has_one_result(continued, posts(server)[-1])
+
+
+# -- what a server of the user's costs -----------------------------------------------------------
+
+NOTHING_A_DAY = Limits(day=Limit(cost_nano_usd=0))
+
+
+async def test_a_server_that_the_user_calls_free_passes_no_limit_in_money(
+    server: ProviderServer, paths: Paths
+) -> None:
+    server.script(WIRES["chat"].says("For nothing"))
+    free = Server("local", "My server", server.openai_url, is_free=True)
+
+    async with opened(paths, server) as app:
+        await app.settings.change({"servers": [free], "limits": NOTHING_A_DAY})
+        started = await app.runs.start(None, "Well?", WIRES["chat"].model)
+        reply = await ended(app, started.reply.id)
+
+    assert ["For nothing"] == [read(part) for part in reply.parts]
+    assert [(0,)] == rows(paths.database, "select cost_nano_usd from usage_record")
+
+
+async def test_a_server_whose_price_nobody_knows_asks_before_it_passes_a_limit_in_money(
+    server: ProviderServer, paths: Paths
+) -> None:
+    async with opened(paths, server) as app:
+        await app.settings.change({"limits": NOTHING_A_DAY})
+        started = await app.runs.start(None, "Well?", WIRES["chat"].model)
+        await until(app, lambda event: isinstance(event, PartChanged) and isinstance(event.part, PausePart))
+        await app.runs.stop(started.reply.id)
+        reply = await ended(app, started.reply.id)
+
+    (pause,) = reply.parts
+    assert isinstance(pause, PausePart)
+    assert (
+        "The price of local/local-model is not known, so your limit of $0.00 for a day cannot be kept. "
+        "A limit in tokens could be."
+    ) == pause.text
+    assert [] == posts(server)

@@ -313,7 +313,7 @@ def document(path: Path) -> bytes:
 async def test_several_pages_are_a_zip_with_names_for_any_system(tmp_path: Path) -> None:
     async with opened(tmp_path) as home:
         await with_picture(home, tmp_path)
-        work = Export(home.store, home.paths.files, tmp_path / "all.zip", "html", None)
+        work = Export(home.store, home.contents, tmp_path / "all.zip", "html", None)
         done = [each async for each in work.run()]
 
     assert [(1, 2), (2, 2)] == done
@@ -353,7 +353,7 @@ async def test_what_cannot_be_written_leaves_nothing_behind(
             await home.carry_out(out / "old.json")
         with pytest.raises(InvalidRequest, match="could not be written"):
             await home.carry_out(tmp_path / "no" / "a.json")
-        work = Export(home.store, home.paths.files, out / "b.json", "markdown", [1])
+        work = Export(home.store, home.contents, out / "b.json", "markdown", [1])
         work.stop()
         stopped = [each async for each in work.run()]
 

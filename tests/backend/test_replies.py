@@ -161,6 +161,29 @@ async def test_only_a_reply_can_be_answered_again_or_continued(tmp_path: Path) -
 # -- versions -----------------------------------------------------------------------------------
 
 
+async def test_a_question_in_other_words_is_another_version_with_its_own_reply(tmp_path: Path) -> None:
+    async with open_store(paths_in(tmp_path)) as store:
+        id = await talk(store, ("One", "1"), ("Two", "2"), ("Three", "3"))
+        old = await shown(store, id)
+
+        asked = await store.write(replies.ask_instead, old[2].id, "Two, please", MODEL)
+        await answer(store, asked, "2b")
+
+        new = await shown(store, id)
+        assert ["One", "1", "Two, please", "2b"] == texts(new)
+        assert [old[2].id, new[2].id] == new[2].versions
+        await store.write(messages.show_version, old[2].id)
+        assert texts(old) == texts(await shown(store, id))
+        first = await store.write(replies.ask_instead, old[0].id, "Zero", MODEL)
+        await answer(store, first, "0")
+        assert ["Zero", "0"] == texts(await shown(store, id))
+        with pytest.raises(InvalidRequest, match="not a question"):
+            await store.write(replies.ask_instead, old[1].id, "x", MODEL)
+        await ask(store, "Four", id)
+        with pytest.raises(Conflict):
+            await store.write(replies.ask_instead, old[0].id, "x", MODEL)
+
+
 async def test_showing_a_version_shows_the_newest_path_below_it(tmp_path: Path) -> None:
     async with open_store(paths_in(tmp_path)) as store:
         first = await ask(store, "One")
@@ -269,7 +292,7 @@ async def test_a_page_needs_a_conversation_and_a_message_of_it(tmp_path: Path) -
             await store.read(messages.page, id, None, 50)
 
 
-async def test_a_page_of_fifty_messages_takes_four_queries_however_long_the_conversation(
+async def test_a_page_of_fifty_messages_takes_five_queries_however_long_the_conversation(
     tmp_path: Path,
 ) -> None:
     paths = paths_in(tmp_path)
@@ -297,7 +320,7 @@ async def test_a_page_of_fifty_messages_takes_four_queries_however_long_the_conv
 
         statements, steps, page = await store.read(steps_of, 50)
 
-    assert 4 == len([each for each in statements if "message" in each])
+    assert 5 == len([each for each in statements if "message" in each])
     assert 50 == len(page.messages)
     assert [TextPart("still streaming")] == page.messages[-1].parts
     # Steps of SQLite's virtual machine: some hundreds a message, and none for the 50,000.

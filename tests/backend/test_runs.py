@@ -600,6 +600,24 @@ async def test_retry_answers_again_and_keeps_the_old_version(data: Path) -> None
         assert (await app.store.read(messages.get, old.id)).parts == [TextPart("first")]
 
 
+async def test_a_question_in_other_words_is_answered_from_what_came_before_it(data: Path) -> None:
+    async with opened(data, "first", "second", "third") as (app, model):
+        one = await answer(app, "One")
+        started = await app.runs.start(one.conversation_id, "Two", None)
+        assert started.question is not None
+        await ended(app, started.reply.id)
+
+        again = await app.runs.ask_instead(started.question.id, "Two, please", None)
+        reply = await ended(app, again.reply.id)
+
+        assert reply.parts == [TextPart("third")]
+        assert again.question is not None
+        assert again.question.versions == [started.question.id, again.question.id]
+        assert model.requests[2].history == [
+            UserText("One"), AssistantText("first"), UserText("Two, please")
+        ]  # fmt: skip
+
+
 async def test_continue_goes_on_in_the_same_sentence_of_the_same_message(data: Path) -> None:
     steps: list[Step] = [
         ["Once upon a 🌍", UsageReported(Usage(1, output_tokens=2)), BadKey("gone")],

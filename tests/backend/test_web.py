@@ -7,9 +7,7 @@ import gzip
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,57 +16,19 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from web_parts import ANY_PORT, Names, at, html, near, redirect, tls_site
 
 from deskside.backend.tools.web import CannotFetch, Limits, Page, Web, is_reachable
 from deskside.backend.tools.web_address import BadAddress, is_public, read_address
 from provider_server import ProviderServer, Reply
 
-ANY_PORT = frozenset(range(65536))
-LOOPBACK = ip_address("127.0.0.1")
 NAT64 = ip_network("64:ff9b::/96")
-
-
-class Names:
-    """A resolver of a test: what each name leads to, each time it is asked. Keeps what it was asked for."""
-
-    def __init__(self, *answers: Sequence[str]) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.asked.append(host)
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-
-def near(
-    names: Names | None = None, *, trust: ssl.SSLContext | None = None, limits: Limits = Limits()
-) -> Web:
-    """A way to the web that also leads to a server of the test."""
-    return Web(
-        resolve=names or Names(["127.0.0.1"]),
-        may_reach=lambda number: number == LOOPBACK or is_public(number),
-        ports=ANY_PORT,
-        trust=trust,
-        limits=limits,
-    )
 
 
 @pytest.fixture
 def site() -> Iterator[ProviderServer]:
     with ProviderServer() as server:
         yield server
-
-
-def html(text: str, **changes: object) -> Reply:
-    return Reply(text.encode(), content_type="text/html; charset=utf-8", **changes)  # type: ignore[arg-type]
-
-
-def redirect(location: str, status: int = 302) -> Reply:
-    return Reply(b"", status, "text/html", {"location": location})
-
-
-def at(site: ProviderServer, path: str, host: str = "site.example") -> str:
-    return f"http://{host}:{site.port}{path}"
 
 
 # -- addresses that are refused ------------------------------------------------------------------
@@ -495,10 +455,8 @@ def test_the_own_networks_are_refused_though_their_numbers_are_public(
 
 
 async def test_a_page_comes_back_and_nothing_of_the_users_goes_along(
-    site: ProviderServer, monkeypatch: pytest.MonkeyPatch, home: Path
+    site: ProviderServer, home: Path
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     (home / ".netrc").write_text("default login ada password secret\n", "utf-8")
     site.route("/a?b=c", html("<p>Hello</p>", headers={"set-cookie": "id=1"}))
     web = near()
@@ -636,53 +594,6 @@ async def test_at_most_four_pages_are_fetched_at_once(site: ProviderServer) -> N
 
 
 # -- TLS ------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def tls_site(folder: Path, name: str) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
-    """A site with a certificate for `name`: its port, and a context that trusts it."""
-    certificate, key = _certificate(folder, name)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n\r\nsafe")
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1], ssl.create_default_context(cafile=str(certificate))
-
-
-def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "site.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "site.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return folder / "site.pem", folder / "site.key"
 
 
 async def test_a_certificate_is_checked_against_the_name_not_the_number(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from deskside.backend.agent.events import is_outside
 from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolContext, ToolServices
 from deskside.backend.tools.declaration import BadArguments, Preview, ToolOutput
-from deskside.backend.tools.readable import COMMAND, Unreadable, readable
+from deskside.backend.tools.readable import Unreadable, readable
 from deskside.backend.tools.web import CannotFetch, Web
 from deskside.backend.tools.web_fetch import PIECE_LIMIT, PageTexts, web_fetch
 from provider_server import ProviderServer, Reply
@@ -280,7 +280,7 @@ async def test_the_child_knows_nothing_of_the_users(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     spy = tmp_path / "spy.py"
     spy.write_text("import os, sys; sys.stdin.read(); print(); print(sorted(os.environ))", "utf-8")
-    monkeypatch.setattr("deskside.backend.tools.readable.COMMAND", (COMMAND[0], str(spy)))
+    monkeypatch.setattr("deskside.backend.tools.readable.WORKER", spy)
 
     found = await readable("<p>x</p>", "https://example.com/")
 
@@ -300,7 +300,7 @@ async def test_a_child_that_goes_wrong_is_a_sentence_or_cut(
 ) -> None:
     script = tmp_path / "wrong.py"
     script.write_text(program, "utf-8")
-    monkeypatch.setattr("deskside.backend.tools.readable.COMMAND", (COMMAND[0], str(script)))
+    monkeypatch.setattr("deskside.backend.tools.readable.WORKER", script)
 
     with pytest.raises(Unreadable):
         await readable("<p>x</p>" * 100_000, "https://example.com/", time_limit_s=1)

@@ -14,7 +14,7 @@ from deskside.backend.agent.events import Usage
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import NeedsWindow
 from deskside.backend.events import AgentsChanged, ConversationChanged
-from deskside.backend.store import tools
+from deskside.backend.store import tool_grants, tools
 from deskside.backend.store import usage as usage_rows
 from deskside.backend.store.text import now_ms
 from deskside.backend.store.usage import UsageRecord
@@ -84,6 +84,16 @@ async def test_an_agent_is_made_changed_copied_deleted_and_brought_back(app: App
     assert [AgentsChanged()] * 5 == app.events.since(before, 99)
 
 
+async def test_what_an_agent_may_use_without_asking_is_told_and_taken_back(app: App, call: Call) -> None:
+    made = await call("agents.create", name="critic")
+    for tool in ("write_file", "calculate"):
+        await app.store.write(tool_grants.add, made["id"], tool)
+
+    assert ["calculate", "write_file"] == await call("agents.allowed_tools", id=made["id"])
+    await call("agents.disallow_tool", id=made["id"], tool="write_file")
+    assert ["calculate"] == await call("agents.allowed_tools", id=made["id"])
+
+
 @pytest.mark.parametrize(
     ("params", "code", "said"),
     [
@@ -121,6 +131,17 @@ async def test_an_exported_agent_is_imported_as_the_user_says(call: Call) -> Non
     assert [] == renamed["notes"] == replaced["notes"]
 
 
+async def test_an_imported_agent_has_the_name_that_is_given_with_it(call: Call) -> None:
+    file = (await call("agents.export", name="assistant"))["json"]
+    imported = await call("agents.import_", json=file, name="second")
+    taken = await call("agents.import_", json=file, name="second")
+    no_name = await call("agents.import_", json=file, name="Second!")
+
+    assert "second" == imported["agent"]["name"]
+    assert ("conflict", "There is already an agent named 'second'.") == (taken.code, taken.message)
+    assert "invalid_request" == no_name.code
+
+
 async def test_what_an_imported_agent_names_and_is_not_here_is_kept_and_told(app: App, call: Call) -> None:
     await app.store.write(tools.sync_built_in, [calculate])
     tool_names = ["calculate", *(f"mail__{n}" for n in range(10))]
@@ -143,20 +164,23 @@ async def test_a_file_goes_out_and_comes_in_through_the_systems_dialogs(
     files.chosen = [target, target, None, None]
 
     assert {"path": str(target)} == await call("agents.export_file", name="assistant")
-    assert {"json": target.read_text("utf-8")} == await call("agents.open_file")
+    opened = {"json": target.read_text("utf-8"), "name": "assistant", "free_name": "assistant-2"}
+    assert {"found": opened} == await call("agents.open_file")
     assert {"path": None} == await call("agents.export_file", name="assistant")
-    assert {"json": None} == await call("agents.open_file")
+    assert {"found": None} == await call("agents.open_file")
     assert ["assistant.agent.json"] * 2 == files.suggested
 
 
-async def test_a_chosen_file_that_is_no_text_is_refused_with_a_sentence(
+async def test_a_chosen_file_that_is_no_agents_is_refused_with_a_sentence(
     call: Call, files: Files, tmp_path: Path
 ) -> None:
-    picture = tmp_path / "picture.json"
+    picture, other = tmp_path / "picture.json", tmp_path / "other.json"
     picture.write_bytes(b"\xff\xd8\xff\xe0")
-    files.chosen = [picture, tmp_path / "gone.json"]
+    other.write_text("{}")
+    files.chosen = [picture, other, tmp_path / "gone.json"]
 
     assert "it is no text" in (await call("agents.open_file")).message
+    assert "This is not the file of an agent" in (await call("agents.open_file")).message
     assert "No such file" in (await call("agents.open_file")).message
 
 

@@ -93,6 +93,29 @@ def test_a_call_of_an_agent_below_is_allowed_inside_the_one_that_asked(
     assert "6*7" not in asked_by_editor
 
 
+def test_who_asks_for_what_stays_in_view_beside_the_buttons_of_a_long_card(
+    page: Page, provider: ProviderServer
+) -> None:
+    provider.script(called("run_python", {"code": "print(1)\n" * 200}), said("Very well."))
+    page.set_viewport_size({"width": 800, "height": 600})
+    ask(page, "Count, please.")
+    card = page.get_by_test_id("approval")
+    tool = card.get_by_role("heading", name="asks to use run_python").locator("code")
+    deny = card.get_by_test_id("tool-deny")
+
+    deny.scroll_into_view_if_needed()
+
+    expect(deny).to_be_in_viewport(ratio=1)
+    expect(card).not_to_be_in_viewport(ratio=1)
+    expect(tool).to_be_in_viewport(ratio=1)
+    is_on_top = (
+        "it => { const { x, y } = it.getBoundingClientRect(); return document.elementFromPoint(x, y) === it }"
+    )
+    assert tool.evaluate(is_on_top)
+    deny.click()
+    expect_complete(page)
+
+
 def test_a_run_that_would_pass_its_limit_goes_on_when_the_user_says_so(
     page: Page, provider: ProviderServer
 ) -> None:
@@ -137,6 +160,22 @@ def test_who_answered_is_kept_when_another_agent_takes_over(page: Page, provider
 
     expect(page.locator(".message-facts")).to_contain_text(["", "claude-test", "", "Writerclaude-test"])
     assert "You write." in json.dumps(provider.requests[-1].json["system"])
+
+
+def test_a_new_name_of_an_agent_is_shown_without_a_reload(desk: Desk, page: Page) -> None:
+    made = desk.call("agents.create", {"name": "scribe", "label": "Scribe", "instructions": "You write."})
+    choose_agent(page, "Scribe")
+    ask(page, "Who are you?")
+    expect_complete(page)
+    expect(page.locator(".message-facts").last).to_contain_text("Scribe")
+
+    desk.call("agents.change", {"id": made["id"], "name": "clerk", "label": "Clerk"})
+
+    expect(page.get_by_test_id("agent-picker")).to_have_text("Clerk")
+    expect(page.locator(".message-facts").last).to_contain_text("Clerk")
+    ask(page, "And now?")
+    expect_complete(page)
+    expect(last_reply(page)).to_contain_text("Clerk")
 
 
 def test_a_server_is_accepted_used_and_asks_the_user(page: Page, provider: ProviderServer) -> None:

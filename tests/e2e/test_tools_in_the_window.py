@@ -83,6 +83,53 @@ def test_tab_leaves_the_code_after_escape(desk: Desk, keyed: dict[str, str]) -> 
     assert 0 == desk.close()
 
 
+def test_what_is_typed_lies_on_itself_in_colours_however_wide_it_is(
+    desk: Desk, keyed: dict[str, str]
+) -> None:
+    desk.environ |= keyed
+    page = open_tools(desk)
+    page.get_by_test_id("new-tool").click()
+    code, colours = page.get_by_role("textbox", name="Code"), page.locator(".code-colours").first
+    code.fill(f'def words() -> str:\n    """Say."""\n    return "{"word " * 60}"')
+    expect(colours.locator(".hljs-keyword").first).to_have_text("def")
+    expect(colours.locator(".md-code-line").last).to_contain_text("word word")
+
+    code.focus()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("  # the end")
+
+    expect(colours.locator(".hljs-comment")).to_have_text("# the end")
+    places = "elements => elements.map(each => [each.scrollLeft, each.scrollTop])"
+    field, below = page.locator(".code-text, .code-colours").evaluate_all(places)[:2]
+    assert field[0] == below[0] > 300
+    assert field[1] == below[1] == 0
+    assert 0 == desk.close()
+
+
+def test_unfinished_text_of_an_input_method_is_shown_as_the_system_marks_it(
+    desk: Desk, keyed: dict[str, str]
+) -> None:
+    desk.environ |= keyed
+    page = open_tools(desk)
+    page.get_by_test_id("new-tool").click()
+    code, colours = page.get_by_role("textbox", name="Code"), page.locator(".code-colours").first
+    code.fill("# ")
+    code.focus()
+    page.keyboard.press("Control+End")
+    keyboard = page.context.new_cdp_session(page)
+
+    keyboard.send("Input.imeSetComposition", {"text": "にほ", "selectionStart": 2, "selectionEnd": 2})
+    expect(colours).to_be_hidden()
+    keyboard.send("Input.insertText", {"text": "日本"})
+
+    expect(colours).to_be_visible()
+    expect(colours).to_have_text("# 日本")
+    expect(code).to_have_value("# 日本")
+    page.keyboard.press("Control+z")
+    expect(code).to_have_value("# ")
+    assert 0 == desk.close()
+
+
 def test_what_is_being_written_survives_the_page(desk: Desk, keyed: dict[str, str]) -> None:
     desk.environ |= keyed
     page = open_tools(desk)

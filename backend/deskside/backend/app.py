@@ -11,6 +11,7 @@ from deskside.backend.agent.events import Model
 from deskside.backend.agent.models import Models
 from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
+from deskside.backend.attachments.attachments import Attachments, open_attachments
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.exchange.transfers import Transfers
@@ -29,6 +30,7 @@ from deskside.backend.tools.toolbox import Source
 from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_fetch import PageTexts
+from deskside.backend.trash import emptying_trash
 from deskside.backend.written_files import WrittenFiles
 
 
@@ -47,6 +49,7 @@ class App:
     files: WrittenFiles
     mcp: McpServers
     runs: Runs
+    attachments: Attachments
     user_tools: UserTools
     transfers: Transfers
 
@@ -81,20 +84,11 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         sources: list[Source] = [user_tools.tools, mcp.tools]
         runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services)
         stack.push_async_callback(runs.close)
-        transfers = Transfers(store, events, paths)
+        attachments = await stack.enter_async_context(open_attachments(store, events, paths.files))
+        await stack.enter_async_context(emptying_trash(store, attachments))
+        transfers = Transfers(store, events, paths, attachments)
         stack.push_async_callback(transfers.close)
         yield App(
-            paths,
-            store,
-            events,
-            settings,
-            keys,
-            providers,
-            device,
-            folders,
-            files,
-            mcp,
-            runs,
-            user_tools,
-            transfers,
-        )
+            paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, attachments,
+            user_tools, transfers,
+        )  # fmt: skip

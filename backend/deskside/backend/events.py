@@ -12,6 +12,7 @@ import msgspec
 
 from deskside.backend.agent.device_models import DeviceStatus
 from deskside.backend.settings import Settings
+from deskside.backend.store.attachments import AttachmentRow
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.messages import MessagePart, MessageRow
 from deskside.backend.transfer_state import Transfer
@@ -95,6 +96,16 @@ class AgentsChanged(msgspec.Struct, frozen=True, tag="agents_changed"):
     another name by now."""
 
 
+class AttachmentChanged(msgspec.Struct, frozen=True, tag="attachment_changed"):
+    """Its text was read, or could not be."""
+
+    attachment: AttachmentRow
+
+
+class FoldersChanged(msgspec.Struct, frozen=True, tag="folders_changed"):
+    """Folders or tags, or what they hold, changed: ask `sorting.overview` again."""
+
+
 class DeviceChanged(msgspec.Struct, frozen=True, tag="device_changed"):
     status: DeviceStatus
 
@@ -135,6 +146,8 @@ AppEvent = (
     | ModelsChanged
     | ToolsChanged
     | AgentsChanged
+    | AttachmentChanged
+    | FoldersChanged
     | DeviceChanged
     | MemoriesChanged
     | McpChanged

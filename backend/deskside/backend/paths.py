@@ -24,6 +24,7 @@ class Paths:
 
     @property
     def files(self) -> Path:
+        """Attachments, by content."""
         return self.data / "files"
 
     @property

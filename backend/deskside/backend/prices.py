@@ -50,6 +50,7 @@ class Price(msgspec.Struct, frozen=True):
 
 
 FREE = Price("", (Rates(0, Decimal(0), Decimal(0), Decimal(0), Decimal(0)),), "runs on this machine")
+FREE_BY_USER = msgspec.structs.replace(FREE, source="the user says that the server is free")
 
 
 async def load() -> None:

@@ -25,11 +25,12 @@ Url = Annotated[str, msgspec.Meta(pattern="^https?://[^\\s]+$", max_length=2000)
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An OpenAI-compatible server. `id` is the provider part of its models' names; the first one is
-    called `local`. `base_url` includes the `/v1`."""
+    called `local`. `base_url` includes the `/v1`. `is_free`: the user says that its answers cost nothing."""
 
     id: ServerId
     label: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     base_url: Url
+    is_free: bool = False
 
 
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True):
     `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
     what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
     `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
+    `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
     """
 
     theme: Theme = "system"
@@ -69,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True):
     fields: list[Field] = []
     limits: Limits = Limits()
     max_runs: int = 4
+    names_conversations: bool = False
 
 
 MOST_FOLDERS = 50

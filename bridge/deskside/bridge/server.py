@@ -19,6 +19,7 @@ from websockets.frames import Frame
 
 from deskside.backend.app import App
 from deskside.backend.theme import Theme
+from deskside.bridge import attachment_files
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.guard import Guard
@@ -162,6 +163,8 @@ class _Routes:
                 await PageSocket(self._bridge, scope, receive, send).serve()
             else:
                 await _answer(send, 426, [(b"upgrade", b"websocket")])
+        elif scope["type"] == "http" and scope["path"].startswith(attachment_files.PATH):
+            await attachment_files.serve(self._bridge.app, scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "GET":
             await self._send_asset(scope["path"], send)
         else:

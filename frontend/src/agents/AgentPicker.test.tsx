@@ -81,3 +81,54 @@ test("the list of agents has no accessibility violations", async () => {
 
   expect(await violations()).toEqual([]);
 });
+
+test("a new name is followed by the conversation and its messages", async () => {
+  const agents = [agentRow("assistant", "Assistant"), agentRow("researcher", "Researcher", { id: 2 })];
+  const { server, app } = await shownChat([question(1, "Hi"), reply(2, "Hello", { agent: "Researcher" })], {
+    "agents.list": () => [...agents],
+    "conversations.get": () => conversationRow({ agent: "researcher" }),
+  });
+  await waitFor(() => expect(picked()).toBe("Agent: Researcher"));
+  agents[1] = agentRow("librarian", "Librarian", { id: 2 });
+  server.answers["conversations.page"] = () => ({
+    conversations: [conversationRow({ agent: "librarian" })],
+    next_cursor: null,
+  });
+  server.answers["messages.page"] = () => ({
+    messages: [question(1, "Hi"), reply(2, "Hello", { agent: "Librarian" })],
+    has_more: false,
+    last_event: server.last,
+  });
+  server.publish({ type: "agents_changed" });
+
+  await waitFor(() => expect(picked()).toBe("Agent: Librarian"));
+  expect(app.agent.value).toBe("librarian");
+  expect(screen.getByText("Librarian", { selector: ".message-facts span" })).toBeTruthy();
+});
+
+test("the agent that was picked for a new chat is still picked under its new name", async () => {
+  const agents = [agentRow("assistant", "Assistant"), agentRow("researcher", "Researcher", { id: 2 })];
+  const { server, app } = await shownChat([], { "agents.list": () => [...agents] });
+  app.newChat();
+  await screen.findByText("What can I help with?");
+  await choose("Researcher");
+  agents[1] = agentRow("librarian", "Librarian", { id: 2 });
+  server.publish({ type: "agents_changed" });
+
+  await waitFor(() => expect(picked()).toBe("Agent: Librarian"));
+  expect(app.agent.value).toBe("librarian");
+});
+
+test("agents with the same label are told apart by their names", async () => {
+  await shownChat([], {
+    "agents.list": () => [
+      agentRow("assistant", "Assistant"),
+      agentRow("critic", "Critic", { id: 2 }),
+      agentRow("critic-2", "Critic", { id: 3 }),
+    ],
+  });
+  fireEvent.click(screen.getByTestId("agent-picker"));
+
+  const offered = (await screen.findAllByRole("menuitemradio")).map(({ textContent }) => textContent);
+  expect(offered).toEqual(["Assistant", "Criticcritic", "Criticcritic-2"]);
+});

@@ -88,6 +88,7 @@ function AgentList({ agents, chosen, onClose, onChoose }: ListProps) {
   };
 
   if (agents.length === 0) return <p class="muted picker-empty">Loading the agents…</p>;
+  const isShared = (label: string) => agents.filter((agent) => agent.label === label).length > 1;
   return (
     <div ref={list} role="none" onKeyDown={onKeyDown}>
       {agents.map(({ name, label, icon }) => (
@@ -101,6 +102,7 @@ function AgentList({ agents, chosen, onClose, onChoose }: ListProps) {
         >
           <AgentIcon icon={icon} />
           <span>{label}</span>
+          {isShared(label) && <code class="muted">{name}</code>}
           {name === chosen && <Check class="menu-mark" size={16} aria-hidden="true" />}
         </button>
       ))}

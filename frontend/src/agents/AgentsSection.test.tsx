@@ -16,6 +16,8 @@ async function shown(section: "agents" | "limits", answers: Record<string, Answe
   const rows: AgentRow[] = [agentRow("assistant", "Assistant"), critic];
   const server = new FakeServer({
     "app.state": () => appState(),
+    "conversations.pinned": () => [],
+    "sorting.overview": () => ({ folders: [], tags: [] }),
     "conversations.page": () => ({ conversations: [], next_cursor: null }),
     "models.available": () => [],
     "agents.list": () => rows,
@@ -69,6 +71,25 @@ test("an agent is switched off, copied, and deleted with a way back", async () =
   expect(server.params("agents.change")).toEqual([{ id: 2, is_active: false }]);
   expect(server.params("agents.duplicate")).toEqual([{ id: 2 }]);
   expect(server.params("agents.delete")).toEqual([{ id: 2 }]);
+});
+
+test("what an agent may use without asking is taken back in its form", async () => {
+  let tools = ["calculate", "write_file"];
+  const { server } = await shown("agents", {
+    "agents.allowed_tools": () => tools,
+    "agents.disallow_tool": ({ tool }) => {
+      tools = tools.filter((name) => name !== tool);
+    },
+  });
+  fireEvent.click(await screen.findByRole("button", { name: "Edit The critic" }));
+  fireEvent.click(await screen.findByRole("button", { name: "Ask again before write_file" }));
+
+  await waitFor(() =>
+    expect(screen.queryByRole("button", { name: "Ask again before write_file" })).toBeNull(),
+  );
+  expect(screen.getByRole("button", { name: "Ask again before calculate" })).toBeTruthy();
+  expect(server.params("agents.disallow_tool")).toEqual([{ id: 2, tool: "write_file" }]);
+  expect(await problems()).toEqual([]);
 });
 
 test("a change elsewhere is shown", async () => {
@@ -129,21 +150,62 @@ test("instructions are shown as the model gets them", async () => {
   expect(screen.getByText(/stands for nothing/)).toBeTruthy();
 });
 
-test("an import whose name is taken asks what shall become of it", async () => {
+test("an import whose name is taken gets the name that the user gives it", async () => {
   const { server } = await shown("agents", {
-    "agents.open_file": () => ({ json: "{}" }),
-    "agents.import_": ({ on_conflict }) => {
-      if (on_conflict === "refuse")
-        throw new Refusal("conflict", "There is already an agent named 'critic'.");
+    "agents.open_file": () => ({ found: { json: "{}", name: "critic", free_name: "critic-2" } }),
+    "agents.import_": ({ name }) => {
+      if (name === "assistant") throw new Refusal("conflict", "There is already an agent named 'assistant'.");
       return { agent: critic, notes: ["The tool mail is not here."] };
     },
   });
   fireEvent.click(await screen.findByRole("button", { name: "Import from a file" }));
-  fireEvent.click(await screen.findByRole("button", { name: "Add it under another name" }));
+  const dialog = within(await screen.findByRole("dialog", { name: "This name is taken" }));
+  const field = dialog.getByLabelText("Name of the imported agent") as HTMLInputElement;
+  expect(field.value).toBe("critic-2");
+  expect(await problems()).toEqual([]);
+  const press = (name: string) => fireEvent.click(dialog.getByRole("button", { name }));
+
+  fireEvent.input(field, { target: { value: "The Critic" } });
+  press("Import");
+  expect(dialog.getByText(/a letter first/)).toBeTruthy();
+  fireEvent.input(field, { target: { value: "assistant" } });
+  press("Import");
+  expect(await dialog.findByText("There is already an agent named 'assistant'.")).toBeTruthy();
+  fireEvent.input(field, { target: { value: "second-critic" } });
+  press("Import");
 
   expect(await screen.findByText("The tool mail is not here.")).toBeTruthy();
-  expect(server.params("agents.import_").map(({ on_conflict }) => on_conflict)).toEqual(["refuse", "rename"]);
-  expect(screen.queryByText("There is already an agent named 'critic'.")).toBeNull();
+  expect(screen.queryByRole("dialog")).toBeNull();
+  expect(server.params("agents.import_")).toEqual([
+    { json: "{}", name: "assistant", on_conflict: "refuse" },
+    { json: "{}", name: "second-critic", on_conflict: "refuse" },
+  ]);
+});
+
+test("an import whose name is taken can replace the agent here, or be left", async () => {
+  const { server } = await shown("agents", {
+    "agents.open_file": () => ({ found: { json: "{}", name: "critic", free_name: "critic-2" } }),
+    "agents.import_": () => ({ agent: critic, notes: [] }),
+  });
+  fireEvent.click(await screen.findByRole("button", { name: "Import from a file" }));
+  fireEvent.click(await screen.findByRole("button", { name: "Cancel" }));
+  expect(screen.queryByRole("dialog")).toBeNull();
+  fireEvent.click(screen.getByRole("button", { name: "Import from a file" }));
+  fireEvent.click(await screen.findByRole("button", { name: "Replace critic" }));
+
+  expect(await screen.findByText("“The critic” was imported.")).toBeTruthy();
+  expect(server.params("agents.import_")).toEqual([{ json: "{}", on_conflict: "replace" }]);
+});
+
+test("an import whose name is free is made at once", async () => {
+  const { server } = await shown("agents", {
+    "agents.open_file": () => ({ found: { json: "{}", name: "writer", free_name: "writer" } }),
+    "agents.import_": () => ({ agent: agentRow("writer", "Writer", { id: 3 }), notes: [] }),
+  });
+  fireEvent.click(await screen.findByRole("button", { name: "Import from a file" }));
+
+  expect(await screen.findByText("“Writer” was imported.")).toBeTruthy();
+  expect(server.params("agents.import_")).toEqual([{ json: "{}" }]);
 });
 
 test("limits are saved when a field is left, and what was spent is told", async () => {

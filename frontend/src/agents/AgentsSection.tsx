@@ -1,23 +1,22 @@
 import { useSignal } from "@preact/signals";
 import { Copy, Download, FileUp, Pencil, Plus, Trash2 } from "lucide-preact";
 import { useRef } from "preact/hooks";
-import type { AgentRow } from "../api.gen";
+import type { AgentRow, AgentToImport, ImportAgentInput } from "../api.gen";
 import type { App } from "../app/app";
-import { BridgeError } from "../bridge";
 import { IconButton } from "../ui/IconButton";
-import { Problem } from "../ui/Problem";
 import { Switch } from "../ui/Switch";
 import { AgentForm } from "./AgentForm";
 import { AgentIcon } from "./AgentIcon";
 import { DEFAULT_AGENT } from "./choices";
 import { FieldsCard } from "./FieldsCard";
+import { ImportDialog } from "./ImportDialog";
 
 export function AgentsSection({ app }: { app: App }) {
   const { agents, api, toasts } = app;
   /** The agent that is edited; null for a new one, undefined for none. */
   const editing = useSignal<AgentRow | null | undefined>(undefined);
-  /** The file that was chosen, where an agent of its name is here already. */
-  const conflict = useSignal<{ json: string; message: string } | null>(null);
+  /** What is in the chosen file, where an agent of its name is here already. */
+  const taken = useSignal<AgentToImport | null>(null);
   const card = useRef<HTMLElement>(null);
 
   const close = () => {
@@ -40,32 +39,26 @@ export function AgentsSection({ app }: { app: App }) {
       const { path } = await api.agents.export_file({ name: row.name });
       if (path) toasts.show({ level: "info", message: `“${row.label}” was exported.`, hint: path });
     });
-  const importJson = async (json: string, on_conflict: "rename" | "replace" | "refuse") => {
-    try {
-      const { agent, notes } = await api.agents.import_({ json, on_conflict });
-      conflict.value = null;
-      toasts.show({
-        level: notes.length > 0 ? "warning" : "info",
-        message: `“${agent.label}” was imported.`,
-        hint: notes.join(" "),
-        action: {
-          label: "Look at it",
-          run: () => {
-            editing.value = agent;
-          },
+  const importAgent = async (choice: ImportAgentInput) => {
+    const { agent, notes } = await api.agents.import_(choice);
+    toasts.show({
+      level: notes.length > 0 ? "warning" : "info",
+      message: `“${agent.label}” was imported.`,
+      hint: notes.join(" "),
+      action: {
+        label: "Look at it",
+        run: () => {
+          editing.value = agent;
         },
-      });
-    } catch (error) {
-      if (!(error instanceof BridgeError)) throw error;
-      if (error.code === "conflict") conflict.value = { json, message: error.message };
-      else toasts.show({ level: "error", message: error.message, hint: error.hint });
-    }
+      },
+    });
   };
   const importFile = () =>
     toasts.attempt(async () => {
-      conflict.value = null;
-      const { json } = await api.agents.open_file();
-      if (json !== null) await importJson(json, "refuse");
+      const { found } = await api.agents.open_file();
+      if (found === null) return;
+      if (found.free_name === found.name) await importAgent({ json: found.json });
+      else taken.value = found;
     });
 
   if (editing.value !== undefined) {
@@ -124,33 +117,6 @@ export function AgentsSection({ app }: { app: App }) {
             </li>
           ))}
         </ul>
-        {conflict.value && (
-          <Problem message={conflict.value.message} hint="What shall become of the one in the file?">
-            <button
-              type="button"
-              class="button"
-              onClick={() => void importJson(conflict.value?.json ?? "", "rename")}
-            >
-              Add it under another name
-            </button>
-            <button
-              type="button"
-              class="button danger"
-              onClick={() => void importJson(conflict.value?.json ?? "", "replace")}
-            >
-              Replace the one here
-            </button>
-            <button
-              type="button"
-              class="button quiet"
-              onClick={() => {
-                conflict.value = null;
-              }}
-            >
-              Do not import
-            </button>
-          </Problem>
-        )}
         <div class="actions">
           <button
             type="button"
@@ -169,6 +135,15 @@ export function AgentsSection({ app }: { app: App }) {
         </div>
       </section>
       <FieldsCard app={app} />
+      {taken.value && (
+        <ImportDialog
+          found={taken.value}
+          onImport={importAgent}
+          onClose={() => {
+            taken.value = null;
+          }}
+        />
+      )}
     </>
   );
 }

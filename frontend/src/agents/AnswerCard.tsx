@@ -1,5 +1,6 @@
 import { useId } from "preact/hooks";
 import type { AgentRow } from "../api.gen";
+import { CodeField } from "../code/CodeField";
 import { Row } from "../settings/Row";
 import type { PartProps } from "./AgentForm";
 
@@ -10,6 +11,12 @@ const EFFORTS: { value: AgentRow["reasoning_effort"]; label: string }[] = [
   { value: "medium", label: "Well" },
   { value: "high", label: "Hard" },
 ];
+
+const SCHEMA_EXAMPLE = `{
+  "type": "object",
+  "properties": { "verdict": { "type": "string" } },
+  "required": ["verdict"]
+}`;
 
 /** How it answers. */
 export function AnswerCard({ draft, problems, onChange }: PartProps) {
@@ -67,16 +74,18 @@ export function AnswerCard({ draft, problems, onChange }: PartProps) {
         <summary>Answers in a fixed form</summary>
         <div class="instructions">
           <label for={`${id}-schema`}>JSON Schema of an object that every answer must be</label>
-          <textarea
+          <p id={`${id}-schema-hint`} class="muted">
+            Tab indents; press Esc, then Tab, to go on.
+          </p>
+          <CodeField
             id={`${id}-schema`}
-            class="field area mono"
-            rows={6}
-            spellcheck={false}
-            aria-describedby={`${id}-schema-problem`}
-            aria-invalid={problems.outputSchema !== undefined}
-            placeholder={'{"type": "object", "properties": {"verdict": {"type": "string"}}}'}
+            language="json"
+            describedBy={`${id}-schema-hint ${id}-schema-problem`}
+            isWrong={problems.outputSchema !== undefined}
+            fewestLines={6}
+            placeholder={SCHEMA_EXAMPLE}
             value={draft.outputSchema}
-            onInput={(event) => onChange({ outputSchema: event.currentTarget.value })}
+            onChange={(outputSchema) => onChange({ outputSchema })}
           />
           <p id={`${id}-schema-problem`} class="field-problem" role="status">
             {problems.outputSchema}

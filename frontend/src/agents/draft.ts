@@ -35,7 +35,8 @@ export type Problems = Partial<Record<keyof AgentDraft, string>>;
 
 export const LONGEST_NAME = 48;
 
-const NAME = /^[a-z][a-z0-9_-]{0,47}$/;
+export const NAME = /^[a-z][a-z0-9_-]{0,47}$/;
+export const NAME_RULE = "Small letters, digits, - and _; a letter first; at most 48.";
 
 const limitFields = (limit: { cost_nano_usd: number | null; tokens: number | null }): LimitFields => ({
   cost: dollarsField(limit.cost_nano_usd),
@@ -97,9 +98,7 @@ export function readDraft(
   const stepLimit = readCount(draft.stepLimit, 1);
   const schema = readSchema(draft.outputSchema);
   const limits = readLimits(draft.limits);
-  if (!NAME.test(draft.name)) {
-    problems.name = "Small letters, digits, - and _; a letter first; at most 48.";
-  }
+  if (!NAME.test(draft.name)) problems.name = NAME_RULE;
   if (temperature === undefined) problems.temperature = "A number from 0 to 2, or nothing.";
   if (maxOutputTokens === undefined) problems.maxOutputTokens = "A whole number, or nothing.";
   if (stepLimit == null || stepLimit > 1000) problems.stepLimit = "A whole number from 1 to 1,000.";

@@ -69,6 +69,8 @@ async function shown(answers: Record<string, Answer> = {}, hash = "") {
       agentRow("retired", "Retired", { id: 3, is_active: false }),
     ],
     "app.state": () => appState(),
+    "conversations.pinned": () => [],
+    "sorting.overview": () => ({ folders: [], tags: [] }),
     "conversations.page": () => ({
       conversations: [
         conversationRow({ id: 1, title: "Plans" }),
@@ -243,18 +245,19 @@ test("the place is found again after a reload", async () => {
 
 test("a deleted conversation can be brought back", async () => {
   const { server } = await shown();
-  server.answers["conversations.delete"] = ({ id }) => {
+  server.answers["conversations.delete"] = ({ ids }) => {
+    const [id] = ids as number[];
     server.publish({ type: "conversation_deleted", conversation_id: Number(id) });
     return null;
   };
-  server.answers["conversations.restore"] = () => conversationRow({ id: 1 });
+  server.answers["conversations.restore"] = () => [conversationRow({ id: 1 })];
   const link = screen.getByText("Plans").closest("button");
 
   fireEvent.keyDown(link as HTMLElement, { key: "Delete" });
   await waitFor(() => expect(screen.queryByText("Plans")).toBeNull());
   fireEvent.click(await screen.findByText("Undo"));
 
-  await waitFor(() => expect(server.params("conversations.restore")).toEqual([{ id: 1 }]));
+  await waitFor(() => expect(server.params("conversations.restore")).toEqual([{ ids: [1] }]));
 });
 
 test("a conversation is renamed in place with F2", async () => {
@@ -380,11 +383,25 @@ test("the first run ends in a ready chat, whichever way is taken", async () => {
   await screen.findByTestId("chat-input");
   expect(server.params("settings.change")).toEqual([
     {
-      servers: [{ id: "local", label: "Ollama", base_url: "http://127.0.0.1:11434/v1" }],
+      servers: [{ id: "local", label: "Ollama", base_url: "http://127.0.0.1:11434/v1", is_free: false }],
       default_model: "local/qwen3",
       has_chosen_start: true,
     },
   ]);
+});
+
+test("the user can say that a server's answers cost nothing", async () => {
+  const basement = { id: "local", label: "Basement", base_url: "http://127.0.0.1:8080/v1", is_free: false };
+  const withServer = appState({ settings: { ...settings, servers: [basement] } });
+  const { server } = await shown({ "app.state": () => withServer }, "#/settings/servers");
+
+  fireEvent.click(await screen.findByRole("button", { name: "Edit Basement" }));
+  fireEvent.click(screen.getByRole("checkbox", { name: /Its answers cost nothing/ }));
+  expect((await axe.run(document.body)).violations.map(({ id }) => id)).toEqual([]);
+  fireEvent.click(screen.getByRole("button", { name: "Save" }));
+
+  expect(await screen.findByText(/costs nothing/)).toBeTruthy();
+  expect(server.params("settings.change")).toEqual([{ servers: [{ ...basement, is_free: true }] }]);
 });
 
 test("a first key is saved and tried, and its test can be read before the chat opens", async () => {

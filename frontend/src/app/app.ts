@@ -6,11 +6,20 @@
  */
 import { batch, computed, signal } from "@preact/signals";
 import { createAgentChoices, DEFAULT_AGENT } from "../agents/choices";
-import type { AppEvent, AppState, ChangeSettingsInput, Commands, ConversationRow } from "../api.gen";
+import type {
+  AgentRow,
+  AppEvent,
+  AppState,
+  ChangeSettingsInput,
+  Commands,
+  ConversationChangesInput,
+  ConversationRow,
+} from "../api.gen";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
 import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
-import { createConversationList } from "../conversations/list";
+import { createConversationList, namesOf } from "../conversations/list";
+import { createSorting } from "../conversations/sorting";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
@@ -44,6 +53,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const toasts = createToasts();
   const drafts = createDrafts(api);
   const list = createConversationList(api);
+  const sorting = createSorting(api);
   const models = createModels(api);
   const agents = createAgentChoices(api);
   const keys = createKeys(api);
@@ -83,6 +93,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       return;
     }
     await Promise.all([list.load(), openPlace(place.value)]);
+    void sorting.load();
     // Asking providers can take seconds; nothing waits for it.
     void models.load();
     void agents.load();
@@ -92,14 +103,33 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
     void transfers.load();
-    const parts = [refreshState(), list.load(), conversation.value.load(), models.load(), agents.load()];
+    const parts = [refreshState(), reloadConversations(), sorting.load(), models.load(), agents.load()];
     if (keys.list.value) parts.push(keys.load());
     if (memories.list.value) parts.push(memories.load());
     if (tools.list.value) parts.push(tools.load());
     if (mcp.rows.value) parts.push(mcp.load());
     await Promise.all([...parts, device.load()]);
+  }
+
+  async function reloadConversations(): Promise<void> {
+    await Promise.all([list.load(), conversation.value.load()]);
     const row = list.rows.value.find(({ id }) => id === conversation.value.row.value?.id);
     if (row) apply({ type: "conversation_changed", conversation: row }, 0);
+  }
+
+  /** Conversations say who answers, and messages who answered: a new name or label is theirs, too. */
+  async function followAgents(): Promise<void> {
+    const before = agents.rows.value;
+    await agents.load();
+    const after = new Map(agents.rows.value.map((row) => [row.id, row]));
+    const isSame = (row: AgentRow) => {
+      const now = after.get(row.id);
+      return now?.name === row.name && now.label === row.label;
+    };
+    if (before.length === after.size && before.every(isSame)) return;
+    const picked = before.find(({ name }) => name === pickedAgent.value);
+    if (picked) pickedAgent.value = after.get(picked.id)?.name ?? null;
+    await reloadConversations();
   }
 
   function apply(event: AppEvent, n: number): void {
@@ -120,7 +150,12 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
         void refreshState();
         return;
       case "agents_changed":
-        void agents.load();
+        void followAgents();
+        return;
+      case "attachment_changed":
+        return;
+      case "folders_changed":
+        void sorting.load();
         return;
       case "tools_changed":
         if (tools.list.value) void tools.load();
@@ -308,11 +343,52 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       api.conversations.rename({ id, title: [...title].slice(0, LONGEST_TITLE).join("") }),
     );
 
-  async function remove(row: ConversationRow): Promise<void> {
-    const restore = () => void toasts.attempt(() => api.conversations.restore({ id: row.id }));
-    if (!(await toasts.attempt(() => api.conversations.delete({ id: row.id })))) return;
-    const action = { label: "Undo", run: restore };
-    toasts.show({ level: "info", message: `“${row.title}” was deleted.`, hint: "", action });
+  /** Goes on from a message in a new conversation, which is opened. */
+  const fork = (messageId: number) =>
+    toasts.attempt(async () => openConversation(await api.conversations.fork({ message_id: messageId })));
+
+  const nameByModel = (id: number) => toasts.attempt(() => api.conversations.name_by_model({ id }));
+
+  // -- one or several conversations --
+
+  const idsOf = (rows: ConversationRow[]) => rows.map(({ id }) => id);
+  const isOrAre = (rows: ConversationRow[]) => (rows.length === 1 ? "is" : "are");
+
+  const changeConversations = (rows: ConversationRow[], changes: ConversationChangesInput) =>
+    toasts.attempt(() => api.conversations.change({ ids: idsOf(rows), changes }));
+
+  async function archive(rows: ConversationRow[], isArchived: boolean): Promise<void> {
+    if (!(await changeConversations(rows, { is_archived: isArchived }))) return;
+    const where = isArchived ? "in the archive" : "in the list again";
+    const undo = () => void changeConversations(rows, { is_archived: !isArchived });
+    const action = { label: "Undo", run: undo };
+    toasts.show({ level: "info", message: `${namesOf(rows)} ${isOrAre(rows)} ${where}.`, hint: "", action });
+  }
+
+  /** Into the trash. */
+  async function remove(...rows: ConversationRow[]): Promise<void> {
+    if (!(await toasts.attempt(() => api.conversations.delete({ ids: idsOf(rows) })))) return;
+    const action = { label: "Undo", run: () => void restore(rows) };
+    toasts.show({
+      level: "info",
+      message: `${namesOf(rows)} ${isOrAre(rows)} in the trash.`,
+      hint: "",
+      action,
+    });
+  }
+
+  async function restore(rows: ConversationRow[]): Promise<void> {
+    await toasts.attempt(() => api.conversations.restore({ ids: idsOf(rows) }));
+  }
+
+  async function removeForGood(rows: ConversationRow[]): Promise<void> {
+    if (!(await toasts.attempt(() => api.conversations.purge({ ids: idsOf(rows) })))) return;
+    await list.load();
+  }
+
+  async function emptyTrash(): Promise<void> {
+    await toasts.attempt(() => api.conversations.empty_trash());
+    await list.load();
   }
 
   const openLink = (url: string): void => void toasts.attempt(() => api.desktop.open_link({ url }));
@@ -329,6 +405,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     toasts,
     drafts,
     list,
+    sorting,
     models,
     agents,
     keys,
@@ -355,7 +432,14 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     send,
     insertIntoMessage,
     rename,
+    nameByModel,
+    fork,
+    changeConversations,
+    archive,
     remove,
+    restore,
+    removeForGood,
+    emptyTrash,
     openLink,
   };
 }

@@ -5,7 +5,7 @@ import type { App } from "../app/app";
 import { useReport } from "../app/context";
 import { PageHeader, type SidebarState } from "../app/PageHeader";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
-import { formatCount } from "../ui/format";
+import { formatTokens } from "../ui/format";
 import { Problem } from "../ui/Problem";
 import { Composer } from "./Composer";
 import type { Conversation, Question } from "./conversation";
@@ -52,7 +52,7 @@ function TokenCount({ conversation }: { conversation: Conversation }) {
   const tokens = conversation.tokens.value;
   return (
     <span class="muted token-count" data-testid="usage-total" hidden={tokens === 0}>
-      {formatCount(tokens)} tokens
+      {formatTokens(tokens)}
     </span>
   );
 }

@@ -36,6 +36,25 @@ test("a note is a quiet line, and shows what it is about when asked", async () =
 });
 
 test.each([
+  ["month.cost", "Limits of all agents together"],
+  ["agent_day.tokens", "Agents"],
+])("a run at its limit leads to where the limit %s is set", async (limit, region) => {
+  const pause = {
+    kind: "pause",
+    limit,
+    text: "Enough.",
+    status: "waiting",
+    asked_ms: 1,
+    decided_ms: 0,
+  } as const;
+  await shownChat(withParts([pause], { status: "streaming" }));
+
+  fireEvent.click(await screen.findByRole("button", { name: "Change the limit" }));
+
+  expect(await screen.findByRole("region", { name: region })).toBeTruthy();
+});
+
+test.each([
   ["Go on", true],
   ["Stop here", false],
 ])("a run at its limit waits for the user: %s", async (name, goOn) => {

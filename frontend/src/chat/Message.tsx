@@ -1,7 +1,9 @@
+import { useSignal } from "@preact/signals";
 import type { App } from "../app/app";
 import type { Conversation } from "./conversation";
 import { MessageActions } from "./MessageActions";
 import { type MessageState, plainText } from "./message";
+import { QuestionEditor } from "./QuestionEditor";
 import { ReplyEnd } from "./ReplyEnd";
 import { ReplyParts, Steering } from "./ReplyParts";
 import { Waiting } from "./Waiting";
@@ -16,6 +18,17 @@ interface Props {
 
 export function Message(props: Props) {
   const { role, status } = props.message.row.value;
+  const isEditing = useSignal(false);
+  const closeEditor = () => {
+    isEditing.value = false;
+    // The button that opened it is there again only after the next frame.
+    requestAnimationFrame(() =>
+      document
+        .getElementById(`message-${props.message.id}`)
+        ?.querySelector<HTMLElement>(".message-edit")
+        ?.focus(),
+    );
+  };
   return (
     <article
       id={`message-${props.message.id}`}
@@ -26,8 +39,24 @@ export function Message(props: Props) {
       aria-label={role === "user" ? "You" : "Deskside"}
       aria-busy={status === "streaming"}
     >
-      {role === "user" ? <div class="bubble">{plainText(props.message)}</div> : <Reply {...props} />}
-      <MessageActions {...props} />
+      {isEditing.value ? (
+        <QuestionEditor
+          conversation={props.conversation}
+          messageId={props.message.id}
+          text={plainText(props.message)}
+          onClose={closeEditor}
+        />
+      ) : (
+        <>
+          {role === "user" ? <div class="bubble">{plainText(props.message)}</div> : <Reply {...props} />}
+          <MessageActions
+            {...props}
+            onEdit={() => {
+              isEditing.value = true;
+            }}
+          />
+        </>
+      )}
     </article>
   );
 }

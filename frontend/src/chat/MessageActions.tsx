@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
-import { Check, ChevronLeft, ChevronRight, Copy, RotateCcw } from "lucide-preact";
+import { Check, ChevronLeft, ChevronRight, Copy, GitFork, Pencil, RotateCcw } from "lucide-preact";
 import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
-import { formatCount, formatMoment } from "../ui/format";
+import { formatMoment, formatTokens } from "../ui/format";
 import { IconButton } from "../ui/IconButton";
 import type { Conversation } from "./conversation";
 import { type MessageState, plainText } from "./message";
@@ -12,12 +12,13 @@ interface Props {
   conversation: Conversation;
   message: MessageState;
   isLast: boolean;
+  onEdit(): void;
 }
 
 const COPIED_MS = 1_500;
 
-/** The quiet line under a message: copy, retry, versions, and what wrote it. */
-export function MessageActions({ app, conversation, message, isLast }: Props) {
+/** The quiet line under a message: versions, what can be done with it, and what wrote it. */
+export function MessageActions({ app, conversation, message, isLast, onEdit }: Props) {
   const { role, status, agent, model, usage, created_ms } = message.row.value;
   if (status === "streaming") return null;
   return (
@@ -27,6 +28,15 @@ export function MessageActions({ app, conversation, message, isLast }: Props) {
         message={message}
         onProblem={(message) => app.toasts.show({ level: "error", message, hint: "" })}
       />
+      {role === "user" && (
+        <IconButton
+          icon={Pencil}
+          class="message-edit"
+          label="Edit"
+          disabled={conversation.running.value !== null}
+          onClick={onEdit}
+        />
+      )}
       {role === "assistant" && status === "complete" && (
         <IconButton
           icon={RotateCcw}
@@ -35,10 +45,15 @@ export function MessageActions({ app, conversation, message, isLast }: Props) {
           onClick={() => void conversation.retry(message.id)}
         />
       )}
+      <IconButton
+        icon={GitFork}
+        label="Fork: go on from here in a new conversation"
+        onClick={() => void app.fork(message.id)}
+      />
       <span class="message-facts">
         {agent && agent !== DEFAULT_LABEL && <span>{agent}</span>}
         {model && <span title={model}>{app.models.labelOf(model)}</span>}
-        {usage !== null && usage.output_tokens > 0 && <span>{formatCount(usage.output_tokens)} tokens</span>}
+        {usage !== null && usage.output_tokens > 0 && <span>{formatTokens(usage.output_tokens)}</span>}
         <time dateTime={new Date(created_ms).toISOString()}>{formatMoment(created_ms)}</time>
       </span>
     </div>

@@ -2,6 +2,8 @@ import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { CirclePause } from "lucide-preact";
 import { useId, useRef } from "preact/hooks";
 import type { PausePart } from "../api.gen";
+import type { App } from "../app/app";
+import type { Section } from "../app/place";
 import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
 import { useArmed } from "./armed";
@@ -10,6 +12,7 @@ import { GuardedButton } from "./GuardedButton";
 import type { MessageState } from "./message";
 
 interface Props {
+  app: App;
   conversation: Conversation;
   message: MessageState;
   position: number;
@@ -30,7 +33,7 @@ export function Pause(props: Props) {
   );
 }
 
-function PauseCard({ conversation, message, position, pause }: Props) {
+function PauseCard({ app, conversation, message, position, pause }: Props) {
   const titleId = useId();
   const buttons = useRef<HTMLDivElement>(null);
   const isArmed = useArmed(buttons);
@@ -45,9 +48,12 @@ function PauseCard({ conversation, message, position, pause }: Props) {
     <section class="ask" role="group" aria-labelledby={titleId} data-testid="pause">
       <h2 id={titleId} class="ask-title">
         <CirclePause size={18} strokeWidth={1.75} aria-hidden="true" />
-        <span>Go on?</span>
+        <span>Go on past a limit?</span>
       </h2>
       <p class="ask-summary">{pause.value.text}</p>
+      <p class="muted">
+        Going on lifts this limit for the rest of this answer. Stopping keeps what is written so far.
+      </p>
       {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
       <div ref={buttons} class="ask-buttons">
         <GuardedButton isOff={isOff} onPress={() => void answer(true)}>
@@ -56,7 +62,17 @@ function PauseCard({ conversation, message, position, pause }: Props) {
         <GuardedButton isOff={isOff} onPress={() => void answer(false)}>
           Stop here
         </GuardedButton>
+        <span class="ask-more">
+          <button type="button" class="button quiet" onClick={() => app.openSettings(placeOf(pause.value))}>
+            Change the limit
+          </button>
+        </span>
       </div>
     </section>
   );
+}
+
+/** Where the limit is set: one of a day or a month for all agents together, the others with the agent. */
+function placeOf({ limit }: PausePart): Section {
+  return /^(day|month)\./.test(limit) ? "limits" : "agents";
 }

@@ -30,7 +30,7 @@ export function ReplyParts({ app, conversation, message, testId }: Props) {
       case "note":
         return <Note key={position} note={part.note} onOpenLink={app.openLink} />;
       case "pause":
-        return <Pause key={position} {...place} pause={part.pause} />;
+        return <Pause key={position} app={app} {...place} pause={part.pause} />;
       case "user":
         return <Steering key={position} text={part.text.value} />;
       case "text":

@@ -24,7 +24,7 @@ afterEach(() => {
 });
 
 function page(messages: MessageRow[], lastEvent = 0, hasMore = false): MessagePage {
-  return { messages, has_more: hasMore, last_event: lastEvent };
+  return { messages, has_more: hasMore, has_newer: false, last_event: lastEvent };
 }
 
 /** A conversation whose messages are `rows`; the server's answers can be replaced afterwards. */

@@ -155,6 +155,8 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "keys_changed":
       case "models_changed":
       case "agents_changed":
+      case "attachment_changed":
+      case "folders_changed":
       case "tools_changed":
       case "device_changed":
       case "memories_changed":
@@ -410,6 +412,17 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   const retry = (id: number, model: string | null = null) =>
     act(async () => adopt(await api.runs.retry({ message_id: id, model })));
 
+  /** A question in other words, with its own answer. True once it is on the disk. */
+  async function askInstead(id: number, text: string): Promise<boolean> {
+    if (isSending.value || running.value) return false;
+    isSending.value = true;
+    const isStored = await act(async () =>
+      adopt(await api.runs.ask_instead({ message_id: id, text, model: null })),
+    );
+    isSending.value = false;
+    return isStored;
+  }
+
   const continueReply = (id: number) =>
     act(async () => {
       const started = await api.runs.continue_reply({ message_id: id });
@@ -479,6 +492,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     steer,
     stop,
     retry,
+    askInstead,
     continueReply,
     showVersion,
     decide,

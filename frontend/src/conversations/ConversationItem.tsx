@@ -1,36 +1,60 @@
 import { useSignal } from "@preact/signals";
-import { Ellipsis, FileDown, Pencil, Trash2 } from "lucide-preact";
+import {
+  Archive,
+  ArchiveRestore,
+  Check,
+  Ellipsis,
+  FileDown,
+  FolderInput,
+  Pencil,
+  Pin,
+  PinOff,
+  RotateCcw,
+  Sparkles,
+  SquareCheck,
+  Trash2,
+} from "lucide-preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { ConversationRow } from "../api.gen";
+import type { App } from "../app/app";
 import { IconButton } from "../ui/IconButton";
-import { Menu } from "../ui/Menu";
+import { Menu, type MenuItem } from "../ui/Menu";
 
 interface Props {
+  app: App;
   row: ConversationRow;
   isOpen: boolean;
+  isSelected: boolean;
   isRenaming: boolean;
-  onOpen(): void;
   onRenaming(isRenaming: boolean): void;
-  onRename(title: string): void;
-  onExport(): void;
-  onDelete(): void;
+  onSelect(event: { shiftKey: boolean }): void;
+  onSort(): void;
+  onRemoveForGood(): void;
+  /** Runs what may take the row off the list. */
+  act(action: () => Promise<unknown>): void;
 }
 
 export function ConversationItem(props: Props) {
-  const { row, isOpen, isRenaming, onOpen, onRenaming, onRename, onExport, onDelete } = props;
+  const { app, row, isOpen, isSelected, isRenaming, onRenaming, onSelect, act } = props;
   const isMenuOpen = useSignal(false);
   const more = useRef<HTMLButtonElement>(null);
   const link = useRef<HTMLButtonElement>(null);
+  const isInTrash = row.deleted_ms !== null;
 
+  const onClick = (event: MouseEvent) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) onSelect(event);
+    else if (!isInTrash) app.openConversation(row);
+  };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "F2") onRenaming(true);
-    else if (event.key === "Delete") onDelete();
+    if (event.key === "F2" && !isInTrash) onRenaming(true);
+    else if (event.key === "Delete" && !isInTrash) act(() => app.remove(row));
+    else if (event.key === " " && event.ctrlKey) onSelect(event);
     else return;
     event.preventDefault();
   };
   const endRename = (title: string | null) => {
     onRenaming(false);
-    if (title !== null && title !== row.title) onRename(title);
+    if (title !== null && title !== row.title) void app.rename(row.id, title);
     requestAnimationFrame(() => link.current?.focus());
   };
 
@@ -42,18 +66,27 @@ export function ConversationItem(props: Props) {
     );
   }
   return (
-    <li class="conversation" data-testid="conversation-item" data-menu={isMenuOpen.value}>
+    <li
+      class="conversation"
+      data-testid="conversation-item"
+      data-menu={isMenuOpen.value}
+      data-selected={isSelected}
+    >
       <button
         ref={link}
         type="button"
         class="conversation-link"
         data-id={row.id}
         aria-current={isOpen ? "page" : undefined}
-        title={row.title}
-        onClick={onOpen}
-        onDblClick={() => onRenaming(true)}
+        aria-pressed={isSelected ? true : undefined}
+        title={isInTrash ? `${row.title} (restore it to open it)` : row.title}
+        onClick={onClick}
+        onDblClick={() => {
+          if (!isInTrash) onRenaming(true);
+        }}
         onKeyDown={onKeyDown}
       >
+        {isSelected && <Check class="conversation-check" size={15} strokeWidth={2.25} aria-hidden="true" />}
         <span class="conversation-title">{row.title}</span>
         {row.is_waiting ? (
           <span class="tag needs-you">Needs you</span>
@@ -81,15 +114,40 @@ export function ConversationItem(props: Props) {
           onClose={() => {
             isMenuOpen.value = false;
           }}
-          items={[
-            { label: "Rename", icon: Pencil, keys: "F2", run: () => onRenaming(true) },
-            { label: "Export…", icon: FileDown, run: onExport },
-            { label: "Delete", icon: Trash2, keys: "Del", isDangerous: true, run: onDelete },
-          ]}
+          items={itemsOf(props)}
         />
       )}
     </li>
   );
+}
+
+function itemsOf({ app, row, onRenaming, onSelect, onSort, onRemoveForGood, act }: Props): MenuItem[] {
+  const select: MenuItem = { label: "Select", icon: SquareCheck, run: () => onSelect({ shiftKey: false }) };
+  if (row.deleted_ms !== null) {
+    return [
+      { label: "Restore", icon: RotateCcw, run: () => act(() => app.restore([row])) },
+      select,
+      { label: "Delete for good…", icon: Trash2, isDangerous: true, run: onRemoveForGood },
+    ];
+  }
+  return [
+    { label: "Rename", icon: Pencil, keys: "F2", run: () => onRenaming(true) },
+    { label: "Name it with the model", icon: Sparkles, run: () => void app.nameByModel(row.id) },
+    {
+      label: row.is_pinned ? "Unpin" : "Pin",
+      icon: row.is_pinned ? PinOff : Pin,
+      run: () => void app.changeConversations([row], { is_pinned: !row.is_pinned }),
+    },
+    { label: "Folder and tags…", icon: FolderInput, run: onSort },
+    select,
+    {
+      label: row.is_archived ? "Back to the list" : "Archive",
+      icon: row.is_archived ? ArchiveRestore : Archive,
+      run: () => act(() => app.archive([row], !row.is_archived)),
+    },
+    { label: "Export…", icon: FileDown, run: () => app.transfers.exportRows([row]) },
+    { label: "Delete", icon: Trash2, keys: "Del", isDangerous: true, run: () => act(() => app.remove(row)) },
+  ];
 }
 
 /** Enter and leaving the field keep the title, Escape and an empty title do not. */

@@ -1,8 +1,8 @@
-/** Groups of the conversation list, by local calendar days. */
+/** Groups of the conversation list: what is pinned, then local calendar days. */
 import type { ConversationRow } from "../api.gen";
 
 export interface Group {
-  label: "Today" | "Yesterday" | "Previous 7 days" | "Older";
+  label: "Pinned" | "Today" | "Yesterday" | "Previous 7 days" | "Older";
   rows: ConversationRow[];
 }
 
@@ -12,6 +12,7 @@ export function groupByDay(rows: ConversationRow[], now: Date): Group[] {
     new Date(now.getFullYear(), now.getMonth(), now.getDate() - daysAgo).getTime();
   const [today, yesterday, week] = [dayStart(0), dayStart(1), dayStart(7)];
   const groups: Group[] = [
+    { label: "Pinned", rows: [] },
     { label: "Today", rows: [] },
     { label: "Yesterday", rows: [] },
     { label: "Previous 7 days", rows: [] },
@@ -19,7 +20,7 @@ export function groupByDay(rows: ConversationRow[], now: Date): Group[] {
   ];
   for (const row of rows) {
     const { updated_ms: at } = row;
-    const index = at >= today ? 0 : at >= yesterday ? 1 : at >= week ? 2 : 3;
+    const index = row.is_pinned ? 0 : at >= today ? 1 : at >= yesterday ? 2 : at >= week ? 3 : 4;
     groups[index]?.rows.push(row);
   }
   return groups.filter((group) => group.rows.length > 0);

@@ -9,7 +9,7 @@
  *               turns false the text is rendered as it stands.
  * `onOpenLink`  gets the address (http, https or mailto) of a link that was clicked. Nothing here navigates.
  *
- * This is all there is to import from this folder. The colours are CSS variables, listed in markdown.css.
+ * This, and Code.tsx for code by itself, is all there is to import from this folder. The colours are CSS variables, listed in markdown.css.
  */
 
 import type { ReadonlySignal } from "@preact/signals";

@@ -7,6 +7,7 @@ import { IconButton } from "../ui/IconButton";
 import { Switch } from "../ui/Switch";
 import { McpLog } from "./McpLog";
 import { McpTexts } from "./McpTexts";
+import { SignIn } from "./SignIn";
 import { joinCommand, stateText, toReview } from "./servers";
 import { Definition, firstLine, ToolReview } from "./ToolReview";
 
@@ -63,21 +64,32 @@ export function McpServerCard({ app, server, onEdit }: Props) {
       </header>
       {isRemoving.value && (
         <Dialog
-          title={`Remove ${server.name}?`}
+          title={`Remove “${server.name}”?`}
           onClose={() => {
             isRemoving.value = false;
           }}
         >
-          <p>Its secrets are deleted, and you will have to look at its tools again if you add it again.</p>
-          <div class="actions">
-            <button
-              type="button"
-              class="button danger"
-              disabled={isBusy.value}
-              onClick={() => void attempt(() => mcp.remove({ id: server.id }))}
-            >
-              Remove
-            </button>
+          <div class="dialog-body">
+            <p>Its secrets are deleted, and you will have to look at its tools again if you add it again.</p>
+            <div class="actions">
+              <button
+                type="button"
+                class="button danger"
+                disabled={isBusy.value}
+                onClick={() => void attempt(() => mcp.remove({ id: server.id }))}
+              >
+                Remove
+              </button>
+              <button
+                type="button"
+                class="button quiet"
+                onClick={() => {
+                  isRemoving.value = false;
+                }}
+              >
+                Cancel
+              </button>
+            </div>
           </div>
         </Dialog>
       )}
@@ -85,6 +97,7 @@ export function McpServerCard({ app, server, onEdit }: Props) {
         {server.transport === "stdio" ? joinCommand([server.command, ...server.arguments]) : server.url}
       </p>
       {server.reason && <p class="field-problem">{server.reason}</p>}
+      <SignIn app={app} server={server} />
       {review.length > 0 && (
         <ToolReview
           server={server.name}

@@ -113,7 +113,7 @@ function OwnFile({ app }: { app: App }) {
               class="field mono"
               spellcheck={false}
               autocomplete="off"
-              placeholder="/home/you/models/model.gguf"
+              placeholder="/path/to/model.gguf"
               value={path.value}
               onInput={(event) => {
                 path.value = event.currentTarget.value;

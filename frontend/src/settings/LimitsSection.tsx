@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { readLimit } from "../agents/draft";
 import type { Limit, Limits, Spent, SpentSoFar } from "../api.gen";
 import type { App } from "../app/app";
-import { formatCount } from "../ui/format";
+import { formatCount, formatTokens } from "../ui/format";
 import { countField, dollarsField, formatDollars, readCount, readDollars } from "./amounts";
 import { LimitInput } from "./LimitInput";
 import { Row } from "./Row";
@@ -29,6 +29,10 @@ export function LimitsSection({ app }: { app: App }) {
           For all agents together. Before each call of a model Deskside works out the most that it could use;
           where that would pass a limit, the answer pauses and asks you. An empty field is no limit. Each
           agent can have limits of its own.
+        </p>
+        <p class="muted">
+          A limit in money needs prices. Where one is not known, as on a server of your own that you did not
+          say is free, every answer pauses; a limit in tokens always holds.
         </p>
         <LimitFields app={app} limits={limits} period="day" spent={spent.value?.day} />
         <LimitFields app={app} limits={limits} period="month" spent={spent.value?.month} />
@@ -92,7 +96,7 @@ function SpentLine({ period, limit, spent }: { period: "day" | "month"; limit: L
     <div class="spent">
       <p>
         {period === "day" ? "Today" : "This month"}: {formatDollars(spent.cost_nano_usd)},{" "}
-        {formatCount(spent.tokens)} tokens
+        {formatTokens(spent.tokens)}
         {spent.unknown_calls > 0 && <span class="muted">, and {calls} whose price is not known</span>}
       </p>
       {limit.cost_nano_usd !== null && (

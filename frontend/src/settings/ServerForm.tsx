@@ -7,13 +7,14 @@ interface Props {
   /** The server to change; null for a new one. */
   server: Server | null;
   saveLabel: string;
-  onSave(label: string, address: string): Promise<unknown>;
+  onSave(fields: Omit<Server, "id">): Promise<unknown>;
   onCancel?(): void;
 }
 
 export function ServerForm({ server, saveLabel, onSave, onCancel }: Props) {
   const label = useSignal(server?.label ?? "");
   const address = useSignal(server?.base_url ?? "");
+  const isFree = useSignal(server?.is_free ?? false);
   const isWrong = useSignal(false);
   const first = useRef<HTMLInputElement>(null);
   const id = useId();
@@ -23,7 +24,12 @@ export function ServerForm({ server, saveLabel, onSave, onCancel }: Props) {
     event.preventDefault();
     const url = serverAddress(address.value);
     isWrong.value = url === null;
-    if (url !== null) await onSave(label.value.trim() || new URL(url).host, url);
+    if (url === null) return;
+    await onSave({
+      label: label.value.trim() || new URL(url).host,
+      base_url: url,
+      is_free: isFree.value,
+    });
   };
   return (
     <form class="server-form" onSubmit={save}>
@@ -62,6 +68,21 @@ export function ServerForm({ server, saveLabel, onSave, onCancel }: Props) {
           }}
         />
       </div>
+      <label class="capability">
+        <input
+          type="checkbox"
+          checked={isFree.value}
+          onChange={(event) => {
+            isFree.value = event.currentTarget.checked;
+          }}
+        />
+        <span>
+          Its answers cost nothing
+          <span class="muted">
+            Then they count as $0 for your limits; otherwise their price is not known.
+          </span>
+        </span>
+      </label>
       <div class="actions">
         <button type="submit" class="button primary" disabled={address.value.trim() === ""}>
           {saveLabel}

@@ -5,6 +5,7 @@ import type { Server } from "../api.gen";
 import type { App } from "../app/app";
 import { ModelPicker } from "../models/ModelPicker";
 import { IconButton } from "../ui/IconButton";
+import { Switch } from "../ui/Switch";
 import { FindServers } from "./FindServers";
 import { Row } from "./Row";
 import { ServerForm } from "./ServerForm";
@@ -21,11 +22,11 @@ export function ServersSection({ app }: { app: App }) {
   };
   const change = (changed: Server[]) => app.changeSettings({ servers: changed });
 
-  const add = async (label: string, base_url: string) => {
-    if (await change([...servers, { id: serverId(label, servers), label, base_url }])) endEdit();
+  const add = async (fields: Omit<Server, "id">) => {
+    if (await change([...servers, { id: serverId(fields.label, servers), ...fields }])) endEdit();
   };
-  const edit = async (server: Server, label: string, base_url: string) => {
-    const changed = servers.map((other) => (other.id === server.id ? { ...server, label, base_url } : other));
+  const edit = async ({ id }: Server, fields: Omit<Server, "id">) => {
+    const changed = servers.map((other) => (other.id === id ? { id, ...fields } : other));
     if (await change(changed)) endEdit();
   };
   const remove = async (server: Server) => {
@@ -51,6 +52,18 @@ export function ServersSection({ app }: { app: App }) {
             />
           )}
         </Row>
+        <Row
+          label="Titles by the model"
+          hint="The model names each new conversation after its first answer: one more model call."
+        >
+          {() => (
+            <Switch
+              label="Let the model name new conversations"
+              isOn={app.settings.value?.names_conversations ?? false}
+              onChange={(isOn) => void app.changeSettings({ names_conversations: isOn })}
+            />
+          )}
+        </Row>
       </section>
       <section ref={card} class="card" aria-label="Servers" tabIndex={-1}>
         <h2>Servers</h2>
@@ -65,7 +78,7 @@ export function ServersSection({ app }: { app: App }) {
                 <ServerForm
                   server={server}
                   saveLabel="Save"
-                  onSave={(label, address) => edit(server, label, address)}
+                  onSave={(fields) => edit(server, fields)}
                   onCancel={endEdit}
                 />
               ) : (
@@ -74,6 +87,7 @@ export function ServersSection({ app }: { app: App }) {
                     <strong>{server.label}</strong>
                     <span class="muted">
                       {server.base_url} · used as <code>{server.id}/…</code>
+                      {server.is_free && " · costs nothing"}
                     </span>
                   </div>
                   <IconButton
@@ -113,7 +127,7 @@ export function ServersSection({ app }: { app: App }) {
           app={app}
           known={servers.map((server) => server.base_url)}
           chooseLabel="Add"
-          onChoose={(found) => void add(found.label, found.base_url)}
+          onChoose={({ label, base_url }) => void add({ label, base_url, is_free: false })}
         />
       </section>
     </>

@@ -47,6 +47,8 @@ async function shown(section: string, answers: Record<string, Answer>) {
   let folders = [notes, drafts];
   const server = new FakeServer({
     "app.state": () => appState({ settings: { ...settings, folders } }),
+    "conversations.pinned": () => [],
+    "sorting.overview": () => ({ folders: [], tags: [] }),
     "conversations.page": () => ({ conversations: [], next_cursor: null }),
     "files.written": () => [],
     "memories.list": () => [],

@@ -16,7 +16,12 @@ test.each([
 test("the first server is local, the others are named after their label, each once", () => {
   const servers: Server[] = [];
   for (const label of ["Ollama", "LM Studio", "LM Studio", "OpenAI", "日本", "2nd machine"]) {
-    servers.push({ id: serverId(label, servers), label, base_url: "http://a/v1" });
+    servers.push({
+      id: serverId(label, servers),
+      label,
+      base_url: "http://a/v1",
+      is_free: false,
+    });
   }
 
   expect(servers.map(({ id }) => id)).toEqual([

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
-import type { FoundServer } from "../api.gen";
+import type { FoundServer, Server } from "../api.gen";
 import type { App } from "../app/app";
 import { FindServers } from "../settings/FindServers";
 import { ServerForm } from "../settings/ServerForm";
@@ -10,11 +10,11 @@ export function StartWithServer({ app }: { app: App }) {
   const chosen = useSignal<FoundServer | null>(null);
   const isTyping = useSignal(false);
 
-  const begin = (label: string, base_url: string, model: string | null) => {
+  const begin = (fields: Omit<Server, "id">, model: string | null) => {
     const servers = app.settings.value?.servers ?? [];
-    const id = serverId(label, servers);
+    const id = serverId(fields.label, servers);
     return app.finishStart({
-      servers: [...servers, { id, label, base_url }],
+      servers: [...servers, { id, ...fields }],
       ...(model && { default_model: `${id}/${model}` }),
     });
   };
@@ -44,7 +44,7 @@ export function StartWithServer({ app }: { app: App }) {
         <ServerForm
           server={null}
           saveLabel="Start chatting"
-          onSave={(label, address) => begin(label, address, null)}
+          onSave={(fields) => begin(fields, null)}
           onCancel={() => {
             isTyping.value = false;
           }}
@@ -68,7 +68,7 @@ export function StartWithServer({ app }: { app: App }) {
 
 interface ChooseServerModelProps {
   server: FoundServer;
-  onBegin(label: string, address: string, model: string | null): void;
+  onBegin(fields: Omit<Server, "id">, model: string | null): void;
   onBack(): void;
 }
 
@@ -82,7 +82,8 @@ function ChooseServerModel({ server, onBegin, onBack }: ChooseServerModelProps) 
       class="stack"
       onSubmit={(event) => {
         event.preventDefault();
-        onBegin(server.label, server.base_url, model.value || null);
+        const { label, base_url } = server;
+        onBegin({ label, base_url, is_free: false }, model.value || null);
       }}
     >
       {server.model_names.length === 0 ? (

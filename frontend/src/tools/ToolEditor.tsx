@@ -3,9 +3,9 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import type { ToolDraft } from "../api.gen";
 import type { App } from "../app/app";
 import { BridgeError } from "../bridge";
+import { CodeField, type CodeHandle } from "../code/CodeField";
 import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
-import { CodeField, type CodeHandle } from "./CodeField";
 import { Lacking } from "./Lacking";
 import { TestBench } from "./TestBench";
 import { asObject, asText, CAPABILITIES, type Draft } from "./tools";
@@ -87,6 +87,8 @@ export function ToolEditor({ app, draft }: { app: App; draft: Draft }) {
         <CodeField
           handle={code}
           id={`${id}-code`}
+          language="python"
+          fewestLines={10}
           value={draft.source}
           describedBy={`${id}-code-hint ${id}-problems`}
           wrongLine={wrongLine.value}
@@ -151,17 +153,19 @@ export function ToolEditor({ app, draft }: { app: App; draft: Draft }) {
         />
         <details class="advanced">
           <summary>Parameters</summary>
-          <p class="muted">
-            Drafted from the function as JSON Schema. What an agent passes is checked against it.
+          <p id={`${id}-parameters-hint`} class="muted">
+            Drafted from the function as JSON Schema. What an agent passes is checked against it. Tab indents
+            here, too.
           </p>
-          <textarea
-            class="field tool-area mono"
-            aria-label="Parameters as JSON Schema"
-            aria-invalid={parameters === null}
-            rows={Math.min(24, Math.max(6, draft.parameters.split("\n").length))}
-            spellcheck={false}
+          <CodeField
+            id={`${id}-parameters`}
+            language="json"
+            label="Parameters as JSON Schema"
+            describedBy={`${id}-parameters-hint ${id}-parameters-problem`}
+            isWrong={parameters === null}
+            fewestLines={6}
             value={draft.parameters}
-            onInput={(event) => setOwn("parameters", event.currentTarget.value)}
+            onChange={(text) => setOwn("parameters", text)}
           />
           <div class="actions">
             {draft.own.parameters && (
@@ -176,7 +180,7 @@ export function ToolEditor({ app, draft }: { app: App; draft: Draft }) {
                 Draft from the code again
               </button>
             )}
-            <p class="field-problem" role="status">
+            <p id={`${id}-parameters-problem`} class="field-problem" role="status">
               {parameters === null && draft.parameters !== "" && "This is not a JSON object."}
             </p>
           </div>

@@ -58,7 +58,7 @@ export function ExportDialog({ app, exporting }: { app: App; exporting: Exportin
             </label>
           ))}
         </fieldset>
-        {exporting.ids === null && format.value !== "json" && (
+        {exporting.ids?.length !== 1 && format.value !== "json" && (
           <p class="muted">You get a zip with one file for each conversation.</p>
         )}
         {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}

@@ -44,6 +44,8 @@ const report: SkippedReport = {
 async function shown(answers: Record<string, Answer> = {}, hash = "#/settings/data") {
   const server = new FakeServer({
     "app.state": () => appState(),
+    "conversations.pinned": () => [],
+    "sorting.overview": () => ({ folders: [], tags: [] }),
     "conversations.page": () => ({ conversations: [conversationRow()], next_cursor: null }),
     "transfers.current": () => null,
     "transfers.skipped": () => report,

@@ -60,6 +60,14 @@ export function createTransfers(api: Pick<Commands, "transfers">, onImported: ()
     }
   }
 
+  /** Opens the export dialog for these conversations. */
+  const exportRows = (rows: { id: number; title: string }[]) => {
+    const [row] = rows;
+    if (!row) return;
+    const title = rows.length === 1 ? `Export “${row.title}”` : `Export ${rows.length} conversations`;
+    exporting.value = { ids: rows.map(({ id }) => id), title };
+  };
+
   const hide = () => {
     hidden.value = current.value?.id ?? null;
   };
@@ -67,7 +75,7 @@ export function createTransfers(api: Pick<Commands, "transfers">, onImported: ()
     hidden.value = null;
   };
 
-  return { current, skipped, exporting, isUnderWay, isShown, load, apply, hide, show };
+  return { current, skipped, exporting, isUnderWay, isShown, load, apply, exportRows, hide, show };
 }
 
 export function isWorking(transfer: Transfer): boolean {

@@ -6,6 +6,9 @@ const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "
 
 export const formatCount = (value: number): string => whole.format(value);
 
+export const formatTokens = (count: number): string =>
+  `${formatCount(count)} ${count === 1 ? "token" : "tokens"}`;
+
 /** 128000 → "128K". */
 export const formatShort = (value: number): string => short.format(value);
 

@@ -397,7 +397,7 @@ async def test_pictures_come_out_of_the_zip(tmp_path: Path) -> None:
         **{
             "file-AbC123xyz-cat__png": picture,
             "file-Notes99-notes__txt": "note",
-            "dalle_in_file_00aa-1__webp": b"RIFF",
+            "dalle_in_file_00aa-1__webp": b"RIFF\0\0\0\0WEBP",
         },
     )
     async with opened(tmp_path) as home:
@@ -417,7 +417,7 @@ async def test_pictures_come_out_of_the_zip(tmp_path: Path) -> None:
     assert [
         ("user", "cat.png", "image/png", len(picture), "none"),
         ("user", "notes.txt", "text/plain", 4, "waiting"),
-        ("assistant", "file_00aa-1.webp", "image/webp", 4, "none"),
+        ("assistant", "file_00aa-1.webp", "image/webp", 12, "none"),
     ] == [(*each[:4], each[5]) for each in found]
     assert picture == (home.paths.files / found[0][4][:2] / found[0][4]).read_bytes()
 

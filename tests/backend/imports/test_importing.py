@@ -3,6 +3,7 @@ cannot be."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
@@ -398,7 +399,7 @@ async def test_an_import_that_is_stopped_keeps_whole_conversations(tmp_path: Pat
     path = written(tmp_path / "a.json", [claude(str(n), "Hi", "Hello") for n in range(20)])
     async with opened(tmp_path) as home:
         with open_archive(path) as found:
-            work = Import(home.store, home.paths.files, found, "claude", is_trial=False)
+            work = Import(home.store, home.contents, asyncio.Lock(), found, "claude", is_trial=False)
             async for progress in work.run():
                 if progress.counts.conversations == 5:
                     work.stop()
@@ -416,7 +417,7 @@ async def test_progress_counts_the_bytes_of_the_file(tmp_path: Path) -> None:
     path = written(tmp_path / "a.json", [claude(str(n), "Hi", "Hello") for n in range(9)])
     async with opened(tmp_path) as home:
         with open_archive(path) as found:
-            work = Import(home.store, home.paths.files, found, "claude", is_trial=True)
+            work = Import(home.store, home.contents, asyncio.Lock(), found, "claude", is_trial=True)
             done = [progress.done async for progress in work.run()]
 
     assert sorted(done) == done
@@ -442,6 +443,7 @@ async def test_an_empty_store_stays_empty_in_a_dry_run(tmp_path: Path) -> None:
 IMPORT_AND_DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from deskside.backend.attachments.content import Contents
 from deskside.backend.exchange.archive import open_archive
 from deskside.backend.exchange.importing import Import
 from deskside.backend.store.database import open_store
@@ -451,7 +453,7 @@ async def main():
     paths = paths_in(Path(sys.argv[1]))
     async with open_store(paths) as store:
         with open_archive(Path(sys.argv[2])) as archive:
-            work = Import(store, paths.files, archive, "claude", is_trial=False)
+            work = Import(store, Contents(paths.files), asyncio.Lock(), archive, "claude", is_trial=False)
             async for progress in work.run():
                 if progress.counts.conversations == int(sys.argv[3]):
                     os.kill(os.getpid(), signal.SIGKILL)

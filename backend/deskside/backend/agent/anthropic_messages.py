@@ -8,16 +8,18 @@ Source: anthropic-python's types (version 2.12, API version 2026-10-21).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from deskside.backend.agent.answer import Refused
+from deskside.backend.agent.call_ids import CallIds
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
     Effort,
+    HistoryItem,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -170,8 +172,8 @@ def _results(turn: ToolTurn, ids: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _tool_use_id(call_id: str, used: set[str]) -> str:
-    """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses, and some servers
-    use theirs again in the next step, which it refuses, too."""
+    """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses; without these, two
+    can be the same, which it refuses, too."""
     allowed = _REFUSED_IN_IDS.sub("_", call_id)
     free, number = allowed, 1
     while free in used:
@@ -245,10 +247,12 @@ _STOP_REASONS: dict[str, StopReason] = {
 
 
 class MessagesReader:
-    """Reads one answer: see answer.Reader. Blocks come one after the other, never interleaved."""
+    """Reads one answer, to a request with this history: see answer.Reader. Blocks come one after the other,
+    never interleaved."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: Iterable[HistoryItem] = ()) -> None:
         self.has_ended = False
+        self._ids = CallIds(history)
         self._decode = msgspec.json.Decoder(_Event).decode
         self._block = _Block()
         self._pieces: list[str] = []
@@ -287,6 +291,8 @@ class MessagesReader:
             raise Refused(refusal_in(msgspec.json.decode(data)) or Refusal(message=data.decode()))
 
     def _start_block(self, block: _Block) -> Iterator[ModelEvent]:
+        if block.type == "tool_use":
+            block.id = self._ids.own(block.id)
         self._block = block
         self._pieces = []
         self._signature = ""

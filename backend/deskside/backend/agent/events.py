@@ -367,7 +367,8 @@ class Model(Protocol):
         """`provider/model`, as in `DESKSIDE_MODEL`."""
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        """Make one call. Ends after `StepFinished`; raises an `AppError` (errors.py) otherwise.
+        """Make one call. Ends after `StepFinished`; raises an `AppError` (errors.py) otherwise. Each tool
+        call has an id of its own, which no other in the request's history has (call_ids.py).
 
         Closing the generator (`aclose`, or cancelling the task) closes the connection at once.
         """

@@ -140,7 +140,8 @@ def _cost_passed(scope: Scope, limit: Limit, used: Use, call: NextCall, agent: s
     what, whose, period = _words(scope, agent)
     if call.cost_nano_usd is None:
         return (
-            f"The price of {call.model} is not known, so {whose} of {dollars(most)} {period} cannot be kept."
+            f"The price of {call.model} is not known, so {whose} of {dollars(most)} {period} cannot be kept. "
+            "A limit in tokens could be."
         )
     total = used.cost_nano_usd + call.cost_nano_usd
     if total <= most:

@@ -131,9 +131,16 @@ class Models:
             self._contexts |= {model.id: model.context_tokens for model in listed}
         return self._contexts.get(name)
 
-    def address_of(self, name: str) -> str | None:
-        """The base URL that the model is asked at; None is its provider's own."""
-        return self._base_url(name.partition("/")[0])
+    def is_free(self, name: str) -> bool:
+        """Whether the user says that the model's server costs nothing."""
+        provider_id = name.partition("/")[0]
+        return any(server.id == provider_id and server.is_free for server in self._settings.current.servers)
+
+    def price_of(self, name: str, at_ms: int) -> prices.Price | None:
+        """As `prices.price_of`, for where the model is asked."""
+        if self.is_free(name):
+            return prices.FREE_BY_USER
+        return prices.price_of(name, at_ms, self._base_url(name.partition("/")[0]))
 
     def chosen(self) -> str | None:
         """The model that somebody asked for: the setting, else DESKSIDE_MODEL."""

@@ -9,15 +9,16 @@ Source: openai-python's types.chat (version 3.54), and the servers' own document
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from deskside.backend.agent.answer import Refused
+from deskside.backend.agent.call_ids import CallIds
 from deskside.backend.agent.events import (
     Effort,
+    HistoryItem,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -178,11 +179,31 @@ class _Chunk(msgspec.Struct):
 
 
 class _Call:
-    def __init__(self, call_id: str, name: str, index: int | None) -> None:
+    """A call that is being written: `sent_id` is the id that the server sent, `call_id` its own."""
+
+    def __init__(self, call_id: str, sent_id: str | None, name: str, index: int | None) -> None:
         self.call_id = call_id
+        self.sent_id = sent_id
         self.name = name
         self.index = index
         self.arguments: list[str] = []
+
+    def may_go_on_with(self, piece: _ToolCall, function: _Function) -> bool:
+        """Whether a piece is of this call.
+
+        Gemini's compatible API gives every call the index 0, so an id that is new means a new call whatever
+        the index says. Where the id is not new, a name with another index begins one, and so does a name
+        behind whole arguments. (A name alone does not: some servers send it with each piece.)
+        """
+        if piece.id and piece.id != self.sent_id:
+            return False
+        if piece.index not in (None, self.index) and (function.name or not piece.id):
+            return False
+        return not (function.name and (function.arguments or "").strip() and self._is_whole())
+
+    def _is_whole(self) -> bool:
+        ends = bool(self.arguments) and self.arguments[-1].rstrip().endswith("}")
+        return ends and is_complete_json("".join(self.arguments))
 
 
 _STOP_REASONS: dict[str, StopReason] = {
@@ -195,9 +216,10 @@ _STOP_REASONS: dict[str, StopReason] = {
 
 
 class ChatReader:
-    """Reads one answer: see answer.Reader."""
+    """Reads one answer, to a request with this history: see answer.Reader."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: Iterable[HistoryItem] = ()) -> None:
+        self._ids = CallIds(history)
         self._decode = msgspec.json.Decoder(_Chunk).decode
         self._calls: list[_Call] = []
         self._finish_reason: str | None = None
@@ -249,10 +271,10 @@ class ChatReader:
 
     def _read_call(self, piece: _ToolCall) -> Iterator[ModelEvent]:
         function = piece.function or _Function()
-        call = self._known(piece)
+        going_on = (call for call in reversed(self._calls) if call.may_go_on_with(piece, function))
+        call = next(going_on, None)
         if call is None:
-            # Some servers send no id; the answer still needs one to come back to.
-            call = _Call(piece.id or f"call_{uuid.uuid4().hex}", function.name or "", piece.index)
+            call = _Call(self._ids.own(piece.id), piece.id, function.name or "", piece.index)
             self._calls.append(call)
             yield ToolCallStarted(call.call_id, call.name)
         elif not call.name and function.name:
@@ -260,16 +282,6 @@ class ChatReader:
         if function.arguments:
             call.arguments.append(function.arguments)
             yield ToolArgumentsDelta(call.call_id, function.arguments)
-
-    def _known(self, piece: _ToolCall) -> _Call | None:
-        """The call a piece continues. Gemini's compatible API gives every call the index 0, so an id
-        that is new means a new call whatever the index says."""
-        for call in reversed(self._calls):
-            if piece.id and piece.id != call.call_id:
-                continue
-            if piece.id or piece.index is None or piece.index == call.index:
-                return call
-        return None
 
     def finish(self) -> Iterator[ModelEvent]:
         """What was held back until the end: the requested tools, and why the model stopped."""

@@ -34,6 +34,7 @@ from deskside.backend.agent.events import (
     AssistantText,
     Finished,
     HistoryItem,
+    ModelFellBack,
     Paused,
     ReasoningDelta,
     ReasoningFinished,
@@ -62,6 +63,7 @@ from deskside.backend.agent.live_run import LiveRun
 from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
 from deskside.backend.agent.run_queue import RunQueue
+from deskside.backend.agent.titles import Titles
 from deskside.backend.errors import (
     AnswerCut,
     AppError,
@@ -186,13 +188,16 @@ class Runs:
             budgets,
             events.publish,
             self._flusher.flush,
+            self._flusher.note,
             self._publish_conversation,
         )
+        self.titles = Titles(self._around)
         self._by_conversation: dict[int, LiveRun | None] = {}  # None while the rows are being written
         self._unstored: dict[int, LiveRun] = {}  # by message: what the store does not have, or not whole
         self._starting: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
-        self._prices: dict[str, tuple[int, prices.Price | None]] = {}
+        # With the hour in which it was looked up, and whether the user said that the server is free.
+        self._prices: dict[str, tuple[int, bool, prices.Price | None]] = {}
 
     # -- what the commands ask for -----------------------------------------------------------------
 
@@ -218,12 +223,25 @@ class Runs:
 
         return await self._alone(conversation_id, ask)
 
+    async def ask_instead(self, message_id: int, text: str, model: str | None) -> StartedRun:
+        """Ask a question in other words, and answer it. The old one stays, with all that followed, as an
+        earlier version."""
+        row = await self._on_the_path(message_id)
+
+        async def ask() -> StartedRun:
+            name = await self._model_name(row.conversation_id, model)
+            asked = await self._store.write(replies.ask_instead, message_id, text, name)
+            return self._begin(asked, name, is_continuation=False)
+
+        return await self._alone(row.conversation_id, ask)
+
     async def retry(self, message_id: int, model: str | None) -> StartedRun:
         """Answer the question of a reply again. The old reply stays as an earlier version."""
         row = await self._on_the_path(message_id)
 
         async def answer_again() -> StartedRun:
-            name = await self._model_name(row.conversation_id, model or row.model)
+            chosen = model or await self._store.read(replies.asked_model, row)
+            name = await self._model_name(row.conversation_id, chosen)
             asked = await self._store.write(replies.answer_again, message_id, name)
             return self._begin(asked, name, is_continuation=False)
 
@@ -239,7 +257,8 @@ class Runs:
         row = await self._on_the_path(message_id)
 
         async def reopen() -> StartedRun:
-            name = await self._model_name(row.conversation_id, row.model)
+            before = await self._store.read(replies.asked_model, row)
+            name = await self._model_name(row.conversation_id, before)
             asked = await self._store.write(_reopened, message_id, decide)
             return self._begin(asked, name, is_continuation=True)
 
@@ -322,6 +341,7 @@ class Runs:
             _answer_the_same(run, call.name, question)
         if is_for_good:
             await self._store.write(tool_grants.add, agent_id, call.name)
+            run.granted.discard(call.name)  # the row says so from here on, and can be taken away
 
     async def decide_pause(self, message_id: int, position: int, *, goes_on: bool) -> None:
         """Let a run pass the limit that it waits at, or stop it there. Raises Conflict where it does not
@@ -415,6 +435,7 @@ class Runs:
                 if run.parent is None or run.parent.streaming.done():
                     run.cancel("interrupted")
             await asyncio.wait(unfinished)
+        await self.titles.close()
         await self._flusher.close()
 
     def _unfinished(self) -> list[asyncio.Task[Any]]:
@@ -513,9 +534,10 @@ class Runs:
             self._events.publish(MessageChanged(run.reply.row()))
 
     async def _work(self, run: LiveRun) -> None:
-        agent, run.history, granted = await self._store.read(_read_start, run)
+        agent, run.history = await self._store.read(_read_start, run)
         run.agent, run.reply.agent_id = agent, agent.id
         run.lifted = _lifted(run.asked.reply)
+        run.granted |= _allowed_before(run.asked)
         tools = await self.toolbox.tools_for(agent, run.depth)
         run.tools = {tool.spec.name: tool for tool in tools}
         run.reply.agent_tools = frozenset(tool.spec.name for tool in tools if isinstance(tool, AgentTool))
@@ -532,7 +554,7 @@ class Runs:
             first_step=run.asked.next_step,
             step_limit=agent.step_limit,
         )
-        host = RunHost(run, self._around, granted)
+        host = RunHost(run, self._around)
         is_on_device = any(name.startswith("device/") for name in names)
         async with self._device.in_use() if is_on_device else nullcontext():
             try:
@@ -546,10 +568,10 @@ class Runs:
         they change, but not between two calls."""
         if usage == NOTHING_REPORTED:
             return None, None
-        hour = at_ms // 3_600_000
-        if self._prices.get(model, (0, None))[0] != hour:
-            self._prices[model] = (hour, prices.price_of(model, at_ms, self._models.address_of(model)))
-        price = self._prices[model][1]
+        as_of = (at_ms // 3_600_000, self._models.is_free(model))
+        if self._prices.get(model, (0, False, None))[:2] != as_of:
+            self._prices[model] = (*as_of, self._models.price_of(model, at_ms))
+        price = self._prices[model][2]
         if price is None:
             return None, None
         return prices.cost(usage, price), msgspec.to_builtins(price)
@@ -580,7 +602,10 @@ class Runs:
             child.cancel(parent.interruption)
             await child.ended.wait()
             raise
-        return _report(child, agent)
+        try:
+            return _report(child, agent)
+        finally:
+            parent.let_go(position)
 
     async def _take_all(self, run: LiveRun, events: AsyncGenerator[RunEvent, None]) -> None:
         reply, publish, flusher = run.reply, self._events.publish, self._flusher
@@ -627,7 +652,7 @@ class Runs:
                     reply.conversation_id, reply.message_id, event.attempt, event.delay_s, event.message
                 )
             )
-        elif isinstance(event, Steered):
+        elif isinstance(event, Steered | ModelFellBack):
             self._events.publish(MessageChanged(reply.row()))
         elif isinstance(event, ABOUT_WAITING):
             await self._publish_conversation(reply.conversation_id)
@@ -670,6 +695,8 @@ class Runs:
             for below in changed:
                 self._events.publish(MessageChanged(below))
             self._let_go(run, row, conversation)
+            if status == "complete" and run.parent is None and conversation is not None:
+                self.titles.make_soon(conversation.id)
 
     def _outcome(self, run: LiveRun) -> tuple[EndStatus, AppError | None]:
         """How the stream ended. This is the edge where a bug in a run becomes a failed reply."""
@@ -733,22 +760,21 @@ class Runs:
         self._events.publish(Notice("warning", error.code, error.message, error.hint))
 
 
-def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[str]]:
-    """Who answers, what was said before, and which tools the user has allowed them."""
+def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem]]:
+    """Who answers, and what was said before."""
     reply = run.asked.reply
     agent = run.agent or agents.of_conversation(db, reply.conversation_id)
-    granted = tool_grants.of_agent(db, agent.id) | _allowed_before(run.asked)
     if run.parent is not None:
         history: list[HistoryItem] = [UserText(run.task)]
         if run.is_continuation:
             history += messages.history(db, reply.id, keeps_open=True)
-        return agent, history, granted
+        return agent, history
     until = reply.id if run.is_continuation or reply.parent_id is None else reply.parent_id
     history = messages.history(db, until, keeps_open=run.is_continuation)
     was_cut_off = history and isinstance(history[-1], AssistantText | AssistantReasoning)
     if run.is_continuation and was_cut_off and not loop.unanswered(history):
         history.append(UserText(CONTINUE))
-    return agent, history, granted
+    return agent, history
 
 
 def _allowed_before(asked: Asked) -> set[str]:

@@ -14,6 +14,7 @@ that breaks them and the conversation could then never be continued:
   - Every `ToolRequested` is followed by exactly one result, in the order of the requests, before
     anything else; one that has none, after a crash, gets a failed one that says so. A result
     nobody asked for is left out.
+  - No two requests have the same id. (What earlier versions stored can repeat them; providers refuse that.)
 """
 
 from __future__ import annotations
@@ -75,14 +76,13 @@ class _Grouping:
     def __init__(self) -> None:
         self.turns: list[Turn] = []
         self._said: list[AssistantText | AssistantReasoning | ToolRequested] = []
-        self._unanswered: set[str] = set()
+        self._ids: set[str] = set()
+        self._unanswered: list[tuple[str, str]] = []  # the id in the history, and the one that is sent
         self._results: dict[str, ToolFinished] = {}
 
     def add(self, item: HistoryItem) -> None:
         if isinstance(item, ToolFinished):
-            if item.call_id in self._unanswered:
-                self._unanswered.discard(item.call_id)
-                self._results[item.call_id] = _as_read(item)
+            self._add_result(item)
         elif isinstance(item, UserText):
             self._add_user(without_tags(item.text))
         elif isinstance(item, Summary):
@@ -107,8 +107,26 @@ class _Grouping:
         if self._results:
             self.close_assistant()
         if isinstance(item, ToolRequested):
-            self._unanswered.add(item.call_id)
+            item = self._with_own_id(item)
         self._said.append(item)
+
+    def _with_own_id(self, request: ToolRequested) -> ToolRequested:
+        own, number = request.call_id or "call", 1
+        while own in self._ids:
+            number += 1
+            own = f"{request.call_id or 'call'}_{number}"
+        self._ids.add(own)
+        self._unanswered.append((request.call_id, own))
+        return request if own == request.call_id else msgspec.structs.replace(request, call_id=own)
+
+    def _add_result(self, result: ToolFinished) -> None:
+        for place, (call_id, own) in enumerate(self._unanswered):
+            if call_id == result.call_id:
+                del self._unanswered[place]
+                read = _as_read(result)
+                same = own == call_id
+                self._results[own] = read if same else msgspec.structs.replace(read, call_id=own)
+                return
 
     def close_assistant(self) -> None:
         """Ends what the assistant said, and answers what it asked for."""
@@ -121,7 +139,7 @@ class _Grouping:
             if requests:
                 self.turns.append(ToolTurn([self._result(request) for request in requests]))
         self._said = []
-        self._unanswered = set()
+        self._unanswered = []
         self._results = {}
 
     def _result(self, request: ToolRequested) -> ToolFinished:

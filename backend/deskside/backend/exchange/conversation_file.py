@@ -110,12 +110,14 @@ FileContent = TextPart | ReasoningPart | UserPart | FileToolCall | NotePart | Fi
 
 class FilePart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One part of a message: `step` counts the model calls of a reply from 0, `position` its parts.
-    `provider_data` is JSON text that the provider wants back unchanged."""
+    `provider_data` is JSON text that the provider wants back unchanged, `model` who wrote the part, where
+    that is known."""
 
     position: Whole
     step: Whole
     content: FileContent
     provider_data: str | None = None
+    model: str | None = None
 
 
 class FileModelCall(
@@ -180,6 +182,7 @@ class FileMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     parent: Number | None = None
     role: Role
     status: Literal["complete", "interrupted", "stopped", "failed"] = "complete"
+    agent: AgentName | None = None
     model: str | None = None
     error: MessageError | None = None
     usage: MessageUsage | None = None

@@ -19,6 +19,7 @@ from typing import IO, Literal
 
 import msgspec
 
+from deskside.backend.attachments.content import Contents
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.exchange import reading_copy
 from deskside.backend.exchange.conversation_file import (
@@ -28,7 +29,7 @@ from deskside.backend.exchange.conversation_file import (
     FileConversation,
     FileFolder,
 )
-from deskside.backend.store import conversations, files, transfer
+from deskside.backend.store import conversations, transfer
 from deskside.backend.store.database import Store
 from deskside.backend.store.text import plain_title
 
@@ -67,12 +68,12 @@ class Export:
     written."""
 
     def __init__(
-        self, store: Store, folder: Path, target: Path, format: Format, chosen: Sequence[int] | None
+        self, store: Store, contents: Contents, target: Path, format: Format, chosen: Sequence[int] | None
     ) -> None:
         self.count = 0
         self.is_stopped = False
         self._store = store
-        self._folder = folder
+        self._contents = contents
         self._target = target
         self._format = format
         self._chosen = chosen
@@ -94,7 +95,7 @@ class Export:
         draft = _draft(self._target)
         try:
             with await asyncio.to_thread(
-                _Writer, draft, self._target, self._format, folders, self._folder
+                _Writer, draft, self._target, self._format, folders, self._contents
             ) as out:
                 for id, number in numbers.items():
                     conversation = await self._store.read(transfer.take, id, number, numbers)
@@ -130,10 +131,10 @@ class _Writer:
     """Writes one format into one file. Its methods block."""
 
     def __init__(
-        self, draft: Path, target: Path, format: Format, folders: list[FileFolder], stored: Path
+        self, draft: Path, target: Path, format: Format, folders: list[FileFolder], contents: Contents
     ) -> None:
         self._format = format
-        self._stored = stored
+        self._contents = contents
         self._names: set[str] = set()
         self._zip: zipfile.ZipFile | None = None
         self._document: IO[bytes] | None = None
@@ -203,14 +204,18 @@ class _Writer:
     def _with_members(self, conversation: FileConversation) -> FileConversation:
         assert self._zip is not None
         for each in _attachments(conversation):
-            name, path = f"files/{each.sha256}", files.get(self._stored, each.sha256)
+            name, path = f"files/{each.sha256}", self._path(each.sha256)
             if path is not None and name not in self._names:
                 self._names.add(name)
                 self._zip.write(path, name)
         return conversation
 
+    def _path(self, sha256: str) -> Path | None:
+        path = self._contents.path_of(sha256)
+        return path if path.is_file() else None
+
     def _content(self, attachment: FileAttachment) -> bytes | None:
-        path = files.get(self._stored, attachment.sha256)
+        path = self._path(attachment.sha256)
         return None if path is None else path.read_bytes()
 
 

@@ -13,11 +13,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from deskside.backend.attachments.content import Content, Contents
+from deskside.backend.attachments.media import kind_of, media_type_of
 from deskside.backend.errors import InvalidRequest, StoreFull
 from deskside.backend.exchange import chatgpt, claude, deskside, librechat, openwebui
 from deskside.backend.exchange.archive import Archive
@@ -30,7 +31,7 @@ from deskside.backend.exchange.conversation_file import (
 from deskside.backend.exchange.foreign import FoundFile, Imported
 from deskside.backend.exchange.json_items import Item, items, top_keys
 from deskside.backend.exchange.report import Report, TransferCounts
-from deskside.backend.store import files, transfer
+from deskside.backend.store import transfer
 from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store
 from deskside.backend.store.text import now_ms
@@ -54,7 +55,8 @@ MARKS: Mapping[str, Program] = {
     "messagesTree": "librechat",
     "conversationId": "librechat",
 }
-LARGEST_ATTACHMENT_BYTES = 500_000_000
+LARGEST_ATTACHMENT_BYTES = 200_000_000  # as those that are attached here
+PIECE_BYTES = 1 << 20
 UNKNOWN = "This is not an export of Deskside, ChatGPT, Claude, Open WebUI or LibreChat."
 # Halves of UTF-16 pairs, which some programs write where a text was cut; a whole pair; anything else that is
 # escaped.
@@ -183,13 +185,21 @@ class Import:
     it is at."""
 
     def __init__(
-        self, store: Store, folder: Path, archive: Archive, program: Program, *, is_trial: bool
+        self,
+        store: Store,
+        contents: Contents,
+        placing: asyncio.Lock,
+        archive: Archive,
+        program: Program,
+        *,
+        is_trial: bool,
     ) -> None:
         self.counts = TransferCounts()
         self.report = Report()
         self.is_stopped = False
         self._store = store
-        self._folder = folder
+        self._contents = contents
+        self._placing = placing
         self._archive = archive
         self._program = program
         self._is_trial = is_trial
@@ -245,16 +255,17 @@ class Import:
         return None if self._is_trial else replaces
 
     async def _put(self, imported: Imported, replaces: int | None) -> int | None:
-        conversation = await asyncio.to_thread(self._with_files, imported)
-        fork = conversation.forked_from
         try:
-            return await self._store.write_soon(
-                transfer.put,
-                conversation,
-                imported.source,
-                replaces=replaces,
-                forked_conversation=None if fork is None else self._numbers.get(fork.conversation),
-            )
+            async with self._placing:  # nobody takes a file for one that belongs to nothing
+                conversation = await asyncio.to_thread(self._with_files, imported)
+                fork = conversation.forked_from
+                return await self._store.write_soon(
+                    transfer.put,
+                    conversation,
+                    imported.source,
+                    replaces=replaces,
+                    forked_conversation=None if fork is None else self._numbers.get(fork.conversation),
+                )
         except InvalidRequest as error:
             self.report.skip("conversation", conversation.title, error.message)
             return None
@@ -326,38 +337,49 @@ class Import:
 
     def _kept_file(self, found: FoundFile, place: int, at_ms: int) -> FileAttachment | None:
         try:
-            with found.open() as content:
-                sha256, size = files.put(self._folder, content, LARGEST_ATTACHMENT_BYTES)
-        except files.TooLarge:
+            content = self._kept_content(found)
+        except _TooLarge:
             reason = f"It is larger than {LARGEST_ATTACHMENT_BYTES // 10**6} MB."
         except InvalidRequest as error:
             reason = error.message
         except OSError as error:
             raise StoreFull(f"A file could not be written: {error.strerror or error}.") from error
         else:
-            if found.sha256 in (None, sha256):
+            if found.sha256 in (None, content.sha256):
                 self._add(files=1)
-                return _attachment(found, sha256, size, place, at_ms)
+                return self._attachment(found, content, place, at_ms)
             reason = "Its content is not the one that the export names."
         self.report.skip("file", found.name, reason)
         return None
 
+    def _kept_content(self, found: FoundFile) -> Content:
+        with found.open() as content, self._contents.receive() as incoming:
+            while piece := content.read(PIECE_BYTES):
+                incoming.write(piece)
+                if incoming.size_bytes > LARGEST_ATTACHMENT_BYTES:
+                    raise _TooLarge
+            return incoming.keep()
 
-def _attachment(found: FoundFile, sha256: str, size: int, place: int, at_ms: int) -> FileAttachment:
-    if found.as_was is not None:
-        return msgspec.structs.replace(found.as_was, size_bytes=size)
-    is_picture = found.media_type.startswith("image/")
-    return FileAttachment(
-        position=place,
-        name=found.name,
-        media_type=found.media_type,
-        sha256=sha256,
-        size_bytes=size,
-        text=found.text,
-        text_status="ready" if found.text is not None else "none" if is_picture else "waiting",
-        kept_ms=at_ms,
-        attached_ms=at_ms,
-    )
+    def _attachment(self, found: FoundFile, content: Content, place: int, at_ms: int) -> FileAttachment:
+        if found.as_was is not None:
+            return msgspec.structs.replace(found.as_was, size_bytes=content.size_bytes)
+        media_type = media_type_of(self._contents.path_of(content.sha256))
+        has_text = kind_of(media_type) in ("pdf", "office", "text")
+        return FileAttachment(
+            position=place,
+            name=found.name,
+            media_type=media_type,
+            sha256=content.sha256,
+            size_bytes=content.size_bytes,
+            text=found.text,
+            text_status="ready" if found.text is not None else "waiting" if has_text else "none",
+            kept_ms=at_ms,
+            attached_ms=at_ms,
+        )
+
+
+class _TooLarge(Exception):
+    pass
 
 
 def _without_attachments(conversation: FileConversation) -> FileConversation:

@@ -137,8 +137,7 @@ def _about(conversation: FileConversation) -> Iterator[str]:
 
 
 def _heading(message: FileMessage, shown: Shown) -> str:
-    agent = next((run.agent for run in reversed(message.runs) if run.agent is not None), None)
-    who = "You" if message.role == "user" else (agent or "assistant").capitalize()
+    who = "You" if message.role == "user" else (message.agent or "assistant").capitalize()
     facts = [
         message.model or "",
         _time(message.created_ms),

@@ -17,6 +17,8 @@ from typing import Any, Literal
 import msgspec
 from loguru import logger
 
+from deskside.backend.attachments.attachments import Attachments
+from deskside.backend.attachments.content import Contents
 from deskside.backend.errors import AppError, Conflict, NotFound
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.events import ConversationDeleted, TransferChanged
@@ -44,10 +46,11 @@ class SkippedReport(msgspec.Struct, frozen=True):
 class Transfers:
     """Starts and stops transfers, one at a time."""
 
-    def __init__(self, store: Store, events: EventBuffer, paths: Paths) -> None:
+    def __init__(self, store: Store, events: EventBuffer, paths: Paths, attachments: Attachments) -> None:
         self._store = store
         self._events = events
-        self._paths = paths
+        self._contents = Contents(paths.files)
+        self._attachments = attachments
         self._offers: dict[str, Path] = {}
         self._current: Transfer | None = None
         self._path = Path()
@@ -114,7 +117,7 @@ class Transfers:
         self._check_idle()
         self._path = target_of(path, format, 0 if chosen is None else len(chosen))
         self._program, self._is_from_terminal = None, is_from_terminal
-        work = Export(self._store, self._paths.files, self._path, format, chosen)
+        work = Export(self._store, self._contents, self._path, format, chosen)
         return self._start("export", "working", self._export(work))
 
     def cancel(self) -> None:
@@ -180,7 +183,14 @@ class Transfers:
         assert self._program is not None
         async with AsyncExitStack() as stack:
             archive = stack.enter_context(open_archive(self._path))
-            work = Import(self._store, self._paths.files, archive, self._program, is_trial=is_trial)
+            work = Import(
+                self._store,
+                self._contents,
+                self._attachments.placing,
+                archive,
+                self._program,
+                is_trial=is_trial,
+            )
             self._begin(work)
             self._report = work.report
             told_s = 0.0
@@ -190,6 +200,8 @@ class Transfers:
                 if time.monotonic() - told_s > TELL_EVERY_S:
                     told_s = time.monotonic()
                     self._change(done=done, total=total, counts=counts, skipped=work.report.count)
+            if work.counts.files and not is_trial:
+                await self._attachments.read_waiting()
             ended = "cancelled" if work.is_stopped else "looked" if is_trial else "done"
             self._change(state=ended, counts=work.counts, skipped=work.report.count)
         logger.info("{} conversations {}", work.counts.conversations, "found" if is_trial else "imported")

@@ -1,20 +1,27 @@
-"""Conversations: the list at the left of the window."""
+"""Conversations: the list at the left of the window, its archive and its trash."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
 from deskside.backend.errors import Conflict, InvalidRequest, NotFound
-from deskside.backend.store import agents
+from deskside.backend.store import agents, search_index, tags
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import now_ms, plain_title, storable
+
+DAYS_IN_TRASH = 30
+DAY_MS = 86_400_000
+
+Place = Literal["listed", "archived", "deleted"]
 
 
 class ConversationRow(msgspec.Struct, frozen=True):
     """One line of the list. `model` is `provider/model`, None while the default is used. `agent` is the name
     of who answers. `is_waiting`: a tool call, a pause or a server's question in it waits for the user.
+    `deleted_ms` is when it went to the trash, which keeps it for DAYS_IN_TRASH days.
 
     `is_running`, and that a server asks, are not stored: the runner knows them (`Runs.with_live`).
     """
@@ -27,14 +34,29 @@ class ConversationRow(msgspec.Struct, frozen=True):
     updated_ms: int
     agent: str = agents.DEFAULT
     is_waiting: bool = False
+    folder_id: int | None = None
+    is_pinned: bool = False
+    is_archived: bool = False
+    deleted_ms: int | None = None
+    tags: list[str] = []
     is_running: bool = False
 
 
 class ConversationPage(msgspec.Struct, frozen=True):
-    """Newest first. `next_cursor` goes into the next call; None at the end."""
+    """The last used first. `next_cursor` goes into the next call; None at the end."""
 
     conversations: list[ConversationRow]
     next_cursor: str | None
+
+
+class ConversationChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is left out stays. `folder_id` None takes them out of their folder."""
+
+    is_pinned: bool | msgspec.UnsetType = msgspec.UNSET
+    is_archived: bool | msgspec.UnsetType = msgspec.UNSET
+    folder_id: int | msgspec.UnsetType | None = msgspec.UNSET
+    add_tags: list[tags.TagName] = []
+    remove_tags: list[tags.TagName] = []
 
 
 # In the order of the struct, which is made by position. What waits is found through an index of nothing else
@@ -44,24 +66,60 @@ SELECT = (
     f"conversation.updated_ms, ifnull(agent.name, '{agents.DEFAULT}'), conversation.id in ("
     "select message.conversation from message_part join message on message.id = message_part.message "
     "where message_part.kind in ('tool_call', 'pause') "
-    "and json_extract(message_part.data, '$.status') = 'waiting') "
+    "and json_extract(message_part.data, '$.status') = 'waiting'), "
+    "folder, pinned_ms is not null, archived_ms is not null, conversation.deleted_ms, "
+    "(select json_group_array(name) from (select name from conversation_tag "
+    "join tag on tag.id = conversation_tag.tag where conversation_tag.conversation = conversation.id "
+    "order by name)) "
     "from conversation left join agent on agent.id = conversation.agent and agent.deleted_ms is null "
 )
+IN_PLACE: Mapping[Place, str] = {
+    "listed": "conversation.deleted_ms is null and archived_ms is null",
+    "archived": "conversation.deleted_ms is null and archived_ms is not null",
+    "deleted": "conversation.deleted_ms is not null",
+}
+
+_read_tags = msgspec.json.Decoder(list[str]).decode
 
 
-def page(db: Db, cursor: str | None, limit: int) -> ConversationPage:
-    """Conversations that were not deleted, the last used first. InvalidRequest for a cursor that is not
-    one of ours."""
+def page(
+    db: Db,
+    cursor: str | None,
+    limit: int,
+    place: Place = "listed",
+    folder_id: int | None = None,
+    tag: str | None = None,
+) -> ConversationPage:
+    """Conversations of a place, the last used first; those of one folder or with one tag where it is given.
+    InvalidRequest for a cursor that is not one of ours."""
     updated_ms, last_id = _read_cursor(cursor)
+    where, values = [IN_PLACE[place]], list[Any]()
+    if folder_id is not None:
+        where.append("folder = ?")
+        values.append(folder_id)
+    if tag is not None:
+        where.append(
+            "conversation.id in (select conversation from conversation_tag where tag = "
+            "(select id from tag where name = ?))"
+        )
+        values.append(tag)
     rows = db.sql.execute(
-        f"{SELECT} where conversation.deleted_ms is null "
-        "and (conversation.updated_ms, conversation.id) < (?, ?) "
+        f"{SELECT} where {' and '.join(where)} and (conversation.updated_ms, conversation.id) < (?, ?) "
         "order by conversation.updated_ms desc, conversation.id desc limit ?",
-        (updated_ms, last_id, limit + 1),
+        (*values, updated_ms, last_id, limit + 1),
     ).fetchall()
     found = [_row(row) for row in rows[:limit]]
     has_more = len(rows) > limit
     return ConversationPage(found, f"{found[-1].updated_ms}.{found[-1].id}" if has_more else None)
+
+
+def pinned(db: Db) -> list[ConversationRow]:
+    """The pinned ones that are listed, the last pinned first."""
+    rows = db.sql.execute(
+        f"{SELECT} where pinned_ms is not null and {IN_PLACE['listed']} "
+        "order by pinned_ms desc, conversation.id"
+    )
+    return [_row(row) for row in rows.fetchall()]
 
 
 def get(db: Db, conversation_id: int) -> ConversationRow:
@@ -75,8 +133,26 @@ def get(db: Db, conversation_id: int) -> ConversationRow:
 
 
 def rename(db: Db, conversation_id: int, title: str) -> ConversationRow:
-    """Give it a title: one line of what can be seen, never empty. It keeps its place in the list."""
-    return _changed(db, conversation_id, title=plain_title(title))
+    """Give it the user's title: one line of what can be seen, never empty. It keeps its place in the list."""
+    return _changed(db, conversation_id, title=plain_title(title), titled_by="user")
+
+
+def is_untitled(db: Db, conversation_id: int) -> bool:
+    """Whether its title is only the start of its first question."""
+    row = db.sql.execute(
+        "select 1 from conversation where id = ? and titled_by = 'start' and deleted_ms is null",
+        (conversation_id,),
+    ).fetchone()
+    return row is not None
+
+
+def rename_by_model(db: Db, conversation_id: int, title: str, *, replaces_users: bool) -> ConversationRow:
+    """Give it a title that a model made. One that the user gave is replaced only where they asked for
+    that."""
+    conversation = _kept(db, conversation_id)
+    if conversation.titled_by == "user" and not replaces_users:
+        return get(db, conversation_id)
+    return _changed(db, conversation_id, title=plain_title(title), titled_by="model")
 
 
 def set_model(db: Db, conversation_id: int, model: str) -> ConversationRow:
@@ -99,9 +175,35 @@ def save_draft(db: Db, conversation_id: int, text: str) -> ConversationRow:
     return _changed(db, conversation_id, draft=storable(text))
 
 
-def delete(db: Db, conversation_id: int) -> None:
-    """Take it off the list. Nothing of it is removed, so that `restore` brings it back whole."""
-    _kept(db, conversation_id).deleted_ms = now_ms()
+def change(db: Db, ids: Sequence[int], changes: ConversationChanges) -> list[ConversationRow]:
+    """Pin, archive, put into a folder and tag any number of conversations: all of them or, with NotFound
+    where one of them or the folder is gone, none."""
+    at_ms = now_ms()
+    columns: dict[str, Any] = {}
+    if changes.is_pinned is not msgspec.UNSET:
+        columns["pinned_ms"] = at_ms if changes.is_pinned else None
+    if changes.is_archived is not msgspec.UNSET:
+        columns["archived_ms"] = at_ms if changes.is_archived else None
+    if changes.folder_id is not msgspec.UNSET:
+        if changes.folder_id is not None and db.Folder.get(id=changes.folder_id) is None:
+            raise NotFound(f"folder {changes.folder_id} was deleted")
+        columns["folder"] = changes.folder_id
+    for conversation_id in ids:
+        conversation = _kept(db, conversation_id)
+        if columns:
+            conversation.set(**columns)
+        tags.add(db, conversation_id, changes.add_tags)
+        tags.remove(db, conversation_id, changes.remove_tags)
+    tags.forget_unused(db)
+    return [get(db, conversation_id) for conversation_id in ids]
+
+
+def delete(db: Db, *ids: int) -> None:
+    """Put conversations into the trash. Nothing of them is removed, so that `restore` brings them back
+    whole."""
+    at_ms = now_ms()
+    for conversation_id in ids:
+        _kept(db, conversation_id).deleted_ms = at_ms
 
 
 def restore(db: Db, conversation_id: int) -> ConversationRow:
@@ -111,6 +213,41 @@ def restore(db: Db, conversation_id: int) -> ConversationRow:
         raise not_found(conversation_id)
     conversation.deleted_ms = None
     return get(db, conversation_id)
+
+
+def expired(db: Db, at_ms: int) -> list[int]:
+    """Those that have been in the trash for DAYS_IN_TRASH days."""
+    until_ms = at_ms - DAYS_IN_TRASH * DAY_MS
+    rows = db.sql.execute("select id from conversation where deleted_ms <= ? order by id", (until_ms,))
+    return [row[0] for row in rows.fetchall()]
+
+
+def in_trash(db: Db) -> list[int]:
+    rows = db.sql.execute("select id from conversation where deleted_ms is not null order by id")
+    return [row[0] for row in rows.fetchall()]
+
+
+def purge(db: Db, conversation_id: int) -> None:
+    """Remove a conversation that is in the trash, for good. What it used stays accounted for. Nothing
+    happens to one that is not in the trash (any more)."""
+    row = db.sql.execute(
+        "select 1 from conversation where id = ? and deleted_ms is not null", (conversation_id,)
+    ).fetchone()
+    if row is None:
+        return
+    messages = db.sql.execute(
+        "select id from message where conversation = ? and status <> 'streaming'", (conversation_id,)
+    )
+    for (message,) in messages.fetchall():
+        search_index.remove(db, message)
+    # A message goes with its parent, and SQLite does that at most a thousand levels deep.
+    db.sql.execute(
+        "update message set parent = null, delegator = null, is_shown = 0 where conversation = ?",
+        (conversation_id,),
+    )
+    db.sql.execute("delete from message where conversation = ?", (conversation_id,))
+    db.sql.execute("delete from conversation where id = ?", (conversation_id,))
+    tags.forget_unused(db)
 
 
 def touch(db: Db, conversation_id: int) -> None:
@@ -142,7 +279,14 @@ def _kept(db: Db, conversation_id: int) -> Any:
 
 def _row(columns: tuple[Any, ...]) -> ConversationRow:
     row = ConversationRow(*columns)
-    return msgspec.structs.replace(row, is_waiting=bool(row.is_waiting))  # SQLite says 0 or 1
+    # SQLite says 0 or 1, and has lists as JSON.
+    return msgspec.structs.replace(
+        row,
+        is_waiting=bool(row.is_waiting),
+        is_pinned=bool(row.is_pinned),
+        is_archived=bool(row.is_archived),
+        tags=_read_tags(columns[-1]),
+    )
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int]:

@@ -66,6 +66,11 @@ class Store:
         """What to tell the user once the file is known to be damaged."""
         return self._health.damage
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process had the store open when this one opened it."""
+        return self._lock.is_locked
+
     async def read(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function that only reads, at one moment of the database: it sees every write that was
         awaited before. Several run side by side."""

@@ -69,6 +69,7 @@ def define_entities(db: Database) -> None:
         environment = Text(default="[]")
         headers = Text(default="[]")
         secret_prefix = TextOrEmpty()
+        sign_in = TextOrNull()
 
     class Prompt(Entity):
         _table_ = "prompt"
@@ -183,6 +184,7 @@ def define_entities(db: Database) -> None:
         call_position = IntegerOrNull()
         depth = Integer(default=0)
         is_shown = Flag(default=False)
+        agent = IntegerOrNull()
 
     class MessagePart(Entity):
         _table_ = "message_part"
@@ -195,6 +197,7 @@ def define_entities(db: Database) -> None:
         data = TextOrNull()
         provider_data = TextOrNull()
         origin = Text()
+        model = TextOrNull()
 
     class MessageChunk(Entity):
         _table_ = "message_chunk"

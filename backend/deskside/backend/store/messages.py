@@ -29,7 +29,8 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.invisible import without_tags
 from deskside.backend.errors import NotFound
-from deskside.backend.store import conversations
+from deskside.backend.store import attachments, conversations
+from deskside.backend.store.attachments import AttachmentRow
 from deskside.backend.store.connection import Db
 
 Role = Literal["user", "assistant"]
@@ -53,12 +54,14 @@ class UserPart(msgspec.Struct, frozen=True, tag="user", tag_field="kind"):
 
 class Elicitation(msgspec.Struct, frozen=True):
     """What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
-    or None where `url` is a page to be opened."""
+    or None where `url` is a page to be opened. It is for one of `of_calls` calls of this server; with more
+    than one the server does not say for which."""
 
     server: str
     message: str
     schema: dict[str, Any] | None = None
     url: str = ""
+    of_calls: int = 1
 
 
 class ElicitationAnswer(msgspec.Struct, frozen=True):
@@ -116,6 +119,11 @@ class PausePart(msgspec.Struct, frozen=True, tag="pause", tag_field="kind"):
     asked_ms: int = 0
     decided_ms: int = 0
 
+    @property
+    def holds_tools(self) -> bool:
+        """Whether the calls that the model has asked for wait with it, and not its next step."""
+        return self.status == "waiting" and self.limit.endswith(".tool_calls")
+
 
 MessagePart = TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | PausePart
 
@@ -145,10 +153,11 @@ class MessageRow(msgspec.Struct, frozen=True):
     `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
     it, `failed` when `error` says why. All three offer Continue and Retry.
 
-    `agent` is the label of who answered. A message with a `delegator_id` answers the call at
-    `call_position` of that reply and is shown inside it. `queue_place` counts from 1 while the reply waits
-    for others to finish, and is 0 otherwise. `steering` is what the user said meanwhile and the model has
-    not read yet. The last two are not stored with the message: the runner knows them.
+    `model` is the one that answered last, perhaps in place of the one that was asked; `agent` the label of
+    who answered. A message with a `delegator_id` answers the call at `call_position` of that reply and is
+    shown inside it. `queue_place` counts from 1 while the reply waits for others to finish, and is 0
+    otherwise. `steering` is what the user said meanwhile and the model has not read yet. The last two are
+    not stored with the message: the runner knows them.
     """
 
     id: int
@@ -169,6 +178,7 @@ class MessageRow(msgspec.Struct, frozen=True):
     call_position: int | None = None
     queue_place: int = 0
     steering: list[str] = []
+    attachments: list[AttachmentRow] = []
 
 
 class MessagePage(msgspec.Struct, frozen=True):
@@ -203,8 +213,7 @@ ROWS = """
       order by id
     )),
     message.created_ms, message.finished_ms,
-    (select ifnull(nullif(agent.label, ''), agent.name) from run join agent on agent.id = run.agent
-      where run.message = message.id order by run.id desc limit 1),
+    (select ifnull(nullif(agent.label, ''), agent.name) from agent where agent.id = message.agent),
     message.delegator, message.call_position
   from path join message on message.id = path.id
   order by path.depth desc"""
@@ -223,7 +232,7 @@ HISTORY = """with recursive path (id, parent) as (
     union all
     select message.id, message.parent from path join message on message.id = path.parent
   )
-  select message.id, message.role, message.model,
+  select message.id, message.role, ifnull(part.model, message.model),
     part.step, part.kind, part.text, part.data, part.provider_data
   from path join message on message.id = path.id join message_part part on part.message = path.id
   order by message.depth, part.step, part.position"""
@@ -244,8 +253,8 @@ NEWEST_BELOW = """with recursive below (id) as (
 def page(db: Db, conversation_id: int, before_id: int | None, limit: int) -> MessagePage:
     """The last `limit` messages of the shown path, or those before `before_id`, oldest first.
 
-    Takes three queries (as the other pages, which take four), one more while a reply streams, and no longer
-    in a conversation of 50,000 messages than in one of 50. Raises NotFound.
+    Takes four queries (the other pages take five), one more while a reply streams, and no longer in a
+    conversation of 50,000 messages than in one of 50. Raises NotFound.
     """
     if before_id is None:
         last = _head_depth(db, conversation_id)
@@ -303,6 +312,16 @@ def get(db: Db, message_id: int) -> MessageRow:
     if not rows:
         raise not_found(message_id)
     return _message_rows(db, rows)[0]
+
+
+def first_of(db: Db, conversation_id: int, count: int) -> int | None:
+    """The last of the first `count` messages of the shown path; None where there is none."""
+    row = db.sql.execute(
+        "select id from message where conversation = ? and is_shown = 1 and depth < ? "
+        "order by depth desc limit 1",
+        (conversation_id, count),
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def delegated(db: Db, message_id: int) -> list[MessageRow]:
@@ -459,10 +478,11 @@ def _message_rows(db: Db, rows: list[Sequence[Any]]) -> list[MessageRow]:
             (streaming,),
         )
         parts[streaming] = with_chunks(parts[streaming], chunks)
-    return [_message_row(row, list(parts[row[0]].values())) for row in rows]
+    files = attachments.of_messages(db, (row[0] for row in rows if row[3] == "user"))
+    return [_message_row(row, list(parts[row[0]].values()), files.get(row[0], [])) for row in rows]
 
 
-def _message_row(row: Sequence[Any], parts: list[MessagePart]) -> MessageRow:
+def _message_row(row: Sequence[Any], parts: list[MessagePart], files: list[AttachmentRow]) -> MessageRow:
     (
         id, conversation, parent, role, status, model, run, error, usage, versions, created_ms, finished_ms,
         agent, delegator, call_position,
@@ -484,4 +504,5 @@ def _message_row(row: Sequence[Any], parts: list[MessagePart]) -> MessageRow:
         agent=agent,
         delegator_id=delegator,
         call_position=call_position,
+        attachments=files,
     )

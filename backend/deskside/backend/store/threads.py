@@ -287,11 +287,15 @@ class Readers:
 
     def _run(self, closed: asyncio.Future[None]) -> None:
         while (unit := self._units.get()) is not None:
-            if unit.future.cancelled():
-                continue
-            outcome = attempt(unit, self._db)
-            if outcome.error is not None:
-                outcome = Outcome(unit.future, error=self._health.told(outcome.error))
-            deliver(self._loop, [outcome])
+            self._read(unit)
+            del unit  # it can hold a whole history, and the next may be long in coming
         self._db.disconnect()
         deliver(self._loop, [Outcome(closed)])
+
+    def _read(self, unit: Unit) -> None:
+        if unit.future.cancelled():
+            return
+        outcome = attempt(unit, self._db)
+        if outcome.error is not None:
+            outcome = Outcome(unit.future, error=self._health.told(outcome.error))
+        deliver(self._loop, [outcome])

@@ -120,8 +120,10 @@ def take(db: Db, conversation_id: int, number: int, numbers: Mapping[int, int]) 
         forked_from,
     ) = row  # fmt: skip
     rows = db.sql.execute(
-        "select id, parent, role, status, model, error, usage, created_ms, finished_ms, delegator, "
-        "call_position from message where conversation = ? order by id",
+        "select message.id, parent, role, status, message.model, error, usage, message.created_ms, "
+        "finished_ms, delegator, call_position, agent.name "
+        "from message left join agent on agent.id = message.agent "
+        "where conversation = ? order by message.id",
         (conversation_id,),
     ).fetchall()
     ids = {message[0]: place for place, message in enumerate(rows, 1)}
@@ -155,6 +157,7 @@ def take(db: Db, conversation_id: int, number: int, numbers: Mapping[int, int]) 
                 parent=ids.get(parent),
                 role=role,
                 status="interrupted" if status == "streaming" else status,
+                agent=agent,
                 model=model,
                 error=None if error is None else _read_error(error),
                 usage=None if usage is None else _read_usage(usage),
@@ -168,7 +171,7 @@ def take(db: Db, conversation_id: int, number: int, numbers: Mapping[int, int]) 
             )
             for (
                 message, parent, role, status, model, error, usage, created_ms, finished_ms, delegator,
-                call_position,
+                call_position, agent,
             ) in rows
         ],
     )  # fmt: skip
@@ -176,13 +179,13 @@ def take(db: Db, conversation_id: int, number: int, numbers: Mapping[int, int]) 
 
 def _taken_parts(db: Db, conversation_id: int) -> dict[int, list[FilePart]]:
     stored: dict[int, dict[int, StoredPart]] = {}
-    for message, position, step, kind, text, data, provider_data in db.sql.execute(
-        "select message, position, step, kind, text, data, provider_data from message_part "
+    for message, position, step, kind, text, data, provider_data, model in db.sql.execute(
+        "select message, position, step, kind, text, data, provider_data, model from message_part "
         "where message in (select id from message where conversation = ?) order by message, position",
         (conversation_id,),
     ):
         part = messages.read_part(kind, text, data)
-        stored.setdefault(message, {})[position] = StoredPart(position, step, part, provider_data)
+        stored.setdefault(message, {})[position] = StoredPart(position, step, part, provider_data, model)
     chunks: dict[int, list[Sequence[Any]]] = {}
     for message, *chunk in db.sql.execute(
         "select message, position, kind, text from message_chunk "
@@ -196,12 +199,9 @@ def _taken_parts(db: Db, conversation_id: int) -> dict[int, list[FilePart]]:
         last_step = max((part.step for part in known.values()), default=0)
         grown = messages.with_chunks({position: part.part for position, part in known.items()}, said)
         stored[message] = {
-            position: StoredPart(
-                position,
-                known[position].step if position in known else last_step,
-                part,
-                known[position].provider_data if position in known else None,
-            )
+            position: msgspec.structs.replace(known[position], part=part)
+            if position in known
+            else StoredPart(position, last_step, part)
             for position, part in grown.items()
         }
     return {
@@ -211,6 +211,7 @@ def _taken_parts(db: Db, conversation_id: int) -> dict[int, list[FilePart]]:
                 step=part.step,
                 content=content_of(part.part),
                 provider_data=part.provider_data,
+                model=part.model,
             )
             for part in parts.values()
         ]
@@ -465,7 +466,8 @@ def _insert_messages(
         depths[message.id] = 0 if message.parent is None else depths[message.parent] + 1
     db.sql.executemany(
         "insert into message (id, conversation, parent, role, status, model, error, usage, created_ms, "
-        "finished_ms, delegator, call_position, depth) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "finished_ms, delegator, call_position, depth, agent) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 ids[message.id],
@@ -481,13 +483,14 @@ def _insert_messages(
                 None if message.delegator is None else ids[message.delegator],
                 message.call_position,
                 depths[message.id],
+                _agent(db, message.agent),
             )
             for message in rows
         ],
     )
     for message in rows:
         parts = [
-            StoredPart(part.position, part.step, part_of(part.content), part.provider_data)
+            StoredPart(part.position, part.step, part_of(part.content), part.provider_data, part.model)
             for part in message.parts
         ]
         replies.put_parts(db, ids[message.id], parts, is_question=message.role == "user")

@@ -305,6 +305,8 @@ class _Call:
         text = str(error)
         for words, message in (
             ("feed time limit exceeded", f"It ran for more than {self._run_limit_s:g} s and was stopped."),
+            # In the middle of one long step (a power of large numbers), where the worker has to be killed.
+            ("exceeding request timeout", f"It ran for more than {self._run_limit_s:g} s and was stopped."),
             ("memory limit", f"It needed more than {MEMORY_LIMIT_BYTES // 2**20} MB of memory."),
             ("suspension limit", f"It called Deskside's functions more than {FUNCTION_LIMIT} times."),
         ):

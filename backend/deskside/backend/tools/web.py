@@ -6,13 +6,15 @@ Invariants
     header still use the name.
   - A redirect is a new address and goes the same way: read, looked up, checked. The machine's own networks
     are refused also where their addresses are public ones, which IPv6 gives every machine at home.
-  - Nothing of the user's goes along: no cookies, no credentials, no referrer, no language; neither the
-    environment nor a `.netrc` is asked for anything.
+  - A proxy, where this machine is set up to use one (web_proxy.py), is asked for the checked number and never
+    for a name (web_tunnel.py). A name that only the proxy could look up is not opened.
+  - Nothing of the user's goes along: no cookies, no credentials, no referrer, no language; no `.netrc` is
+    read. What the environment says is heard for the proxy and for whom to trust (SSL_CERT_FILE).
   - What arrives is bounded while it arrives: bytes, bytes after unpacking, silence, total time, redirects.
   - No sentence of an error repeats what a server said. An error is read as our own words, and would be a way
     in for orders that nobody marks as coming from outside.
 
-httpx2 is imported at the first request.
+httpcore2 is imported at the first request.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import re
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -31,24 +33,26 @@ from urllib.parse import urljoin
 
 from deskside.backend.tools.web_address import (
     PORTS,
+    SCHEMES,
     BadAddress,
     IPAddress,
     WebAddress,
     is_public,
     read_address,
 )
+from deskside.backend.tools.web_proxy import BadProxy, Proxy, proxy_for
 
 if TYPE_CHECKING:
-    import httpx2
+    import httpcore2
 
 USER_AGENT = "Mozilla/5.0 (compatible; Deskside)"
-HEADERS = {
-    "User-Agent": USER_AGENT,
-    "Accept": "text/html,application/xhtml+xml,text/*;q=0.9,application/json;q=0.9,*/*;q=0.1",
+HEADERS = [
+    ("User-Agent", USER_AGENT),
+    ("Accept", "text/html,application/xhtml+xml,text/*;q=0.9,application/json;q=0.9,*/*;q=0.1"),
     # The one encoding that can be unpacked piece by piece within a limit by what Python brings along.
-    "Accept-Encoding": "gzip",
-    "Connection": "close",
-}
+    ("Accept-Encoding", "gzip"),
+    ("Connection", "close"),
+]
 AT_ONCE = 4
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -58,6 +62,20 @@ _NO_CONNECTION = "The site could not be reached."
 _NO_TRUST = "The site's certificate is not trusted, so it may be another site. It was not opened."
 _BROKE_OFF = "The connection broke off, or what answered is not a web server."
 _NO_TARGET = "The site redirects without saying where to."
+_NO_NAME_HERE = (
+    "The site's name could not be looked up on this machine."
+    " Its proxy may find it, but is not asked for names: "
+    "nobody would see whether one leads into a private network. The page cannot be opened from here."
+)
+_NO_SOCKS = (
+    "This machine is set up to use a SOCKS proxy, which pages cannot be read through. "
+    "Name an HTTP proxy in HTTPS_PROXY and HTTP_PROXY, or the site in NO_PROXY."
+)
+_NO_PROXY = "The proxy that this machine is set up to use could not be reached, or is no HTTP proxy."
+_NO_LOGIN = (
+    "The proxy that this machine is set up to use wants a user name and a password, or others than it was "
+    "given. They belong into its address: http://name:password@proxy.example:3128."
+)
 
 
 class CannotFetch(OSError):
@@ -145,19 +163,22 @@ class Web:
 
     async def _get(self, address: WebAddress) -> Page | str:
         """The page, or the address that it redirects to."""
-        numbers = await self._numbers(address)
+        proxy = await _proxy(address)
+        numbers = await self._numbers(address, proxy)
         if self._trust is None:
-            # In a thread: reading the system's certificates takes 50 ms, importing httpx2 as long.
+            # In a thread: reading the system's certificates takes 50 ms, importing httpcore2 as long.
             self._trust = await asyncio.to_thread(_system_trust)
-        import httpx2
+        import httpcore2
 
+        from deskside.backend.tools.web_tunnel import ProxyFailed, Tunnel
+
+        tunnel = Tunnel(proxy, self._trust, USER_AGENT) if proxy else None
         try:
             for place, number in enumerate(numbers):
-                transport = httpx2.AsyncHTTPTransport(self._trust, trust_env=False)
-                async with transport:
+                async with httpcore2.AsyncConnectionPool(self._trust, network_backend=tunnel) as pool:
                     try:
-                        response = await transport.handle_async_request(self._request(address, number))
-                    except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                        response = await pool.handle_async_request(self._request(address, number))
+                    except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                         if place == len(numbers) - 1:
                             raise
                         continue
@@ -165,12 +186,14 @@ class Web:
                         return await self._read(address, response)
                     finally:
                         await response.aclose()
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+        except ProxyFailed as failure:
+            raise CannotFetch(_proxy_sentence(failure.status)) from None
+        except (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError) as error:
             # Not chained: the log, too, is no place for what a server said.
             raise CannotFetch(_sentence(error)) from None
         raise CannotFetch(_NO_CONNECTION)
 
-    async def _numbers(self, address: WebAddress) -> list[IPAddress]:
+    async def _numbers(self, address: WebAddress, proxy: Proxy | None) -> list[IPAddress]:
         """The IP addresses to connect to. If one of them is not public, the name is up to no good."""
         if address.number is not None:
             return [address.number]
@@ -178,43 +201,43 @@ class Web:
             found = await self._resolve(address.host, address.port)
             numbers = list(dict.fromkeys(ip_address(number) for number in found))
         except (OSError, ValueError):
-            raise CannotFetch(_NO_NAME) from None
+            numbers = []
         if not numbers:
-            raise CannotFetch(_NO_NAME)
+            raise CannotFetch(_NO_NAME_HERE if proxy else _NO_NAME)
         if not all(self._may_reach(number) for number in numbers):
             raise CannotFetch(_NOT_PUBLIC)
         return numbers[: self._limits.numbers]
 
-    def _request(self, address: WebAddress, number: IPAddress) -> httpx2.Request:
+    def _request(self, address: WebAddress, number: IPAddress) -> httpcore2.Request:
         """A request to a number, in the name's name: with a number there is nothing left to look up."""
-        import httpx2
+        import httpcore2
 
-        host = f"[{number}]" if number.version == 6 else str(number)
-        timeout = httpx2.Timeout(self._limits.silence_s, connect=self._limits.connect_s)
-        return httpx2.Request(
+        silence_s = self._limits.silence_s
+        timeout = {"connect": self._limits.connect_s, "read": silence_s, "write": silence_s}
+        return httpcore2.Request(
             "GET",
-            f"{address.scheme}://{host}:{address.port}{address.target}",
-            headers={"Host": address.authority, **HEADERS},
-            extensions={"timeout": timeout.as_dict(), "sni_hostname": address.host},
+            httpcore2.URL(scheme=address.scheme, host=str(number), port=address.port, target=address.target),
+            headers=[("Host", address.authority), *HEADERS],
+            extensions={"timeout": timeout, "sni_hostname": address.host},
         )
 
-    async def _read(self, address: WebAddress, response: httpx2.Response) -> Page | str:
-        if response.status_code in _REDIRECTS:
-            return _redirected(address, response.headers.get("location", ""))
-        if response.status_code != 200:
-            raise CannotFetch(f"The site answered {_status(response.status_code)}.")
-        media_type, charset = _content_type(response.headers.get("content-type", ""))
-        match response.headers.get("content-encoding", "identity").strip().lower():
-            case "identity" | "":
+    async def _read(self, address: WebAddress, response: httpcore2.Response) -> Page | str:
+        if response.status in _REDIRECTS:
+            return _redirected(address, _header(response, b"location"))
+        if response.status != 200:
+            raise CannotFetch(f"The site answered {_status(response.status)}.")
+        media_type, charset = _content_type(_header(response, b"content-type"))
+        match _header(response, b"content-encoding").strip().lower():
+            case "" | "identity":
                 unpack: zlib._Decompress | None = None
             case "gzip" | "x-gzip":
                 unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
             case _:
                 raise CannotFetch("The site packs its pages in a way that was not asked for.")
-        body = await self._body(response.aiter_raw(), unpack)
+        body = await self._body(response.aiter_stream(), unpack)
         return Page(address.url, media_type, charset, body)
 
-    async def _body(self, pieces: AsyncIterator[bytes], unpack: zlib._Decompress | None) -> bytes:
+    async def _body(self, pieces: AsyncIterable[bytes], unpack: zlib._Decompress | None) -> bytes:
         """Everything that arrives, unpacked. Never holds more than the limit and one piece (64 KB)."""
         body = bytearray()
         received = 0
@@ -235,6 +258,17 @@ class Web:
 
 
 # -- the network this machine stands in ---------------------------------------------------------
+
+
+async def _proxy(address: WebAddress) -> Proxy | None:
+    """The proxy to go through. Raises CannotFetch where there is one that leads nowhere."""
+    try:
+        proxy = await asyncio.to_thread(proxy_for, address.scheme, address.authority)
+    except BadProxy as error:
+        raise CannotFetch(str(error)) from None
+    if proxy is not None and proxy.scheme not in SCHEMES:
+        raise CannotFetch(_NO_SOCKS)
+    return proxy
 
 
 async def look_up(host: str, port: int) -> Sequence[str]:
@@ -272,6 +306,15 @@ def _network(number: str, mask: str | None) -> IPv4Network | IPv6Network:
 # -- reading an answer's head -------------------------------------------------------------------
 
 
+def _header(response: httpcore2.Response, name: bytes) -> str:
+    """A header's first value, empty where there is none."""
+    value = next((value for key, value in response.headers if key.lower() == name), b"")
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 def _redirected(address: WebAddress, location: str) -> str:
     """Where a redirect leads. Characters that `urljoin` would drop in silence are left in, and refused."""
     if not location:
@@ -299,21 +342,33 @@ def _content_type(header: str) -> tuple[str, str]:
 
 
 def _system_trust() -> ssl.SSLContext:
-    import httpx2
+    import httpcore2
 
-    return httpx2.create_ssl_context(trust_env=False)
+    return httpcore2.default_ssl_context()
+
+
+def _proxy_sentence(status: int) -> str:
+    if status == 0:
+        return _NO_PROXY
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return _NO_LOGIN
+    return (
+        "The proxy that this machine is set up to use did not let this through: it answered "
+        f"{_status(status)}. It may block the site, its port, or every address that is a number; pages are "
+        "asked for by number, so that what was checked holds."
+    )
 
 
 def _sentence(error: Exception) -> str:
-    import httpx2
+    import httpcore2
 
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _NO_TRUST
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+    if isinstance(error, httpcore2.ConnectError | httpcore2.ConnectTimeout):
         return _NO_CONNECTION
-    if isinstance(error, httpx2.TimeoutException):
+    if isinstance(error, httpcore2.TimeoutException):
         return "The site stopped answering."
     return _BROKE_OFF

@@ -7,6 +7,7 @@ from types import ModuleType
 from deskside.bridge.commands import (
     agents,
     app,
+    attachments,
     conversations,
     desktop,
     device,
@@ -20,6 +21,7 @@ from deskside.bridge.commands import (
     models,
     runs,
     settings,
+    sorting,
     tools,
     transfers,
 )
@@ -27,6 +29,7 @@ from deskside.bridge.commands import (
 COMMANDS: list[ModuleType] = [
     agents,
     app,
+    attachments,
     conversations,
     desktop,
     device,
@@ -40,6 +43,7 @@ COMMANDS: list[ModuleType] = [
     models,
     runs,
     settings,
+    sorting,
     tools,
     transfers,
 ]

@@ -17,7 +17,7 @@ from deskside.backend.app import App
 from deskside.backend.errors import Conflict, InvalidRequest, NotFound
 from deskside.backend.events import AgentsChanged
 from deskside.backend.exchange import agent_file
-from deskside.backend.store import agents, usage
+from deskside.backend.store import agents, tool_grants, usage
 from deskside.backend.store.agents import (
     Agent,
     AgentModel,
@@ -47,6 +47,11 @@ FieldNames = list[str]
 
 class AgentId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: RowId
+
+
+class AllowedTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: RowId
+    tool: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class NamedAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,10 +90,11 @@ class ExportedAgent(msgspec.Struct, frozen=True):
 
 
 class ImportAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`on_conflict` says what to do where the name is taken: give the new one another name, put it in the
-    place of the old one, or refuse with a Conflict."""
+    """`name` None is the one in the file. `on_conflict` says what to do where the name is taken: give the new
+    one another name, put it in the place of the old one, or refuse with a Conflict."""
 
     json: Annotated[str, msgspec.Meta(max_length=agent_file.LARGEST_BYTES)]
+    name: AgentName | None = None
     on_conflict: Literal["rename", "replace", "refuse"] = "refuse"
 
 
@@ -105,10 +111,18 @@ class SavedFile(msgspec.Struct, frozen=True):
     path: str | None
 
 
+class AgentToImport(msgspec.Struct, frozen=True):
+    """A file's text, what it calls the agent, and a name that is free: the same one where it is."""
+
+    json: str
+    name: str
+    free_name: str
+
+
 class OpenedFile(msgspec.Struct, frozen=True):
     """None when the user closed the dialog without choosing."""
 
-    json: str | None
+    found: AgentToImport | None
 
 
 class PreviewInstructions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,6 +190,19 @@ async def restore(app: App, params: AgentId) -> AgentRow:
 
 
 @command
+async def allowed_tools(app: App, params: AgentId) -> ToolNames:
+    """The tools that the user lets an agent use without asking, by name."""
+    return await app.store.read(tool_grants.of_agent, params.id)
+
+
+@command
+async def disallow_tool(app: App, params: AllowedTool) -> None:
+    """Take such a permission back: from its next call on the tool is asked about, also in a run under
+    way."""
+    await app.store.write(tool_grants.remove, params.id, params.tool)
+
+
+@command
 async def export(app: App, params: NamedAgent) -> ExportedAgent:
     """An agent as the text of a file, without ids and keys."""
     return ExportedAgent(agent_file.exported(await app.store.read(agents.by_name, params.name)))
@@ -193,9 +220,14 @@ async def export_file(bridge: Bridge, params: NamedAgent) -> SavedFile:
 
 @command
 async def open_file(bridge: Bridge) -> OpenedFile:
-    """Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window."""
+    """Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window,
+    InvalidRequest for a file that is not an agent's."""
     path = await bridge.desktop.choose_file("Import an agent", ["json"])
-    return OpenedFile(None if path is None else await asyncio.to_thread(_read_text, Path(path)))
+    if path is None:
+        return OpenedFile(None)
+    text = await asyncio.to_thread(_read_text, Path(path))
+    name = (await asyncio.to_thread(agent_file.read, text)).agent.name
+    return OpenedFile(AgentToImport(text, name, await bridge.app.store.read(agents.free_name, name)))
 
 
 @command
@@ -203,7 +235,8 @@ async def import_(app: App, params: ImportAgent) -> ImportedAgent:
     """Add an agent from the text of its file. It is read strictly; tools and sub-agents that are not here
     are kept by name and told."""
     found = await asyncio.to_thread(agent_file.read, params.json)
-    row, notes = await app.store.write(_import, found.agent, params.on_conflict)
+    agent = found.agent if params.name is None else msgspec.structs.replace(found.agent, name=params.name)
+    row, notes = await app.store.write(_import, agent, params.on_conflict)
     logger.info("agent {} imported", row.name)
     return ImportedAgent(_told(app, row), [*found.notes, *notes])
 

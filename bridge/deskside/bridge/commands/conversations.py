@@ -7,10 +7,11 @@ from typing import Annotated
 import msgspec
 
 from deskside.backend.app import App
-from deskside.backend.events import ConversationChanged, ConversationDeleted
-from deskside.backend.store import conversations
+from deskside.backend.events import ConversationChanged, ConversationDeleted, FoldersChanged
+from deskside.backend.store import conversations, forks
 from deskside.backend.store.agents import AgentName
-from deskside.backend.store.conversations import ConversationPage, ConversationRow
+from deskside.backend.store.conversations import ConversationChanges, ConversationPage, ConversationRow
+from deskside.backend.store.tags import TagName
 from deskside.bridge.registry import command
 
 # SQLite's row ids are 64 bits wide, JavaScript's whole numbers 53.
@@ -24,9 +25,27 @@ class ConversationId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: RowId
 
 
+# More than anybody selects by hand, and one short unit of work.
+RowIds = Annotated[list[RowId], msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class ConversationIds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ids: RowIds
+
+
 class PageConversations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A place, and there one folder or tag, or all."""
+
     cursor: str | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    place: conversations.Place = "listed"
+    folder_id: RowId | None = None
+    tag: TagName | None = None
+
+
+class ChangeConversations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ids: RowIds
+    changes: ConversationChanges
 
 
 class RenameConversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +63,12 @@ class SetConversationAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     agent: AgentName
 
 
+class ForkConversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The message that the new conversation ends with."""
+
+    message_id: RowId
+
+
 class SaveDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`id` None is the draft of the conversation that does not exist yet."""
 
@@ -53,11 +78,19 @@ class SaveDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @command
 async def page(app: App, params: PageConversations) -> ConversationPage:
-    """Conversations that were not deleted, the last used first."""
-    found = await app.store.read(conversations.page, params.cursor, params.limit)
+    """Conversations of a place, the last used first."""
+    found = await app.store.read(
+        conversations.page, params.cursor, params.limit, params.place, params.folder_id, params.tag
+    )
     return msgspec.structs.replace(
         found, conversations=[app.runs.with_live(row) for row in found.conversations]
     )
+
+
+@command
+async def pinned(app: App) -> list[ConversationRow]:
+    """The pinned conversations that are listed, the last pinned first."""
+    return [app.runs.with_live(row) for row in await app.store.read(conversations.pinned)]
 
 
 @command
@@ -70,6 +103,13 @@ async def get(app: App, params: ConversationId) -> ConversationRow:
 async def rename(app: App, params: RenameConversation) -> ConversationRow:
     """Give a conversation a new title. NotFound if it was deleted meanwhile."""
     return await _changed(app, await app.store.write(conversations.rename, params.id, params.title))
+
+
+@command
+async def name_by_model(app: App, params: ConversationId) -> ConversationRow:
+    """Let the conversation's model give it a title, which is a model call. Conflict where a limit stands in
+    the way."""
+    return await _changed(app, await app.runs.titles.make(params.id))
 
 
 @command
@@ -86,17 +126,50 @@ async def set_agent(app: App, params: SetConversationAgent) -> ConversationRow:
 
 
 @command
-async def delete(app: App, params: ConversationId) -> None:
-    """Take a conversation off the list; its run is stopped. `restore` brings it back whole."""
-    await app.runs.stop_conversation(params.id)
-    await app.store.write(conversations.delete, params.id)
-    app.events.publish(ConversationDeleted(params.id))
+async def fork(app: App, params: ForkConversation) -> ConversationRow:
+    """Begin a new conversation with a copy of all up to a message. Conflict while that is being written."""
+    return await _changed(app, await app.store.write(forks.fork, params.message_id))
 
 
 @command
-async def restore(app: App, params: ConversationId) -> ConversationRow:
+async def change(app: App, params: ChangeConversations) -> list[ConversationRow]:
+    """Pin, archive, put into a folder or tag conversations: all of them or, when one is gone, none."""
+    rows = await app.store.write(conversations.change, params.ids, params.changes)
+    app.events.publish(FoldersChanged())
+    return [await _changed(app, row) for row in rows]
+
+
+@command
+async def delete(app: App, params: ConversationIds) -> None:
+    """Put conversations into the trash; their runs are stopped. `restore` brings them back whole."""
+    for id in params.ids:
+        await app.runs.stop_conversation(id)
+    await app.store.write(conversations.delete, *params.ids)
+    for id in params.ids:
+        app.events.publish(ConversationDeleted(id))
+    app.events.publish(FoldersChanged())
+
+
+@command
+async def restore(app: App, params: ConversationIds) -> list[ConversationRow]:
     """Undo `delete`."""
-    return await _changed(app, await app.store.write(conversations.restore, params.id))
+    rows = [await app.store.write(conversations.restore, id) for id in params.ids]
+    app.events.publish(FoldersChanged())
+    return [await _changed(app, row) for row in rows]
+
+
+@command
+async def purge(app: App, params: ConversationIds) -> None:
+    """Remove conversations that are in the trash, for good. Others stay."""
+    for id in params.ids:
+        await app.store.write(conversations.purge, id)
+
+
+@command
+async def empty_trash(app: App) -> None:
+    """Remove all that is in the trash, for good."""
+    for id in await app.store.read(conversations.in_trash):
+        await app.store.write(conversations.purge, id)
 
 
 @command

@@ -29,6 +29,14 @@ class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agent: AgentName | None = None
 
 
+class AskInstead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`message_id` is a question. `model` None takes the conversation's."""
+
+    message_id: RowId
+    text: MessageText
+    model: ModelName | None = None
+
+
 class Steer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message_id: RowId
     text: MessageText
@@ -74,6 +82,13 @@ async def start(app: App, params: StartRun) -> StartedRun:
     Once this returns, the question is on the disk, whatever happens next.
     """
     return await app.runs.start(params.conversation_id, params.text, params.model, params.agent)
+
+
+@command
+async def ask_instead(app: App, params: AskInstead) -> StartedRun:
+    """Ask a question in other words and answer it; the old one, with what followed, stays as an earlier
+    version."""
+    return await app.runs.ask_instead(params.message_id, params.text, params.model)
 
 
 @command

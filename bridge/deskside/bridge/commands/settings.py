@@ -28,6 +28,7 @@ class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields: Annotated[list[Field], msgspec.Meta(max_length=50)] | msgspec.UnsetType = msgspec.UNSET
     limits: Limits | msgspec.UnsetType = msgspec.UNSET
     max_runs: Annotated[int, msgspec.Meta(ge=1, le=32)] | msgspec.UnsetType = msgspec.UNSET
+    names_conversations: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 @command

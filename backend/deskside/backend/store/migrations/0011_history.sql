@@ -20,6 +20,13 @@ update message set is_shown = 1 where id in (select id from path);
 
 create unique index message_shown on message (conversation, depth) where is_shown = 1;
 
+-- Who answered. It was known by the run alone, which a copy or an import does not have.
+alter table message add column agent integer references agent on delete set null;
+update message set agent = (
+  select run.agent from run where run.message = message.id and run.agent is not null order by run.id desc limit 1
+) where role = 'assistant';
+create index message_by_agent on message (agent) where agent is not null;
+
 create table folder (
   id integer primary key,
   name text not null,

@@ -36,6 +36,17 @@ test.each([
   ["    x = 1||", "    x = 1\n    ||"],
   ["x||", "x\n||"],
   ["    if x:  ||y", "    if x:  \n        ||y"],
+  ["f(||", "f(\n    ||"],
+  ["x = {||}", "x = {\n    ||}"],
 ])("Enter makes %j %j", (before, expected) => {
   expect(after(before, continued)).toBe(expected);
+});
+
+test("a step can have another width", () => {
+  const of2 = (key: typeof indented) => (code: string, start: number, end: number) =>
+    key(code, start, end, 2);
+
+  expect(after("a||", of2(indented))).toBe("a ||");
+  expect(after("    |a\n  b|", of2(outdented))).toBe("  |a\nb|");
+  expect(after("  {||", of2(continued))).toBe("  {\n    ||");
 });

@@ -1,5 +1,7 @@
+import { useSignal } from "@preact/signals";
 import type { Ref } from "preact";
 import { useImperativeHandle, useRef } from "preact/hooks";
+import { Code } from "../markdown/Code";
 import { continued, type Edit, indented, outdented } from "./typing";
 
 export interface CodeHandle {
@@ -8,23 +10,38 @@ export interface CodeHandle {
 }
 
 interface Props {
-  handle: Ref<CodeHandle>;
+  handle?: Ref<CodeHandle>;
   id: string;
+  language: "python" | "json";
+  /** Its name, where no label has its id. */
+  label?: string;
   value: string;
   describedBy: string;
+  placeholder?: string;
+  isWrong?: boolean;
   /** The line where something went wrong. */
-  wrongLine: number | null;
+  wrongLine?: number | null;
+  fewestLines: number;
   onChange(code: string): void;
 }
 
-const FEWEST_LINES = 10;
+/** Spaces of one step of indentation. */
+const STEP = { python: 4, json: 2 };
 
-/** A plain field for Python: it grows with the code, so that the numbers beside it need no scrolling. */
-export function CodeField({ handle, id, value, describedBy, wrongLine, onChange }: Props) {
+/**
+ * A plain field for code, above the same code in colours: what the keyboard, an input method, Undo and a screen
+ * reader meet is the field. It grows with the code, so that only wide lines scroll.
+ */
+export function CodeField(props: Props) {
+  const { handle = null, id, language, label, value, describedBy, isWrong, wrongLine, onChange } = props;
   const field = useRef<HTMLTextAreaElement>(null);
+  const colours = useRef<HTMLPreElement>(null);
   // Esc gives Tab back to the keyboard's way through the page, until something is typed.
   const isLeaving = useRef(false);
-  const lines = Math.max(FEWEST_LINES, value.split("\n").length);
+  // What an input method marks in unfinished text, it marks in the field.
+  const isComposing = useSignal(false);
+  const lines = Math.max(props.fewestLines, value.split("\n").length);
+  const step = STEP[language];
   useImperativeHandle(handle, () => ({
     show(line) {
       const before = value.split("\n").slice(0, line - 1);
@@ -56,14 +73,14 @@ export function CodeField({ handle, id, value, describedBy, wrongLine, onChange 
     }
     if (event.key === "Tab" && !isLeaving.current) {
       event.preventDefault();
-      apply(event.shiftKey ? outdented(value, start, end) : indented(value, start, end));
+      apply((event.shiftKey ? outdented : indented)(value, start, end, step));
       return;
     }
     if (event.key === "Tab" || event.key === "Shift") return;
     isLeaving.current = false;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
-      apply(continued(value, start, end));
+      apply(continued(value, start, end, step));
     }
   };
   return (
@@ -75,24 +92,40 @@ export function CodeField({ handle, id, value, describedBy, wrongLine, onChange 
           </span>
         ))}
       </div>
-      <textarea
-        ref={field}
-        id={id}
-        class="code-text"
-        rows={lines}
-        wrap="off"
-        spellcheck={false}
-        autocomplete="off"
-        autocapitalize="off"
-        maxLength={100_000}
-        aria-describedby={describedBy}
-        value={value}
-        onKeyDown={onKeyDown}
-        onBlur={() => {
-          isLeaving.current = false;
-        }}
-        onInput={(event) => onChange(event.currentTarget.value)}
-      />
+      <div class="code-area" data-composing={isComposing.value}>
+        <pre ref={colours} class="code-colours" aria-hidden="true">
+          <Code code={value} language={language} />
+        </pre>
+        <textarea
+          ref={field}
+          id={id}
+          class="code-text"
+          wrap="off"
+          spellcheck={false}
+          autocomplete="off"
+          autocapitalize="off"
+          maxLength={100_000}
+          aria-label={label}
+          aria-describedby={describedBy}
+          aria-invalid={isWrong}
+          placeholder={props.placeholder}
+          value={value}
+          onKeyDown={onKeyDown}
+          onCompositionStart={() => {
+            isComposing.value = true;
+          }}
+          onCompositionEnd={() => {
+            isComposing.value = false;
+          }}
+          onBlur={() => {
+            isLeaving.current = false;
+          }}
+          onInput={(event) => onChange(event.currentTarget.value)}
+          onScroll={(event) => {
+            if (colours.current) colours.current.scrollLeft = event.currentTarget.scrollLeft;
+          }}
+        />
+      </div>
     </div>
   );
 }

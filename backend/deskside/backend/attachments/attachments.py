@@ -1,0 +1,218 @@
+"""The attachments of the program: received, read, shown, and gone when nothing refers to them any more.
+
+Invariants
+  - Whatever the store knows as a file is whole on the disk, unless somebody took it from there.
+  - Between the moment a content gets its place and the moment the store refers to it, nothing removes it:
+    both ways go through one lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from loguru import logger
+
+from deskside.backend.attachments.content import Content, Contents, Incoming
+from deskside.backend.attachments.media import kind_of, media_type_of
+from deskside.backend.child_text import ChildFailed, text_from
+from deskside.backend.errors import AppError, InvalidRequest, StoreFull
+from deskside.backend.events import AttachmentChanged
+from deskside.backend.store import attachments, conversations
+from deskside.backend.store.attachments import AttachmentRow, StoredFile, TextStatus
+from deskside.backend.store.text import plain_title
+from deskside.backend.text_files import NotText, read_text
+
+if TYPE_CHECKING:
+    from deskside.backend.event_buffer import EventBuffer
+    from deskside.backend.store.connection import Db
+    from deskside.backend.store.database import Store
+
+T = TypeVar("T")
+
+WORKER = Path(__file__).with_name("extract_worker.py")
+SIZE_LIMIT_BYTES = 200_000_000
+# More than any model reads.
+TEXT_LIMIT = 4_000_000  # characters
+TIME_LIMIT_S = 90.0
+# At once: a child may take two gigabytes.
+READERS = 2
+LONGEST_NAME = 200
+UNREADABLE = "No text could be read from this file: it is damaged, protected or too large."
+
+
+class Attachments:
+    """Used on the backend's loop only."""
+
+    def __init__(self, store: Store, events: EventBuffer, contents: Contents) -> None:
+        self._store = store
+        self._events = events
+        self._contents = contents
+        self._placing = asyncio.Lock()
+        self._turn = asyncio.Semaphore(READERS)
+        self._working: set[asyncio.Task[None]] = set()
+
+    def path_of(self, attachment: AttachmentRow) -> Path:
+        """Where its content is. The file may have been taken away by somebody else."""
+        return self._contents.path_of(attachment.sha256)
+
+    async def receive(
+        self, conversation_id: int | None, name: str, pieces: AsyncIterator[bytes]
+    ) -> AttachmentRow:
+        """Take in a file and put it to what is being typed in a conversation (None: in the one that does not
+        exist yet). Its text is read afterwards; `AttachmentChanged` says when that is done.
+
+        Raises NotFound, InvalidRequest for a file that is empty or too large, StoreFull where the disk does
+        not take it.
+        """
+        name = _plain_name(name)
+        if conversation_id is not None:
+            await self._store.read(conversations.get, conversation_id)
+        with await _on_disk(name, self._contents.receive) as incoming:
+            await _take(incoming, name, pieces)
+            async with self._placing:
+                content = await _on_disk(name, incoming.keep)
+                file, row = await self._attach(conversation_id, name, content)
+        if file.text_status == "waiting":
+            self._read_soon(file)
+        return row
+
+    async def detach(self, attachment_id: int) -> None:
+        """Take a file off what is being typed. NotFound."""
+        await self._store.write(attachments.detach, attachment_id)
+        await self.collect()
+
+    async def collect(self) -> None:
+        """Remove the content of files that nothing refers to. Left to the next start where another process
+        has the store open, too: it may be about to refer to one of them."""
+        if not self._store.is_alone:
+            return
+        async with self._placing:
+            gone = await self._store.write(attachments.take_unreferenced)
+            for sha256 in gone:
+                await asyncio.to_thread(self._contents.remove, sha256)
+
+    def start(self) -> None:
+        """Go on where the program was ended: read what was not read, remove what belongs to nothing."""
+        if self._store.is_alone:
+            self._spawn(self._take_up(), "attachments of before")
+
+    @property
+    def placing(self) -> asyncio.Lock:
+        """Held from the moment a content gets its place until the store refers to it."""
+        return self._placing
+
+    async def read_waiting(self) -> None:
+        """Read the text of files that came without it, as those of an import."""
+        for file in await self._store.read(attachments.waiting_for_text):
+            self._read_soon(file)
+
+    async def _take_up(self) -> None:
+        try:
+            await self.collect()
+            async with self._placing:
+                known = await self._store.read(attachments.known)
+                await asyncio.to_thread(self._tidy, known)
+            waiting = await self._store.read(attachments.waiting_for_text)
+        except AppError as error:
+            logger.warning("attachments of before were not looked at: {}", error.code)
+            return
+        for file in waiting:
+            self._read_soon(file)
+
+    async def close(self) -> None:
+        for task in self._working:
+            task.cancel()
+        if self._working:
+            await asyncio.wait(self._working)
+
+    def _tidy(self, known: set[str]) -> None:
+        for sha256 in list(self._contents.all()):
+            if sha256 not in known:
+                self._contents.remove(sha256)
+
+    async def _attach(
+        self, conversation_id: int | None, name: str, content: Content
+    ) -> tuple[StoredFile, AttachmentRow]:
+        media_type = await asyncio.to_thread(media_type_of, self._contents.path_of(content.sha256))
+        status: TextStatus = "waiting" if kind_of(media_type) in ("pdf", "office", "text") else "none"
+
+        def put(db: Db) -> tuple[StoredFile, AttachmentRow]:
+            file = attachments.put_file(db, content.sha256, content.size_bytes, media_type, status)
+            return file, attachments.attach_to_draft(db, conversation_id, name, file.id)
+
+        return await self._store.write(put)
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def _read_soon(self, file: StoredFile) -> None:
+        self._spawn(self._read(file), f"text of file {file.id}")
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _read(self, file: StoredFile) -> None:
+        async with self._turn:
+            try:
+                text, error = await self._text(file), ""
+            except (ChildFailed, NotText, OSError):
+                text, error = None, UNREADABLE
+        try:
+            await self._store.write(attachments.set_text, file.id, text, error)
+        except AppError as fault:  # it is read again after the next start
+            logger.warning("the text of file {} could not be kept: {}", file.id, fault.code)
+            return
+        for row in await self._store.read(attachments.of_file, file.id):
+            self._events.publish(AttachmentChanged(row))
+
+    async def _text(self, file: StoredFile) -> str:
+        path = self._contents.path_of(file.sha256)
+        content = await asyncio.to_thread(path.read_bytes)
+        if kind_of(file.media_type) == "text":
+            return (await asyncio.to_thread(read_text, content)).text[:TEXT_LIMIT]
+        order = msgspec.json.encode({"media_type": file.media_type, "longest": TEXT_LIMIT})
+        return await text_from(WORKER, order + b"\n" + content, time_limit_s=TIME_LIMIT_S, longest=TEXT_LIMIT)
+
+
+@asynccontextmanager
+async def open_attachments(store: Store, events: EventBuffer, folder: Path) -> AsyncIterator[Attachments]:
+    """The attachments whose content is below `folder`."""
+    contents = Contents(folder)
+    if store.is_alone:
+        contents.forget_incoming()
+    opened = Attachments(store, events, contents)
+    opened.start()
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def _take(incoming: Incoming, name: str, pieces: AsyncIterator[bytes]) -> None:
+    async for piece in pieces:
+        await _on_disk(name, partial(incoming.write, piece))
+        if incoming.size_bytes > SIZE_LIMIT_BYTES:
+            limit = SIZE_LIMIT_BYTES // 1_000_000
+            raise InvalidRequest(f"{name!r} is larger than {limit} MB.", hint="Attach a smaller part of it.")
+    if incoming.size_bytes == 0:
+        raise InvalidRequest(f"{name!r} is empty.", hint="Attach a file with content.")
+
+
+async def _on_disk(name: str, work: Callable[[], T]) -> T:
+    """Run on a thread what writes to the disk. Raises StoreFull where the disk does not take it."""
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        raise StoreFull(f"{name!r} could not be saved: {error.strerror or error}.") from error
+
+
+def _plain_name(name: str) -> str:
+    """The last part of a path, as one line of what can be shown."""
+    return plain_title(name.replace("\\", "/").rsplit("/", 1)[-1])[:LONGEST_NAME]
