@@ -61,7 +61,10 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const memories = createMemories(api);
   const tools = createTools(api);
   const mcp = createMcpServers(api);
-  const transfers = createTransfers(api, () => void list.load());
+  const transfers = createTransfers(api, () => {
+    void list.load();
+    void sorting.load();
+  });
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
