@@ -195,7 +195,10 @@ def test_a_page_holds_all_that_was_said_and_needs_nothing_else() -> None:
     ):  # fmt: skip
         assert said in page
     Page(page).check()
-    assert "default-src 'none'" in page
+    policies = [found["content"] for tag, found in Page(page).found if "http-equiv" in found]
+    assert [
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    ] == policies
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
     assert "url(" not in page

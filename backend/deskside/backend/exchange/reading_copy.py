@@ -177,7 +177,7 @@ def page(conversation: FileConversation, content: Content) -> str:
     title = html.escape(_one_line(conversation.title))
     about = "".join(f"<li>{html.escape(line)}</li>" for line in _about(conversation))
     said = "\n".join(_message_html(message, shown, content) for message in shown.path)
-    return PAGE.format(title=title, style=STYLE, about=about, messages=said)
+    return PAGE.format(title=title, policy=POLICY, style=STYLE, about=about, messages=said)
 
 
 def _message_html(message: FileMessage, shown: Shown, content: Content) -> str:
@@ -281,13 +281,14 @@ def rendered(text: str) -> str:
     return str(_markdown.render(text))
 
 
-# `default-src 'none'` also where the file is opened from a disk: no script, no request, no form, no frame.
-PAGE = r"""<!doctype html>
+# Also where the file is opened from a disk: no script, no request, no form, no frame.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src
-'unsafe-inline'; \ base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="referrer" content="no-referrer">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
@@ -320,6 +321,7 @@ header ul { margin: 0 0 2.5rem; padding: 0; list-style: none; color: var(--muted
 article { margin: 0 0 2rem; }
 article > h2 { margin: 0 0 .5rem; color: var(--muted); font-size: .8125rem; font-weight: 600; }
 .user > .text { padding: .75rem 1rem; border-radius: 12px; background: var(--raised); }
+.text :is(p, li, h1, h2, h3, h4, td, th) { unicode-bidi: plaintext; text-align: start; }
 .text > :first-child { margin-top: 0; }
 .text > :last-child { margin-bottom: 0; }
 .meanwhile { padding: .75rem 1rem; border-radius: 12px; background: var(--raised); }
