@@ -14,6 +14,7 @@ sys.path[:0] = [str(ROOT / root) for root in ("shell", "bridge", "backend")]
 
 import msgspec  # noqa: E402
 
+from deskside.backend.backups.manifest import Manifest  # noqa: E402
 from deskside.backend.events import AppEvent  # noqa: E402
 from deskside.backend.exchange.agent_file import AgentFile  # noqa: E402
 from deskside.backend.exchange.conversation_file import ConversationsFile  # noqa: E402
@@ -29,6 +30,7 @@ def main() -> int:
         ROOT / "frontend" / "src" / "api.gen.ts": TypeScript(Registry(COMMANDS), AppEvent).render(),
         SCHEMAS / "agent-1.json": schema_of(AgentFile, "Deskside agent, version 1"),
         SCHEMAS / "conversations-1.json": schema_of(ConversationsFile, "Deskside conversations, version 1"),
+        SCHEMAS / "backup-1.json": schema_of(Manifest, "Deskside backup, version 1"),
     }
     if "--check" not in sys.argv[1:]:
         for path, text in files.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
@@ -23,7 +22,7 @@ from deskside.backend.paths import Paths
 from deskside.backend.store import conversations, messages
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.store.messages import MessagePart, MessageRow
-from stores import paths_in, rows
+from stores import connected, paths_in, rows
 
 
 class Home:
@@ -182,7 +181,7 @@ async def check(tmp_path: Path, sample: Sample) -> None:
 
 def keeps_promises(database: Path) -> None:
     """What messages.py and search_index.py promise of every row."""
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(connected(database)) as connection:
 
         def found(sql: str) -> list[Any]:
             return connection.execute(sql).fetchall()

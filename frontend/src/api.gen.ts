@@ -302,6 +302,165 @@ export interface AttachmentId {
   id: number;
 }
 
+/**
+ * The newest first. `is_encrypted` says how the next is made; `pending` that one is to be restored at the
+ * next start. `can_move` the data folder; `moved_to` is where the next start finds it, `moved_from` the old
+ * one that is still there.
+ */
+export interface BackupList {
+  folder: string;
+  backups: BackupRow[];
+  is_encrypted: boolean;
+  pending: boolean;
+  job: Job | null;
+  can_move: boolean;
+  moved_to: string | null;
+  moved_from: string | null;
+}
+
+/**
+ * One backup. `state`: `whole` as far as its size says, `gone` or `damaged` where its database is not
+ * what the manifest says, `unreadable` where the manifest itself is not (then only the name is known).
+ */
+export interface BackupRow {
+  name: string;
+  state: "damaged" | "gone" | "unreadable" | "whole";
+  kind: "before_migration" | "before_restore" | "daily" | "manual" | null;
+  made_ms: number;
+  size_bytes: number;
+  conversations: number;
+  messages: number;
+  files: number;
+  missing_files: number;
+  is_encrypted: boolean;
+}
+
+/** What is done at the moment and how much of that is done, from 0 to 1; 0 where nobody can tell. */
+export interface Job {
+  work: "backup" | "check" | "move" | "preview" | "vacuum";
+  phase: "checking" | "comparing" | "copying" | "decrypting" | "encrypting" | "files" | "updating" | "vacuum";
+  part: number;
+}
+
+/** `elsewhere` asks the user for a folder, such as one on another disk. */
+export interface MakeBackupInput {
+  elsewhere?: boolean;
+}
+
+/** `folder` None: the user chose none, and nothing was made. */
+export interface BackupMade {
+  folder: string | null;
+  missing_files: number;
+}
+
+export interface NamedBackup {
+  name: string;
+}
+
+/** None makes them in the clear again. */
+export interface EncryptBackups {
+  passphrase: string | null;
+}
+
+/**
+ * A backup of the list, or None for a file that the user is asked for; `again` is the file that was
+ * chosen last, now with its passphrase.
+ */
+export interface PreviewRestoreInput {
+  name?: string | null;
+  again?: boolean;
+  passphrase?: string | null;
+}
+
+/** None: the user closed the dialog. */
+export interface RestoreChoice {
+  preview: Preview | null;
+}
+
+/**
+ * A backup that was prepared, and what restoring it would change. `made_ms` and `kind` are None for a
+ * database without a manifest. `missing_files` counts attached files that are neither here nor there.
+ */
+export interface Preview {
+  source: string;
+  made_ms: number | null;
+  kind: string | null;
+  schema: number;
+  newest_schema: number;
+  size_bytes: number;
+  missing_files: number;
+  comparison: Comparison;
+}
+
+/**
+ * `only_here` would be gone, `only_in_backup` would come back, `changed` would be as they were. `here` is
+ * None, and nothing is compared, where the data cannot be read. `allows` are the programs that the backup
+ * would start, and the folders it would let the assistant use, that are not so here: the user was not asked
+ * about those here.
+ */
+export interface Comparison {
+  backup: Counts;
+  here: Counts | null;
+  only_here: Difference;
+  only_in_backup: Difference;
+  changed: Difference;
+  allows: string[];
+}
+
+/** How much there is. Conversations in the trash, and deleted agents, are not counted. */
+export interface Counts {
+  conversations: number;
+  messages: number;
+  files: number;
+  agents: number;
+  memories: number;
+}
+
+/** Conversations of one sort: how many, and the titles of the last used. */
+export interface Difference {
+  count: number;
+  titles: string[];
+}
+
+/** Whether the user said yes. It takes effect at the next start. */
+export interface RestoreAnswer {
+  confirmed: boolean;
+}
+
+/**
+ * Bytes. `unused_bytes` of the database are given back to the disk by a vacuum; `wal_bytes` are what was
+ * written since the last checkpoint. `is_estimate`: this SQLite cannot tell the bytes of tables, and they
+ * are worked out from a sample.
+ */
+export interface Statistics {
+  tables: TableSize[];
+  is_estimate: boolean;
+  database_bytes: number;
+  unused_bytes: number;
+  wal_bytes: number;
+  files_bytes: number;
+  backups_bytes: number;
+  free_bytes: number;
+}
+
+/** `bytes` with its indexes; of a search index, with all that belongs to it. */
+export interface TableSize {
+  name: string;
+  rows: number;
+  bytes: number;
+}
+
+/** The size of the database before and after. */
+export interface Vacuumed {
+  before_bytes: number;
+  after_bytes: number;
+}
+
+/** `folder` None: the user chose none. */
+export interface MovedData {
+  folder: string | null;
+}
+
 /** A place, and there one folder or tag, or all. */
 export interface PageConversationsInput {
   cursor?: string | null;
@@ -1097,6 +1256,80 @@ export interface RetryReplyInput {
   model?: string | null;
 }
 
+/**
+ * `text` as it was typed, the last word perhaps by half; see store/search_query.py. With a
+ * `conversation_id`, only that conversation is searched.
+ */
+export interface FindInput {
+  /** length ≤ 500 */
+  text: string;
+  conversation_id?: number | null;
+  cursor?: string | null;
+  /** ≥ 1, ≤ 100 */
+  limit?: number;
+}
+
+/**
+ * Titles first (on the first page only), then messages, the best or the newest first.
+ *
+ * There are `total` messages, or more than that where `is_more`. `next_cursor` goes into the next call; None
+ * at the end. `notes` are sentences for the user about the query. `searched_back_to_ms` is there where the
+ * time was up: nothing older was looked at yet.
+ */
+export interface SearchPage {
+  titles: FoundTitle[];
+  messages: FoundMessage[];
+  total: number;
+  is_more: boolean;
+  next_cursor: string | null;
+  notes: string[];
+  searched_back_to_ms: number | null;
+}
+
+/** A conversation whose title matches. */
+export interface FoundTitle {
+  conversation_id: number;
+  title: Piece[];
+  updated_ms: number;
+  is_archived: boolean;
+}
+
+/** A part of a snippet or a title; `is_hit` where it is what was looked for. */
+export interface Piece {
+  text: string;
+  is_hit: boolean;
+}
+
+/**
+ * A message that matches. `root_id` is the message of the path that it is shown in: itself, or the reply
+ * whose agents asked for it. `is_shown`: that one is on the path that its conversation shows.
+ */
+export interface FoundMessage {
+  message_id: number;
+  root_id: number;
+  conversation_id: number;
+  title: string;
+  role: string;
+  created_ms: number;
+  model: string | null;
+  agent: string | null;
+  is_shown: boolean;
+  is_archived: boolean;
+  snippet: Piece[];
+}
+
+export interface OpenFound {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+}
+
+/** A conversation with the page around what was found. `message_id` is on the page. */
+export interface FoundPlace {
+  conversation: ConversationRow;
+  message_id: number;
+  page: MessagePage;
+}
+
 /** Only what is present is changed. */
 export interface ChangeSettingsInput {
   theme?: "dark" | "light" | "system";
@@ -1496,6 +1729,15 @@ export interface TransferChanged {
   transfer: Transfer | null;
 }
 
+/**
+ * How far the work on backups is. Without a job: it ended, or something else about backups changed; ask
+ * `backups.list` again.
+ */
+export interface BackupsChanged {
+  type: "backups_changed";
+  job: Job | null;
+}
+
 /** Something the user should know that belongs to no message: `code` as in errors.py. */
 export interface Notice {
   type: "notice";
@@ -1524,6 +1766,7 @@ export type AppEvent =
   | MemoriesChanged
   | McpChanged
   | TransferChanged
+  | BackupsChanged
   | Notice;
 
 export function commandsOver(call: Call, _stream: Stream) {
@@ -1599,6 +1842,59 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** What was read out of an attachment; None where there is nothing, or not yet. */
       text: (params: AttachmentId, options?: CallOptions): Promise<string | null> =>
         call("attachments.text", params, options),
+    },
+    backups: {
+      /** The backups that there are, and what is under way. */
+      list: (options?: CallOptions): Promise<BackupList> =>
+        call("backups.list", null, options),
+      /**
+       * Back everything up; returns when it is done. Progress arrives as events. NeedsWindow for another
+       * folder without a window.
+       */
+      make: (params: MakeBackupInput, options?: CallOptions): Promise<BackupMade> =>
+        call("backups.make", params, options),
+      /** Read a backup whole. StoreDamaged where it is not what was written. */
+      check: (params: NamedBackup, options?: CallOptions): Promise<void> =>
+        call("backups.check", params, options),
+      /** Stop what is under way: a backup, a preview, a clean-up. Nothing of it stays. */
+      stop: (options?: CallOptions): Promise<void> =>
+        call("backups.stop", null, options),
+      /** Encrypt backups from now on with a passphrase, or no longer. */
+      encrypt: (params: EncryptBackups, options?: CallOptions): Promise<BackupList> =>
+        call("backups.encrypt", params, options),
+      /**
+       * Prepare a backup and say what restoring it would change; nothing is changed yet. PassphraseWanted and
+       * WrongPassphrase for an encrypted one.
+       */
+      preview: (params: PreviewRestoreInput, options?: CallOptions): Promise<RestoreChoice> =>
+        call("backups.preview", params, options),
+      /**
+       * Ask the user in the system's dialog, then restore what was prepared at the next start. NeedsWindow
+       * without a window.
+       */
+      restore: (options?: CallOptions): Promise<RestoreAnswer> =>
+        call("backups.restore", null, options),
+      /** Forget what was prepared, or was to be restored at the next start. */
+      cancel_restore: (options?: CallOptions): Promise<void> =>
+        call("backups.cancel_restore", null, options),
+      /** How much room each table, the attached files and the backups take. */
+      statistics: (options?: CallOptions): Promise<Statistics> =>
+        call("backups.statistics", null, options),
+      /** Give the space of what was deleted back to the disk. StoreFull where it needs more than is free. */
+      vacuum: (options?: CallOptions): Promise<Vacuumed> =>
+        call("backups.vacuum", null, options),
+      /**
+       * Let the user choose a folder, and copy all data there. It is used from the next start on; nothing is
+       * written until then. NeedsWindow without a window.
+       */
+      move: (options?: CallOptions): Promise<MovedData> =>
+        call("backups.move", null, options),
+      /** Ask the user, then delete the data from the folder that they were moved from. NeedsWindow. */
+      delete_old_data: (options?: CallOptions): Promise<void> =>
+        call("backups.delete_old_data", null, options),
+      /** Close Deskside and start it again. NeedsWindow without a window. */
+      restart: (options?: CallOptions): Promise<void> =>
+        call("backups.restart", null, options),
     },
     conversations: {
       /** Conversations of a place, the last used first. */
@@ -1847,6 +2143,20 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Go on where an interrupted, stopped or failed reply ended, in the same message. */
       continue_reply: (params: ReplyId, options?: CallOptions): Promise<StartedRun> =>
         call("runs.continue_reply", params, options),
+    },
+    search: {
+      /**
+       * Messages and titles that match, the best first, or the newest where there are thousands. Any text is a
+       * query; nothing matches one without a word or a filter. Cancel it when the user types on.
+       */
+      find: (params: FindInput, options?: CallOptions): Promise<SearchPage> =>
+        call("search.find", params, options),
+      /**
+       * The page around a message. Where it is in a version that is not shown, that version is shown from now
+       * on; what another agent wrote is in the reply that asked for it. NotFound if it was deleted.
+       */
+      open: (params: OpenFound, options?: CallOptions): Promise<FoundPlace> =>
+        call("search.open", params, options),
     },
     settings: {
       /** All settings. */

@@ -12,6 +12,7 @@ from deskside.backend.agent.models import Models
 from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
 from deskside.backend.attachments.attachments import Attachments, open_attachments
+from deskside.backend.backups.service import Backups
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.exchange.transfers import Transfers
@@ -51,6 +52,7 @@ class App:
     runs: Runs
     attachments: Attachments
     user_tools: UserTools
+    backups: Backups
     transfers: Transfers
 
 
@@ -88,7 +90,22 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         await stack.enter_async_context(emptying_trash(store, attachments))
         transfers = Transfers(store, events, paths, attachments)
         stack.push_async_callback(transfers.close)
+        backups = Backups(store, events, paths)
+        stack.push_async_callback(backups.close)
         yield App(
-            paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, attachments,
-            user_tools, transfers,
-        )  # fmt: skip
+            paths,
+            store,
+            events,
+            settings,
+            keys,
+            providers,
+            device,
+            folders,
+            files,
+            mcp,
+            runs,
+            attachments,
+            user_tools,
+            backups,
+            transfers,
+        )

@@ -28,6 +28,7 @@
     ├── StoreFull             the disk is full                                 free space, retry
     ├── StoreReadOnly         the data folder cannot be written                change its permissions
     ├── StoreDamaged          the database file is corrupted                   restore a backup
+    │   └── StoreOutdated         an update of its form failed                 install the version before
     ├── StoreRefused          an edited migration, or a newer schema           update Deskside
     ├── NeedsWindow           only the real window can do this                 use the window
     └── Internal              a bug of ours; details are in the log            report it
@@ -206,6 +207,15 @@ class StoreReadOnly(AppError):
 class StoreDamaged(AppError):
     code = "store_damaged"
     default_hint = "Close Deskside and restore a backup from the data folder's backups."
+
+
+class StoreOutdated(StoreDamaged):
+    """The data could not be brought to this program's form. They are as they were, and shown as a copy."""
+
+    code = "store_outdated"
+    default_hint = (
+        "Your data are as they were. Install the Deskside you had before, which opens them, and report this."
+    )
 
 
 class StoreRefused(AppError):

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from deskside.backend.agent.device_models import DeviceStatus
+from deskside.backend.backups.job import Job
 from deskside.backend.settings import Settings
 from deskside.backend.store.attachments import AttachmentRow
 from deskside.backend.store.conversations import ConversationRow
@@ -124,6 +125,13 @@ class TransferChanged(msgspec.Struct, frozen=True, tag="transfer_changed"):
     transfer: Transfer | None
 
 
+class BackupsChanged(msgspec.Struct, frozen=True, tag="backups_changed"):
+    """How far the work on backups is. Without a job: it ended, or something else about backups changed; ask
+    `backups.list` again."""
+
+    job: Job | None
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Something the user should know that belongs to no message: `code` as in errors.py."""
 
@@ -152,5 +160,6 @@ AppEvent = (
     | MemoriesChanged
     | McpChanged
     | TransferChanged
+    | BackupsChanged
     | Notice
 )

@@ -29,6 +29,7 @@ export function AppView({ app, isConnected }: Props) {
   const isPickerOpen = useSignal(false);
   const isHelpOpen = useSignal(false);
   const main = useRef<HTMLElement>(null);
+  const searchField = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
     const media = matchMedia(NARROW);
@@ -59,6 +60,11 @@ export function AppView({ app, isConnected }: Props) {
   useEffect(() => {
     const actions = {
       newChat: app.newChat,
+      search: () => {
+        if (app.place.value.view !== "chat") app.openChat();
+        isSidebarOpen.value = true;
+        requestAnimationFrame(() => searchField.current?.select());
+      },
       settings: () => app.openSettings(),
       sidebar: () => {
         isSidebarOpen.value = !isSidebarOpen.value;
@@ -94,7 +100,7 @@ export function AppView({ app, isConnected }: Props) {
   return (
     <div class="window" data-sidebar={isSidebarOpen.value ? "open" : "closed"}>
       <ErrorBoundary where="The sidebar" report={report}>
-        <Sidebar app={app} isOpen={isSidebarOpen} />
+        <Sidebar app={app} isOpen={isSidebarOpen} searchField={searchField} />
       </ErrorBoundary>
       {isNarrow.value && isSidebarOpen.value && (
         <div class="scrim" onPointerDown={() => (isSidebarOpen.value = false)} />

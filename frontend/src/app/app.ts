@@ -14,15 +14,18 @@ import type {
   Commands,
   ConversationChangesInput,
   ConversationRow,
+  FoundMessage,
 } from "../api.gen";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
 import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
 import { createConversationList, namesOf } from "../conversations/list";
 import { createSorting } from "../conversations/sorting";
+import { createBackups } from "../data/backups";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
+import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
 import { createTools } from "../tools/tools";
@@ -54,10 +57,12 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const drafts = createDrafts(api);
   const list = createConversationList(api);
   const sorting = createSorting(api);
+  const search = createSearch(api);
   const models = createModels(api);
   const agents = createAgentChoices(api);
   const keys = createKeys(api);
   const device = createDevice(api);
+  const backups = createBackups(api);
   const memories = createMemories(api);
   const tools = createTools(api);
   const mcp = createMcpServers(api);
@@ -111,6 +116,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     if (memories.list.value) parts.push(memories.load());
     if (tools.list.value) parts.push(tools.load());
     if (mcp.rows.value) parts.push(mcp.load());
+    if (backups.list.value) parts.push(backups.load());
     await Promise.all([...parts, device.load()]);
   }
 
@@ -174,6 +180,9 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
         // Asking starts the servers: only the page that shows them does.
         if (mcp.rows.value) void mcp.load();
         return;
+      case "backups_changed":
+        backups.apply(event);
+        return;
       case "notice":
         toasts.show(event);
         return;
@@ -215,6 +224,17 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   /** As a link to it: one that was deleted meanwhile is said to be. */
   const openConversationById = (id: number) =>
     toasts.attempt(async () => openConversation(await api.conversations.get({ id })));
+
+  /** To a message in its place: the conversation opens around it. */
+  const openFound = (hit: FoundMessage) =>
+    toasts.attempt(async () => {
+      if (conversation.value.row.value?.id !== hit.conversation_id) {
+        const row = await api.conversations.get({ id: hit.conversation_id });
+        show(newConversation(row), row.id);
+      } else openChat();
+      const words = hit.snippet.find(({ is_hit }) => is_hit)?.text ?? "";
+      await conversation.value.goTo(hit.message_id, words);
+    });
 
   async function openPlace(to: Place): Promise<void> {
     if (to.view !== "chat" || to.conversationId === null) return;
@@ -409,10 +429,12 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     drafts,
     list,
     sorting,
+    search,
     models,
     agents,
     keys,
     device,
+    backups,
     memories,
     tools,
     mcp,
@@ -424,6 +446,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     apply,
     openConversation,
     openConversationById,
+    openFound,
     newChat,
     openChat,
     openSettings,

@@ -86,6 +86,16 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     doctor = commands.add_parser("doctor", parents=[common], help="check everything, and say what to do")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
 
+    backing = commands.add_parser("backup", parents=[common], help="back everything up, or list the backups")
+    backing.add_argument("--to", metavar="DIR", help="into DIR/deskside-backups instead of the data folder")
+    backing.add_argument("--passphrase", action="store_true", help="ask for one and encrypt with it")
+    backing.add_argument("--list", action="store_true", help="list the backups that are there")
+
+    restoring = commands.add_parser("restore", parents=[common], help="bring a backup back")
+    restoring.add_argument("backup", metavar="BACKUP", help="its name in the list, or its file")
+    restoring.add_argument("--dry-run", action="store_true", help="only say what would change")
+    restoring.add_argument("--yes", action="store_true", help="answer the question with yes")
+
     exporting = _add_transfers(commands, common)
     adding = _add_mcp(commands, common)
 
@@ -218,6 +228,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
     paths = find_paths(getattr(arguments, "data_dir", None))
     level = getattr(arguments, "log_level", "info").upper()
+    if arguments.command in ("backup", "restore"):
+        from deskside.shell import backup
+
+        (backup.back_up if arguments.command == "backup" else backup.restore)(paths, arguments)
+        return 0
     if arguments.command == "ask":
         return _ask(arguments, paths, level)
     if arguments.command == "call":

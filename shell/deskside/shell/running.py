@@ -10,13 +10,14 @@ import gc
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from loguru import logger
 
@@ -35,15 +36,17 @@ FOLDER_LIMIT_S = 4.0  # the other side of the control socket waits 5
 
 
 def open_window(paths: Paths, level: str) -> int:
-    """Show the window until it is closed, or raise the one that is there already.
+    """Show the window until it is closed, or raise the one that is there already. Where the user wants that,
+    the program then starts again and this does not return.
 
     Whoever starts a window may not look at a terminal, so what goes wrong is shown in a dialog too.
     """
+    wants_restart = False
     try:
         with claim_or_send(paths, "show") as found:
             if isinstance(found, Instance):
                 with _log(paths, level, to_stderr=True):
-                    _show(found, paths)
+                    wants_restart = _show(found, paths)
             elif not found.answer.ok:
                 raise NeedsWindow(found.answer.message, hint=found.answer.hint)
     except Exception as error:
@@ -54,19 +57,32 @@ def open_window(paths: Paths, level: str) -> int:
         else:
             show_error(f"Deskside has a fault ({type(error).__name__}).", f"Details are in {paths.logs}.")
         raise
+    if wants_restart:
+        _start_again()
     return 0
 
 
-def _show(instance: Instance, paths: Paths) -> None:
+def _start_again() -> NoReturn:
+    """Become the same program with the same arguments, now that nothing of this one is open."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "posix":
+        # Web engines leave sockets open that the next one would find taken.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _show(instance: Instance, paths: Paths) -> bool:
+    """Returns whether the program is to be started again."""
     # Until the page can be loaded nothing becomes garbage; looking for it took 100 of 620 ms of importing.
     gc.disable()
     try:
-        _show_until_closed(instance, paths)
+        return _show_until_closed(instance, paths)
     finally:
         gc.enable()
 
 
-def _show_until_closed(instance: Instance, paths: Paths) -> None:
+def _show_until_closed(instance: Instance, paths: Paths) -> bool:
     from deskside.shell.desktop import WindowDesktop
     from deskside.shell.engine import load_engine
     from deskside.shell.signals import closing_on_signals
@@ -92,6 +108,7 @@ def _show_until_closed(instance: Instance, paths: Paths) -> None:
         opening.running.add_done_callback(offer)
         window.show(opening.running, take_signals)
         instance.on_show = instance.boot_url = instance.on_folder = instance.on_file = None
+    return desktop.wants_restart
 
 
 def serve(paths: Paths, level: str, port: int) -> int:

@@ -17,6 +17,7 @@ import msgspec
 from deskside.backend.agent.answer import Refused
 from deskside.backend.agent.call_ids import CallIds
 from deskside.backend.agent.events import (
+    AssistantText,
     Effort,
     HistoryItem,
     ModelEvent,
@@ -98,9 +99,9 @@ def _messages(request: ModelRequest) -> list[dict[str, Any]]:
     if request.instructions.strip():
         messages.append({"role": "system", "content": request.instructions})
     for turn in turns(request.history):
-        if isinstance(turn, AssistantTurn):
+        if type(turn) is AssistantTurn:
             messages.append(_assistant(turn))
-        elif isinstance(turn, ToolTurn):
+        elif type(turn) is ToolTurn:
             messages += [
                 {"role": "tool", "tool_call_id": result.call_id, "content": result.output}
                 for result in turn.results
@@ -111,18 +112,15 @@ def _messages(request: ModelRequest) -> list[dict[str, Any]]:
 
 
 def _assistant(turn: AssistantTurn) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
-    calls = [
-        {
-            "id": request.call_id,
-            "type": "function",
-            "function": {
-                "name": request.name,
-                "arguments": arguments_text(request.arguments),
-            },
-        }
-        for request in turn.requests
-    ]
+    texts: list[str] = []
+    calls: list[dict[str, Any]] = []
+    for said in turn.items:
+        if type(said) is AssistantText:
+            texts.append(said.text)
+        elif type(said) is ToolRequested:
+            function = {"name": said.name, "arguments": arguments_text(said.arguments)}
+            calls.append({"id": said.call_id, "type": "function", "function": function})
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) or None}
     if calls:
         message["tool_calls"] = calls
     return message

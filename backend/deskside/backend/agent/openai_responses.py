@@ -111,13 +111,13 @@ def responses_body(name: str, request: ModelRequest, refused: set[str]) -> dict[
 def _input(name: str | None, request: ModelRequest) -> list[Any]:
     items: list[Any] = []
     for turn in turns(request.history):
-        if isinstance(turn, AssistantTurn):
+        if type(turn) is AssistantTurn:
             for said in turn.items:
-                if isinstance(said, AssistantText):
+                if type(said) is AssistantText:
                     # Spelled out, because llama.cpp's server does not know the short form of an answer.
                     content = [{"type": "output_text", "text": said.text}]
                     items.append({"type": "message", "role": "assistant", "content": content})
-                elif isinstance(said, AssistantReasoning):
+                elif type(said) is AssistantReasoning:
                     if said.provider_data is not None and said.model == name:
                         items.append(msgspec.Raw(said.provider_data.encode()))
                 else:
@@ -129,7 +129,7 @@ def _input(name: str | None, request: ModelRequest) -> list[Any]:
                             "arguments": arguments_text(said.arguments),
                         }
                     )
-        elif isinstance(turn, ToolTurn):
+        elif type(turn) is ToolTurn:
             items += [
                 {"type": "function_call_output", "call_id": result.call_id, "output": result.output}
                 for result in turn.results

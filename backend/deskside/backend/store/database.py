@@ -20,12 +20,13 @@ from filelock import FileLock, Timeout
 from loguru import logger
 from pony.orm import OrmError
 
-from deskside.backend.errors import StoreDamaged
+from deskside.backend.backups.restoring import Applied, apply_pending
+from deskside.backend.errors import StoreDamaged, StoreOutdated, StoreReadOnly, StoreRefused
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
 from deskside.backend.store.salvage import open_salvaged, remove
-from deskside.backend.store.sqlite_errors import Health
+from deskside.backend.store.sqlite_errors import Health, store_error
 from deskside.backend.store.threads import Readers, Unit, Writer
 
 if TYPE_CHECKING:
@@ -58,8 +59,11 @@ class Store:
         self._is_open = False
         self._writer: Writer
         self._readers: Readers
+        self._shows_copy = False
         self._damaged_readers: Readers | None = None
         self._salvaged: asyncio.Future[Readers] | None = None
+        self.applied: Applied | None = None
+        """What became of a backup that was to be restored when this was opened."""
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -70,6 +74,11 @@ class Store:
     def is_alone(self) -> bool:
         """Whether no other process had the store open when this one opened it."""
         return self._lock.is_locked
+
+    def take_applied(self) -> Applied | None:
+        """What became of a restore at the start, told once."""
+        applied, self.applied = self.applied, None
+        return applied
 
     async def read(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function that only reads, at one moment of the database: it sees every write that was
@@ -94,9 +103,25 @@ class Store:
         the machine. For what comes several times a second."""
         return await self._write(lambda db: function(db, *args, **named), is_durable=False)
 
-    async def open(self, backups: Path, busy_timeout_s: float) -> None:
-        """Start the threads, bring the file up to date, and repair what a crash left."""
-        open_db = partial(_open_db, self.path, backups, busy_timeout_s, self._lock)
+    async def maintain(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function on the writer's connection outside of a transaction, for what SQLite does in no
+        other way. Writes wait for it."""
+
+        def call(db: Db) -> T:
+            return function(db.own_connection())
+
+        self._open_readers()
+        self._health.check_writable()
+        return await self._submit(self._writer.put, call, is_alone=True)
+
+    def refuse_writes(self, why: StoreReadOnly) -> None:
+        """Write nothing more: this file is no longer the one that counts."""
+        self._health.moved = why
+
+    async def open(self, paths: Paths, busy_timeout_s: float) -> None:
+        """Start the threads, restore the backup that was chosen, bring the file up to date, and repair what a
+        crash left."""
+        open_db = partial(self._open_db, paths, busy_timeout_s)
         self._writer = Writer(open_db, self._health, self._loop)
         self._writer.start()
         try:
@@ -115,7 +140,45 @@ class Store:
             await self.close()
             raise
 
+    def _open_db(self, paths: Paths, busy_timeout_s: float) -> Db:
+        """On the writer's thread: the folder, the schema and the mapping."""
+        paths.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if paths.restore.exists():
+            _lock_if_first(self._lock)
+            if self._lock.is_locked:
+                self.applied = apply_pending(paths)
+        try:
+            migrate(self.path, paths.backups, busy_timeout_s=busy_timeout_s)
+        except (sqlite3.Error, ValueError) as error:
+            if store_error(error, self.path) is not None:
+                raise
+            return self._open_outdated(error, busy_timeout_s)
+        db = Db(self.path, busy_timeout_s=busy_timeout_s)
+        _lock_if_first(self._lock)
+        if self._lock.is_locked:
+            for left_by_a_crash in self.path.parent.glob(f"{self.path.stem}.{COPY}*"):
+                left_by_a_crash.unlink()
+        return db
+
+    def _open_outdated(self, cause: Exception, busy_timeout_s: float) -> Db:
+        """A migration failed, and is undone: show what is there as a copy, to which nothing is written."""
+        logger.opt(exception=cause).error("the database could not be brought to the new schema")
+        told = StoreOutdated("Your data could not be brought to the form that this Deskside needs.")
+        self._shows_copy = True
+        _lock_if_first(self._lock)
+        try:
+            db = open_salvaged(
+                self.path, self._copy_path(), busy_timeout_s=busy_timeout_s, is_ours=self._lock.is_locked
+            )
+        except (sqlite3.Error, OrmError, ValueError) as error:
+            raise StoreRefused(told.message, hint=told.hint) from error
+        told.hint = f"They are shown as they were, and nothing can be changed. {told.hint}"
+        self._health.damage = told
+        return db
+
     async def _repair(self) -> None:
+        if self._shows_copy:
+            return
         try:
             await self.write(first_start.make_rows)
             if self._lock.is_locked:
@@ -166,10 +229,10 @@ class Store:
         if self._damaged_readers is not None:
             await self._damaged_readers.close()
         await self._readers.close()
-        if self._salvaged is not None:
-            remove(self._copy_path())
         self._writer.finish()
         await self._writer.closed
+        if self._salvaged is not None or self._shows_copy:
+            remove(self._copy_path())
         self._lock.release()
 
     async def _write(self, call: Callable[[Db], T], *, is_durable: bool) -> T:
@@ -178,10 +241,15 @@ class Store:
         return await self._submit(self._writer.put, call, is_durable=is_durable)
 
     async def _submit(
-        self, put: Callable[[Unit], None], call: Callable[[Db], T], *, is_durable: bool = False
+        self,
+        put: Callable[[Unit], None],
+        call: Callable[[Db], T],
+        *,
+        is_durable: bool = False,
+        is_alone: bool = False,
     ) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
-        put(Unit(call, future, is_durable))
+        put(Unit(call, future, is_durable, is_alone))
         return await future
 
     def _open_readers(self) -> Readers:
@@ -197,27 +265,16 @@ async def open_store(paths: Paths, *, busy_timeout_s: float = BUSY_TIMEOUT_S) ->
     Raises StoreRefused, StoreBusy, StoreFull, StoreReadOnly or StoreDamaged, each with what to do.
     """
     store = Store(paths.database)
-    await store.open(paths.backups, busy_timeout_s)
+    await store.open(paths, busy_timeout_s)
     try:
         yield store
     finally:
         await store.close()
 
 
-def _open_db(path: Path, backups: Path, busy_timeout_s: float, lock: FileLock) -> Db:
-    """On the writer's thread: the folder, the schema and the mapping."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    migrate(path, backups, busy_timeout_s=busy_timeout_s)
-    db = Db(path, busy_timeout_s=busy_timeout_s)
-    _lock_if_first(lock)
-    if lock.is_locked:
-        for left_by_a_crash in path.parent.glob(f"{path.stem}.{COPY}*"):
-            left_by_a_crash.unlink()
-    return db
-
-
 def _lock_if_first(lock: FileLock) -> None:
     """Where no other process has the store open, a reply that streams was cut off. Otherwise it may be the
     other's (`deskside ask` beside the window). The system drops the lock of a process that died."""
-    with suppress(Timeout):
-        lock.acquire(blocking=False)
+    if not lock.is_locked:
+        with suppress(Timeout):
+            lock.acquire(blocking=False)

@@ -16,7 +16,7 @@ from typing import Any
 from loguru import logger
 from pony.orm import db_session
 
-from deskside.backend.store import replies, search_index
+from deskside.backend.store import replies, search_index, segmentation
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
 
@@ -61,13 +61,17 @@ def open_salvaged(damaged: Path, target: Path, *, busy_timeout_s: float, is_ours
     does not take the copy.
     """
     remove(target)
-    migrate(target, target.parent)
+    migrate(target, None)
     with closing(_connect(damaged, "ro")) as source, closing(_connect(target, "rw")) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # it is made anew when it is needed again
         copy.execute("BEGIN")
         for table, is_without_row_id in _tables(copy):
             walk = _both_ways if is_without_row_id else _past_damage
-            _insert(copy, table, walk(source, table, _columns(copy, table)))
+            # A database that could not be updated lacks some.
+            there = set(_columns(source, table))
+            columns = [name for name in _columns(copy, table) if name in there]
+            if columns:
+                _insert(copy, table, columns, walk(source, table, columns))
         for statement in CLOSE_GAPS:
             copy.execute(statement, {"title": LOST_TITLE, "text": LOST_TEXT})
         search_index.rebuild(copy)
@@ -90,6 +94,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
     # A damaged text is worth more than none.
     connection.text_factory = lambda text: text.decode(errors="replace")
+    segmentation.register(connection)
     return connection
 
 
@@ -106,13 +111,16 @@ def _columns(copy: sqlite3.Connection, table: str) -> list[str]:
     return [name for (name,) in copy.execute("select name from pragma_table_info(?)", (table,))]
 
 
-def _insert(copy: sqlite3.Connection, table: str, rows: Iterable[Sequence[object]]) -> None:
+def _insert(
+    copy: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> None:
     read = kept = 0
+    named = ", ".join(columns)
     for row in rows:
         read += 1
         marks = ", ".join("?" * len(row))
         try:
-            kept += copy.execute(f"insert or ignore into {table} values ({marks})", row).rowcount
+            kept += copy.execute(f"insert or ignore into {table} ({named}) values ({marks})", row).rowcount
         except sqlite3.IntegrityError:  # a value that the damage made one of another type
             continue
     logger.info("{} of {} rows of {} were salvaged", kept, read, table)

@@ -26,15 +26,18 @@ class Health:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damage: StoreDamaged | None = None
+        self.moved: StoreReadOnly | None = None
 
     @property
     def is_damaged(self) -> bool:
         return self.damage is not None
 
     def check_writable(self) -> None:
-        """Raises StoreDamaged once damage was seen."""
+        """Raises StoreDamaged once damage was seen, StoreReadOnly once the data are elsewhere."""
+        if self.moved is not None:
+            raise StoreReadOnly(self.moved.message, hint=self.moved.hint)
         if self.damage is not None:
-            raise StoreDamaged(self.damage.message, hint=self.damage.hint)
+            raise type(self.damage)(self.damage.message, hint=self.damage.hint)
 
     def told(self, error: BaseException) -> BaseException:
         """What to raise for `error` where it is awaited."""
@@ -105,17 +108,16 @@ def _of_sqlite(error: sqlite3.Error, path: Path) -> AppError | None:
 
 
 def _restore(path: Path) -> str:
-    """What to do about a damaged file, with the backup that is there. (An old -wal file beside a restored
-    database would damage it again.)"""
-    backups = sorted((path.parent / "backups").glob("*.db"), key=lambda backup: backup.stat().st_mtime_ns)
+    """What to do about a damaged file, with the backup that is there."""
+    backups = sorted((path.parent / "backups").glob("*.json"), key=lambda backup: backup.stat().st_mtime_ns)
     if not backups:
         return (
             "There is no backup of it. Keep a copy of the data folder, as much may still be readable; to "
             "begin anew, close Deskside and move the file elsewhere."
         )
     return (
-        f"Close Deskside, move {path.name}, {path.name}-wal and {path.name}-shm elsewhere, and copy the "
-        f"newest backup, {backups[-1]}, to {path}."
+        "Restore a backup: in Settings, under Data, or with Deskside closed by this command: "
+        f"deskside restore {backups[-1].stem}. The damaged files are kept."
     )
 
 

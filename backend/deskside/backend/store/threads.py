@@ -22,7 +22,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,19 @@ LARGEST_WAL_BYTES = 16 * 1024 * 1024
 LOOK_AT_WAL_EVERY_S = 0.05
 # How long the writer waits for readers to let it empty the file; then it goes on and tries again later.
 EMPTY_WAL_WITHIN_MS = 100
+# Of SQLite's virtual machine, which does some millions a second.
+LOOK_AT_CALLER_EVERY_OPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One call of a store function. `is_durable` also survives a power cut, at the price of one fsync."""
+    """One call of a store function. `is_durable` also survives a power cut, at the price of one fsync.
+    `is_alone` runs outside of any transaction, between two groups."""
 
     call: Callable[[Db], Any]
     future: asyncio.Future[Any]
     is_durable: bool = False
+    is_alone: bool = False
     context: Context = field(default_factory=copy_context)
 
 
@@ -146,8 +151,10 @@ class Writer:
         is_open = True
         while is_open:
             units, is_open = self._take_group()
-            if units:
-                deliver(self._loop, self._commit(db, units))
+            for is_alone, group in groupby(units, key=lambda unit: unit.is_alone):
+                for together in [[unit] for unit in group] if is_alone else [list(group)]:
+                    outcomes = self._run_alone(db, together[0]) if is_alone else self._commit(db, together)
+                    deliver(self._loop, outcomes)
                 self._bound_wal(db)
         self._close(db)
         deliver(self._loop, [Outcome(self.closed)])
@@ -165,6 +172,14 @@ class Writer:
             units.append(unit)
         return units, True
 
+    def _run_alone(self, db: Db, unit: Unit) -> list[Outcome]:
+        try:
+            self._health.check_writable()
+            self._check_identity(db)
+            return [Outcome(unit.future, unit.context.run(unit.call, db))]
+        except BaseException as error:  # raised where the unit's caller awaits it
+            return [self._told(Outcome(unit.future, error=error))]
+
     def _commit(self, db: Db, units: list[Unit], *, mend: bool = True) -> list[Outcome]:
         """Run units as one transaction; where that fails as a whole, each alone."""
         try:
@@ -174,12 +189,7 @@ class Writer:
 
     def _try_commit(self, db: Db, units: list[Unit], *, mend: bool) -> list[Outcome]:
         self._health.check_writable()
-        if identity(db.path) != self._identity:
-            # SQLite would go on with a file that has no name any more, and that is gone when we close it.
-            raise StoreReadOnly(
-                f"{db.path} was moved, removed or replaced while Deskside was running.",
-                hint="Put it back, or close Deskside and start it again. Until then nothing is saved.",
-            )
+        self._check_identity(db)
         connection = db.own_connection()
         self._begin(connection, is_durable=any(unit.is_durable for unit in units))
         outcomes, failure = self._run_group(db, connection, units, mend=mend)
@@ -194,6 +204,14 @@ class Writer:
         if len(units) == 1:
             return [self._told(Outcome(units[0].future, error=failure))]
         return [outcome for unit in units for outcome in self._commit(db, [unit], mend=mend)]
+
+    def _check_identity(self, db: Db) -> None:
+        if identity(db.path) != self._identity:
+            # SQLite would go on with a file that has no name any more, and that is gone when we close it.
+            raise StoreReadOnly(
+                f"{db.path} was moved, removed or replaced while Deskside was running.",
+                hint="Put it back, or close Deskside and start it again. Until then nothing is saved.",
+            )
 
     def _run_group(
         self, db: Db, connection: sqlite3.Connection, units: list[Unit], *, mend: bool
@@ -262,6 +280,16 @@ class Writer:
         db.disconnect()
 
 
+def _given_up_when_cancelled(unit: Unit) -> Unit:
+    """A read that nobody waits for any more (a search that was typed on) does not keep its thread."""
+
+    def call(db: Db) -> Any:
+        db.sql.set_progress_handler(unit.future.cancelled, LOOK_AT_CALLER_EVERY_OPS)
+        return unit.call(db)
+
+    return replace(unit, call=call)
+
+
 class Readers:
     """Threads that read, each with a connection of its own that it opens with its first unit."""
 
@@ -295,7 +323,7 @@ class Readers:
     def _read(self, unit: Unit) -> None:
         if unit.future.cancelled():
             return
-        outcome = attempt(unit, self._db)
+        outcome = attempt(_given_up_when_cancelled(unit), self._db)
         if outcome.error is not None:
             outcome = Outcome(unit.future, error=self._health.told(outcome.error))
         deliver(self._loop, [outcome])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from loguru import logger
@@ -64,6 +64,10 @@ async def page_ready(bridge: Bridge) -> None:
     damage = bridge.app.store.damage
     if damage is not None:
         bridge.app.events.publish(Notice("error", damage.code, damage.message, damage.hint))
+    applied = bridge.app.store.take_applied()
+    if applied is not None:
+        level: Literal["info", "error"] = "info" if applied.outcome == "restored" else "error"
+        bridge.app.events.publish(Notice(level, f"backup_{applied.outcome}", applied.message, ""))
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
     if damage is None:

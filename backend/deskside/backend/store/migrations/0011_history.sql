@@ -105,3 +105,44 @@ create table attachment (
 create index attachment_by_message on attachment (message, position) where message is not null;
 create index attachment_by_conversation on attachment (conversation) where conversation is not null;
 create index attachment_by_file on attachment (file);
+
+-- The index reads a whole message at once, so that words in two parts of a reply are found together, and reads it
+-- through `segmented` (store/segmentation.py), which our connections have: it makes words of what is written without
+-- spaces. `prefix` is of words that are half typed (SHORTEST_BEGIN in store/search_query.py). Deleting a message takes its text out; adding one is done by hand, as before (store/search_index.py).
+drop table message_search;
+drop view searchable_text;
+create view searchable_text as
+  select message.id, segmented((
+    select group_concat(text, char(10)) from (
+      select text from message_part
+      where message_part.message = message.id and kind in ('text', 'user') order by position
+    )
+  )) as text
+  from message
+  where message.status <> 'streaming' and exists (
+    select 1 from message_part where message_part.message = message.id and kind in ('text', 'user')
+  );
+create virtual table message_search using fts5 (
+  text, content = 'searchable_text', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2', prefix = '3'
+);
+insert into message_search (message_search) values ('rebuild');
+create trigger message_leaves_the_index before delete on message when old.status <> 'streaming' begin
+  insert into message_search (message_search, rowid, text)
+    select 'delete', id, text from searchable_text where id = old.id;
+end;
+
+create view searchable_title as select id, segmented(title) as text from conversation;
+create virtual table title_search using fts5 (
+  text, content = 'searchable_title', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2', prefix = '3'
+);
+insert into title_search (title_search) values ('rebuild');
+create trigger title_enters_the_index after insert on conversation begin
+  insert into title_search (rowid, text) values (new.id, segmented(new.title));
+end;
+create trigger title_changes_in_the_index after update of title on conversation begin
+  insert into title_search (title_search, rowid, text) values ('delete', old.id, segmented(old.title));
+  insert into title_search (rowid, text) values (new.id, segmented(new.title));
+end;
+create trigger title_leaves_the_index after delete on conversation begin
+  insert into title_search (title_search, rowid, text) values ('delete', old.id, segmented(old.title));
+end;
