@@ -12,6 +12,7 @@ import "./styles/search.css";
 import "./styles/tools.css";
 import "./styles/code.css";
 import "./styles/mcp.css";
+import "./styles/transfers.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";
 import { AppView } from "./app/AppView";

@@ -29,6 +29,7 @@ import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
 import { createTools } from "../tools/tools";
+import { createTransfers } from "../transfers/transfers";
 import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
@@ -65,6 +66,10 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const memories = createMemories(api);
   const tools = createTools(api);
   const mcp = createMcpServers(api);
+  const transfers = createTransfers(api, () => {
+    void list.load();
+    void sorting.load();
+  });
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
@@ -100,10 +105,12 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     // Asking providers can take seconds; nothing waits for it.
     void models.load();
     void agents.load();
+    void transfers.load();
   }
 
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
+    void transfers.load();
     const parts = [refreshState(), reloadConversations(), sorting.load(), models.load(), agents.load()];
     if (keys.list.value) parts.push(keys.load());
     if (memories.list.value) parts.push(memories.load());
@@ -137,6 +144,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   function apply(event: AppEvent, n: number): void {
     list.apply(event);
     conversation.value.apply(event, n);
+    transfers.apply(event);
     switch (event.type) {
       case "settings_changed":
         if (state.value) state.value = { ...state.value, settings: event.settings };
@@ -190,6 +198,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "part_changed":
       case "parts_replaced":
       case "reply_retried":
+      case "transfer_changed":
         return;
       default:
         event satisfies never;
@@ -430,6 +439,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     memories,
     tools,
     mcp,
+    transfers,
     conversation,
     opened,
     start,
