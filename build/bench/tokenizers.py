@@ -6,8 +6,8 @@
 Each way indexes the texts of a generated history (generated_history.py) in a database of its own. Printed are
 the seconds it takes, the size of the index beside that of the texts, and milliseconds a query (p50 / p95, the
 newest 20 rows that match) for words, phrases of two words, half-typed words, words of one or two characters
-of Chinese and Japanese, and rare terms; then how much of a labelled list of texts is found by what people type
-to find it, and how much by what must not find it. The ways take turns at each query.
+of Chinese and Japanese, and rare terms; then how much of a labelled list of texts is found by what people
+type to find it, and how much by what must not find it. The ways take turns at each query.
 """
 
 from __future__ import annotations

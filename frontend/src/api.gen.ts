@@ -1552,6 +1552,85 @@ export interface TryOut {
   line: number | null;
 }
 
+/**
+ * An import or export. An import is looked at first (`looking`, then `looked`: `counts` is what would
+ * come), and brings something only once it is `working`. `done` of `total` are bytes of the file for an
+ * import, conversations for an export. `skipped` counts what is left out. `name` is the file's, `program`
+ * whose export it is, `path` where an export goes. A terminal that
+ * began it also shows it. `message` and `hint` say why it failed.
+ */
+export interface Transfer {
+  id: number;
+  kind: "export" | "import";
+  state: "cancelled" | "done" | "failed" | "looked" | "looking" | "working";
+  name: string;
+  program: string;
+  path: string;
+  done: number;
+  total: number;
+  counts: TransferCounts;
+  skipped: number;
+  message: string;
+  hint: string;
+  is_from_terminal: boolean;
+}
+
+/**
+ * What is in a file, or came out of it. `already_here` conversations add nothing; `grown` take the place
+ * of what an earlier import made of them; `beside` have grown, too, but the user went on with the earlier
+ * one, which stays.
+ */
+export interface TransferCounts {
+  conversations: number;
+  messages: number;
+  files: number;
+  already_here: number;
+  grown: number;
+  beside: number;
+}
+
+/** What was left out: counted by reason, and one by one as far as they are listed. */
+export interface SkippedReport {
+  counts: SkippedCount[];
+  items: Skipped[];
+}
+
+/** How often something was left out for one reason. */
+export interface SkippedCount {
+  kind: "conversation" | "file" | "link" | "message" | "note" | "part";
+  reason: string;
+  count: number;
+}
+
+/** One thing that was left out. `conversation` is a title. */
+export interface Skipped {
+  kind: "conversation" | "file" | "link" | "message" | "note" | "part";
+  conversation: string;
+  what: string;
+  reason: string;
+}
+
+/** The file that a terminal has offered under this word; `program` None finds out whose export it is. */
+export interface LookAtOfferedInput {
+  /** length ≥ 1, length ≤ 100 */
+  ticket: string;
+  program?: "chatgpt" | "claude" | "deskside" | "librechat" | "openwebui" | null;
+}
+
+/** `ids` None exports all that are not in the trash. */
+export interface ExportConversationsInput {
+  format: "html" | "json" | "markdown";
+  ids?: number[] | null;
+}
+
+/** As `ExportConversations`, to the file that a terminal has offered under this word. */
+export interface ExportOfferedInput {
+  /** length ≥ 1, length ≤ 100 */
+  ticket: string;
+  format: "html" | "json" | "markdown";
+  ids?: number[] | null;
+}
+
 export interface ConversationChanged {
   type: "conversation_changed";
   conversation: ConversationRow;
@@ -1668,6 +1747,12 @@ export interface McpChanged {
   type: "mcp_changed";
 }
 
+/** The import or export that is under way; None once it was put away. */
+export interface TransferChanged {
+  type: "transfer_changed";
+  transfer: Transfer | null;
+}
+
 /**
  * How far the work on backups is. Without a job: it ended, or something else about backups changed; ask
  * `backups.list` again.
@@ -1704,6 +1789,7 @@ export type AppEvent =
   | DeviceChanged
   | MemoriesChanged
   | McpChanged
+  | TransferChanged
   | BackupsChanged
   | Notice;
 
@@ -2149,6 +2235,41 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Run a tool's source once with these arguments, in the sandbox, without keeping it. */
       try_out: (params: TryToolInput, options?: CallOptions): Promise<TryOut> =>
         call("tools.try_out", params, options),
+    },
+    transfers: {
+      /** The import or export that is under way, or the last one until it is put away. */
+      current: (options?: CallOptions): Promise<Transfer | null> =>
+        call("transfers.current", null, options),
+      /** What the current import leaves out, and why. */
+      skipped: (options?: CallOptions): Promise<SkippedReport> =>
+        call("transfers.skipped", null, options),
+      /**
+       * Let the user choose a file to import, and look at it: nothing is imported yet. None when they
+       * cancelled.
+       */
+      choose_import: (options?: CallOptions): Promise<Transfer | null> =>
+        call("transfers.choose_import", null, options),
+      /** Look at a file that a terminal has offered. NotFound without such an offer. */
+      look: (params: LookAtOfferedInput, options?: CallOptions): Promise<Transfer> =>
+        call("transfers.look", params, options),
+      /** Import the file that was looked at. Conflict where none was. */
+      import_: (options?: CallOptions): Promise<Transfer> =>
+        call("transfers.import_", null, options),
+      /** Let the user choose where to write conversations, and write them. None when they cancelled. */
+      export: (params: ExportConversationsInput, options?: CallOptions): Promise<Transfer | null> =>
+        call("transfers.export", params, options),
+      /** Write conversations to the file that a terminal has offered. NotFound without such an offer. */
+      export_to: (params: ExportOfferedInput, options?: CallOptions): Promise<Transfer> =>
+        call("transfers.export_to", params, options),
+      /**
+       * Stop the import or export after the conversation that it is at. An import keeps those that came; an
+       * export leaves no file.
+       */
+      cancel: (options?: CallOptions): Promise<void> =>
+        call("transfers.cancel", null, options),
+      /** Forget a transfer that has ended, or a file that was looked at. */
+      put_away: (options?: CallOptions): Promise<void> =>
+        call("transfers.put_away", null, options),
     },
   } as const;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import queue
 import sqlite3
 import stat
 import subprocess
@@ -242,6 +243,25 @@ async def test_a_read_cannot_write(tmp_path: Path) -> None:
             await store.read(_note, "sneaked in")
 
         assert [] == await store.read(errors.recent, 10)
+
+
+async def test_a_read_whose_caller_gave_up_ends_in_the_middle(tmp_path: Path) -> None:
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n"
+    started: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def read_on(db: Db) -> None:
+        started.put(None)
+        db.sql.execute(endless).fetchone()
+
+    async with open_store(paths_in(tmp_path)) as store:
+        readers = [asyncio.create_task(store.read(read_on)) for _ in range(3)]
+        for _ in readers:
+            await asyncio.to_thread(started.get, timeout=30)
+        for reader in readers:
+            reader.cancel()
+
+        async with asyncio.timeout(30):
+            assert [] == await store.read(errors.recent, 10)
 
 
 async def test_a_write_whose_caller_gave_up_still_happens_and_disturbs_no_other(tmp_path: Path) -> None:

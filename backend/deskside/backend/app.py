@@ -15,6 +15,7 @@ from deskside.backend.attachments.attachments import Attachments, open_attachmen
 from deskside.backend.backups.service import Backups
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.exchange.transfers import Transfers
 from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
@@ -52,6 +53,7 @@ class App:
     runs: Runs
     user_tools: UserTools
     backups: Backups
+    transfers: Transfers
 
 
 @asynccontextmanager
@@ -86,6 +88,8 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services, attachments)
         stack.push_async_callback(runs.close)
         await stack.enter_async_context(emptying_trash(store, attachments))
+        transfers = Transfers(store, events, paths, attachments)
+        stack.push_async_callback(transfers.close)
         backups = Backups(store, events, paths)
         stack.push_async_callback(backups.close)
         yield App(
@@ -103,4 +107,5 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
             runs,
             user_tools,
             backups,
+            transfers,
         )

@@ -16,6 +16,7 @@ from deskside.backend.settings import Settings
 from deskside.backend.store.attachments import AttachmentRow
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.messages import MessagePart, MessageRow
+from deskside.backend.transfer_state import Transfer
 
 
 class ConversationChanged(msgspec.Struct, frozen=True, tag="conversation_changed"):
@@ -118,6 +119,12 @@ class McpChanged(msgspec.Struct, frozen=True, tag="mcp_changed"):
     """An MCP server came, went or changed its state or its tools: ask `mcp.servers` again."""
 
 
+class TransferChanged(msgspec.Struct, frozen=True, tag="transfer_changed"):
+    """The import or export that is under way; None once it was put away."""
+
+    transfer: Transfer | None
+
+
 class BackupsChanged(msgspec.Struct, frozen=True, tag="backups_changed"):
     """How far the work on backups is. Without a job: it ended, or something else about backups changed; ask
     `backups.list` again."""
@@ -152,6 +159,7 @@ AppEvent = (
     | DeviceChanged
     | MemoriesChanged
     | McpChanged
+    | TransferChanged
     | BackupsChanged
     | Notice
 )

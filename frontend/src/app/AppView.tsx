@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Chat } from "../chat/Chat";
 import { SettingsPage } from "../settings/SettingsPage";
 import { Start } from "../start/Start";
+import { TransferDialogs } from "../transfers/TransferDialogs";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { ToastList } from "../ui/ToastList";
 import type { App } from "./app";
@@ -116,6 +117,7 @@ export function AppView({ app, isConnected }: Props) {
           )}
         </ErrorBoundary>
       </main>
+      <TransferDialogs app={app} />
       <ToastList toasts={app.toasts} />
       {isHelpOpen.value && <ShortcutsDialog onClose={() => (isHelpOpen.value = false)} />}
     </div>

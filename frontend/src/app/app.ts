@@ -31,6 +31,7 @@ import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
 import { createTools } from "../tools/tools";
+import { createTransfers } from "../transfers/transfers";
 import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
@@ -74,6 +75,10 @@ export function createApp(
   const memories = createMemories(api);
   const tools = createTools(api);
   const mcp = createMcpServers(api);
+  const transfers = createTransfers(api, () => {
+    void list.load();
+    void sorting.load();
+  });
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
@@ -109,10 +114,12 @@ export function createApp(
     // Asking providers can take seconds; nothing waits for it.
     void models.load();
     void agents.load();
+    void transfers.load();
   }
 
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
+    void transfers.load();
     const parts = [refreshState(), reloadConversations(), sorting.load(), models.load(), agents.load()];
     parts.push(files.reload());
     if (keys.list.value) parts.push(keys.load());
@@ -147,6 +154,7 @@ export function createApp(
   function apply(event: AppEvent, n: number): void {
     list.apply(event);
     conversation.value.apply(event, n);
+    transfers.apply(event);
     switch (event.type) {
       case "settings_changed":
         if (state.value) state.value = { ...state.value, settings: event.settings };
@@ -191,6 +199,7 @@ export function createApp(
         return;
       case "conversation_deleted":
         if (conversation.value.isDeleted.value) newChat();
+        if (search.isActive.value) search.search();
         return;
       case "conversation_changed":
         drafts.takeOver(event.conversation.id, event.conversation.draft);
@@ -200,6 +209,7 @@ export function createApp(
       case "part_changed":
       case "parts_replaced":
       case "reply_retried":
+      case "transfer_changed":
         return;
       default:
         event satisfies never;
@@ -471,6 +481,7 @@ export function createApp(
     memories,
     tools,
     mcp,
+    transfers,
     conversation,
     opened,
     start,

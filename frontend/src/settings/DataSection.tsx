@@ -4,6 +4,7 @@ import { BackupsCard } from "../data/BackupsCard";
 import { EncryptionCard } from "../data/EncryptionCard";
 import { FolderCard } from "../data/FolderCard";
 import { SpaceCard } from "../data/SpaceCard";
+import { TransfersCard } from "../transfers/TransfersCard";
 import { Problem } from "../ui/Problem";
 
 export function DataSection({ app }: { app: App }) {
@@ -12,6 +13,7 @@ export function DataSection({ app }: { app: App }) {
   const problem = backups.loadProblem.value;
   return (
     <>
+      <TransfersCard app={app} />
       <FolderCard app={app} />
       {problem && (
         <Problem message={problem.message} hint={problem.hint}>

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from loguru import logger
@@ -23,7 +24,7 @@ from loguru import logger
 from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.backend.paths import Paths
-from deskside.shell.instance import FolderChange, Instance, Remote, claim_or_send
+from deskside.shell.instance import FolderChange, Instance, Remote, claim_or_send, send
 from deskside.shell.paths import web_folder
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _show_until_closed(instance: Instance, paths: Paths) -> bool:
         instance.on_show = window.bring_forward
         opening.running.add_done_callback(offer)
         window.show(opening.running, take_signals)
-        instance.on_show = instance.boot_url = instance.on_folder = None
+        instance.on_show = instance.boot_url = instance.on_folder = instance.on_file = None
     return desktop.wants_restart
 
 
@@ -129,7 +130,7 @@ def serve(paths: Paths, level: str, port: int) -> int:
             _offer(found, running)
             _announce(running.boot_url(), os.getpid())
             _wait(stop)
-            found.boot_url = found.on_folder = None
+            found.boot_url = found.on_folder = found.on_file = None
     return 0
 
 
@@ -180,10 +181,25 @@ def _folder_changed(running: Running, change: FolderChange) -> str:
     return f"The assistant may {'read and change' if change.can_write else 'read'} files in {change.path}."
 
 
+def offer_file(paths: Paths, path: Path) -> str:
+    """Tell the backend of this session, ours or another's, of a file; returns the word for it."""
+    from deskside.shell.client import Refused
+
+    with send(paths, "file", file=str(path)) as remote:
+        if not remote.answer.ok:
+            raise Refused(remote.answer.message, hint=remote.answer.hint)
+        return remote.answer.message
+
+
+def _file_offered(running: Running, path: str) -> str:
+    return running.app.transfers.offer(Path(path))
+
+
 def _offer(instance: Instance, running: Running) -> None:
     """Let other processes of this user use the backend."""
     instance.boot_url = running.boot_url
     instance.on_folder = partial(_folder_changed, running)
+    instance.on_file = partial(_file_offered, running)
 
 
 @contextmanager

@@ -294,7 +294,8 @@ def _ranked(db: Db, query: SearchQuery, passing: dict[int, int]) -> list[int]:
 def _is_rare(db: Db, term: Term) -> bool:
     """Of a phrase: one of its words. To find out how rare the phrase is, bm25 would read all rows of each."""
     words = [Term(word) for word in re.findall(r"[^\W_]+", term.words)]
-    return any(_has_few_hits(db, word) for word in words) if len(words) > 1 else _has_few_hits(db, term)
+    is_phrase = len(words) > 1 and not term.name
+    return any(_has_few_hits(db, word) for word in words) if is_phrase else _has_few_hits(db, term)
 
 
 def _has_few_hits(db: Db, term: Term) -> bool:

@@ -147,6 +147,8 @@ def define_entities(db: Database) -> None:
         forked_from = IntegerOrNull()
         titled_by = Text(default="start")
         source_sha256 = TextOrNull()
+        source_id = TextOrNull()
+        source_messages = IntegerOrNull()
 
     class Folder(Entity):
         _table_ = "folder"

@@ -27,6 +27,7 @@ from deskside.backend.agent.events import (
     ToolRequested,
     UserText,
 )
+from deskside.backend.agent.invisible import without_tags
 from deskside.backend.errors import NotFound
 from deskside.backend.store import attachments, conversations
 from deskside.backend.store.attachments import AttachmentRow
@@ -390,7 +391,8 @@ def history(db: Db, message_id: int, *, keeps_open: bool = False) -> list[Histor
             items = _with_less(items, read_part(kind, text, data))
         elif text:
             is_users = role == "user" or kind == "user"
-            items.append(UserText(text) if is_users else AssistantText(text))
+            # What was imported as an answer may hold what no model writes.
+            items.append(UserText(text) if is_users else AssistantText(without_tags(text)))
     return items + results
 
 

@@ -535,6 +535,11 @@ PUT_PART = """
     origin = excluded.origin, model = excluded.model"""
 
 
+def put_parts(db: Db, message_id: int, parts: list[StoredPart], *, is_question: bool) -> None:
+    """Keep the parts of a message that does not stream."""
+    db.sql.executemany(PUT_PART, [_part_row(message_id, part, is_question=is_question) for part in parts])
+
+
 def _put_part(db: Db, message_id: int, stored: StoredPart, *, is_question: bool = False) -> None:
     db.sql.execute(PUT_PART, _part_row(message_id, stored, is_question=is_question))
 

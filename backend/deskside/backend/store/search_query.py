@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from deskside.backend.store.segmentation import UNSPACED, spelled
+from deskside.backend.store.segmentation import UNSPACED, joined, spelled
 from deskside.backend.store.text import storable
 
 MOST_TERMS = 12
 # The index knows the begins of words from here on (migration 0009); a shorter one could be anything.
 SHORTEST_BEGIN = 3
+# A pasted sentence is found by its begin: FTS5 reads all rows of each word, or character of Chinese.
+LONGEST_PHRASE = 16
 
 TERM = re.compile(r"""(?P<not>-?)(?:(?P<name>[A-Za-z]+):)?(?:"(?P<quoted>[^"]*)(?P<end>"?)|(?P<bare>\S+))""")
 ENDS_UNSPACED = re.compile(f"[{UNSPACED}]\\Z")
@@ -35,15 +37,17 @@ DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 
 class Term(msgspec.Struct, frozen=True):
-    """A word, or several in their order, as the index spells them. `is_begin`: the last may go on."""
+    """A word, or several in their order, as the index spells them. `is_begin`: the last may go on. `name` is
+    how the index knows the words as a name of code; see segmentation.name_parts."""
 
     words: str
     is_begin: bool = False
+    name: str = ""
 
     @property
     def phrase(self) -> str:
         """As FTS5 reads it. Nothing in it can mean anything but itself."""
-        return f'"{self.words}"' + "*" * self.is_begin
+        return f'"{self.name}"*' if self.name else f'"{self.words}"' + "*" * self.is_begin
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -99,7 +103,9 @@ def parse(typed: str, *, now: Callable[[], datetime] = datetime.now) -> SearchQu
         if value.rstrip(":").lower() in FILTERS and value.endswith(":"):
             continue  # a filter that is being typed
         is_typed_last = found.end() == len(typed) and not found["end"]
-        term = _term(value, is_begin=is_typed_last or value.endswith("*"))
+        term = _term(
+            value, is_begin=is_typed_last or value.endswith("*"), is_phrase=found["quoted"] is not None
+        )
         if term is not None:
             (excluded if found["not"] else terms).append(term)
     if len(terms) + len(excluded) > MOST_TERMS:
@@ -120,9 +126,9 @@ def any_of(terms: Sequence[Term]) -> str:
     return " OR ".join(term.phrase for term in terms)
 
 
-def _term(value: str, *, is_begin: bool) -> Term | None:
+def _term(value: str, *, is_begin: bool, is_phrase: bool = False) -> Term | None:
     """None where nothing in it is a word."""
-    words = " ".join(spelled(value).replace('"', " ").split())
+    words = " ".join(spelled(value).replace('"', " ").split()[:LONGEST_PHRASE])
     last = words.rstrip()
     if not any(map(str.isalnum, words)):
         return None
@@ -131,7 +137,7 @@ def _term(value: str, *, is_begin: bool) -> Term | None:
     last = last.rstrip("*")
     length = len(re.split(r"[\W_]", last)[-1])
     is_begin = is_begin and is_open and length >= SHORTEST_BEGIN and not ENDS_UNSPACED.search(last)
-    return Term(words, is_begin)
+    return Term(words, is_begin, "" if is_phrase else joined(value.strip("._()*")))
 
 
 def _filter(name: str, value: str, now: Callable[[], datetime]) -> Filter | str:

@@ -3,7 +3,7 @@
 SQLite's tokenizer takes a run of letters for one word. That makes a whole sentence of Chinese one word, and
 `parseOrder` another that a search for `order` does not find. So the index reads a text in which each
 character of such a script stands alone (a word of it is then a phrase of its characters), in which letters
-that are written in two ways are written in one, and that ends with the parts of each name in camel case.
+that are written in two ways are written in one, and that ends with the parts of the names of code.
 
 What is stored and shown is never this text. What is looked for goes through `spelled` as well.
 """
@@ -29,10 +29,13 @@ FULLWIDTH = 0xFEE0
 
 # A capital inside a word: after `parse` in `parseOrder`, and the P of `HTTPServer`.
 HUMP = re.compile("[A-Z](?:(?<=[a-z0-9][A-Z])|[A-Z][a-z])")
-WORD = re.compile("[A-Za-z0-9]+")
+JOINT = re.compile("[A-Za-z0-9][._]+[A-Za-z0-9]")
+NAME = re.compile("[A-Za-z0-9]+(?:[._]+[A-Za-z0-9]+)*")
 PART = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-# Base64 and the like are full of humps; a name has few.
-LONGEST_NAME = 60
+# A longer one is no name but Base64 or the like. Its words are found one by one.
+LONGEST_NAME = 100
+# So many parts in their order are found together.
+MOST_PARTS = 8
 
 
 def indexed(text: str) -> str:
@@ -57,12 +60,28 @@ def _usual(variant: re.Match[str]) -> str:
 
 
 def name_parts(text: str) -> str:
-    """The parts of the names in camel case, each name once, in their order."""
-    if HUMP.search(text) is None:
+    """What the names of code are found by besides their words, each name once, in their order.
+
+    In camel case those are its parts. Of every name it is also each of its ends in one word, so that
+    `parse_order_id` and `parseOrderId` are both found as `parseorderid`, and as the begin of `orderid`. As a
+    phrase, `order_id` would be words that are everywhere, which the index takes seconds to look for.
+    """
+    if HUMP.search(text) is None and JOINT.search(text) is None:
         return ""
-    words = dict.fromkeys(WORD.findall(text))
-    names = [word for word in words if len(word) <= LONGEST_NAME and HUMP.search(word)]
-    return "\n".join(" ".join(PART.findall(name)) for name in names)
+    found = []
+    for name in dict.fromkeys(NAME.findall(text)):
+        if len(name) <= LONGEST_NAME and (HUMP.search(name) or JOINT.search(name)):
+            parts = PART.findall(name)
+            found += parts if HUMP.search(name) else []
+            found += ["".join(parts[n : n + MOST_PARTS]) for n in range(len(parts) - 1)]
+    return " ".join(found)
+
+
+def joined(name: str) -> str:
+    """The begin of the word that a name with dots or underscores is found by, or a part of such a name; else
+    nothing."""
+    is_name = NAME.fullmatch(name) and JOINT.search(name) and len(name) <= LONGEST_NAME
+    return "".join(PART.findall(name)[:MOST_PARTS]) if is_name else ""
 
 
 def register(connection: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ from itertools import islice
 import msgspec
 
 from deskside.backend.store.search_query import Term
-from deskside.backend.store.segmentation import MARKS, RUN, SPELLINGS, UNSPACED
+from deskside.backend.store.segmentation import HUMP, MARKS, PART, RUN, SPELLINGS, UNSPACED
 
 CHARACTERS = 200
 # How much of them stands before the first match: a line and a half of a narrow list, half of that where
@@ -116,8 +116,13 @@ def _patterns(term: Term, *, is_ascii: bool) -> tuple[re.Pattern[str], re.Patter
         first = re.escape(words[0][0])
         start = pattern.replace(first, rf"{first}(?<![^\W_]{first})", 1)
     # The rest of a word that was only begun belongs to it.
-    end = r"[^\W_]*" if term.is_begin else "" if UNSPACED_CHARACTER.match(words[-1]) else r"(?![^\W_])"
-    return re.compile(start + end), re.compile(pattern.replace(r"[\W_]+", r"[\W_]*"))
+    is_begin = term.is_begin or term.name
+    end = r"[^\W_]*" if is_begin else "" if UNSPACED_CHARACTER.match(words[-1]) else r"(?![^\W_])"
+    inside = pattern.replace(r"[\W_]+", r"[\W_]*")
+    if HUMP.search(term.words):
+        # `parseOrder` also finds `parse_order`.
+        inside = r"[\W_]*".join(part.lower() for part in PART.findall(term.words))
+    return re.compile(start + end), re.compile(inside)
 
 
 def _window(text: str, hits: Sequence[tuple[int, int]]) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from deskside.bridge.commands import (
     settings,
     sorting,
     tools,
+    transfers,
 )
 
 COMMANDS: list[ModuleType] = [
@@ -48,4 +49,5 @@ COMMANDS: list[ModuleType] = [
     settings,
     sorting,
     tools,
+    transfers,
 ]

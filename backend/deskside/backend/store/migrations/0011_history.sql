@@ -60,6 +60,10 @@ alter table conversation add column titled_by text not null default 'start'
   check (titled_by in ('start', 'model', 'user'));
 -- Of what an import read, so that importing it again adds nothing.
 alter table conversation add column source_sha256 text check (length(source_sha256) = 64);
+-- Which conversation of the other program it is, and how many messages came: one that grew there takes the place of
+-- what was imported, unless the user went on with that here.
+alter table conversation add column source_id text;
+alter table conversation add column source_messages integer;
 
 create index conversation_listed on conversation (updated_ms desc, id desc)
   where deleted_ms is null and archived_ms is null;
@@ -69,6 +73,7 @@ create index conversation_by_folder on conversation (folder, updated_ms desc, id
 create index conversation_deleted on conversation (deleted_ms) where deleted_ms is not null;
 create index conversation_by_forked_from on conversation (forked_from) where forked_from is not null;
 create index conversation_by_source on conversation (source_sha256) where source_sha256 is not null;
+create index conversation_by_source_id on conversation (source_id) where source_id is not null;
 
 -- A file is on the disk once, under its hash, for as long as an attachment refers to it. `text` is what was read out
 -- of it for models that do not take the file itself.
