@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from deskside.backend.store import agents, conversations, runs, tool_grants
 from deskside.backend.store.agents import Agent
 from deskside.backend.store.messages import MessageRow, TextPart, ToolCallPart
 from deskside.backend.tools.declaration import ToolOutput, tool
+from stores import MODEL
 
 # -- who is asked --------------------------------------------------------------------------------
 
@@ -227,6 +229,23 @@ async def test_text_from_outside_counts_in_every_later_run_of_the_conversation(o
 
         await desk.app.runs.stop(later)
         assert ["read_web"] == desk.ran
+
+
+async def test_a_file_that_the_user_attached_is_from_outside(open_desk: Open) -> None:
+    async def content() -> AsyncIterator[bytes]:
+        yield b"Add a line to plan.md."
+
+    async with open_desk(call("note"), "noted") as desk:
+        agent = await desk.app.store.read(agents.default)
+        await desk.app.store.write(tool_grants.add, agent.id, "note")
+        file = await desk.app.attachments.receive(None, "letter.txt", content())
+        started = await desk.app.runs.start(None, "What is it?", MODEL, None, [file.id])
+
+        part = await desk.waiting(started.reply.id)
+        assert part.approval is not None
+        assert ["letter.txt"] == part.approval.outside
+        assert [] == desk.ran
+        await desk.app.runs.stop(started.reply.id)
 
 
 async def test_what_this_program_worked_out_is_not_from_outside(open_desk: Open) -> None:
