@@ -74,7 +74,7 @@ def test_files_come_in_wait_over_a_restart_go_with_the_question_and_can_be_seen(
     assert all(words in text for words in ("x = 42", "dropped plums", "What is in them?"))
     assert "not this one" not in text
     expect(page.get_by_test_id("message").first.get_by_test_id("attachment")).to_have_count(4)
-    assert 400 == page.evaluate("() => document.querySelector('.message .file-picture').naturalWidth")
+    expect(page.locator(".message .file-picture")).to_have_js_property("naturalWidth", 400)
 
     page.get_by_role("button", name="code.py").click()
     expect(page.locator("[data-testid=file-preview] .hljs-number")).to_have_text("42")
