@@ -489,10 +489,10 @@ test("what was looked for is opened with what is around it, and both ways go on 
 
   await conversation.loadNewer();
   await conversation.loadOlder();
-  expect(ids()).toEqual(range(25, 174));
+  expect(ids()).toEqual(range(50, 149));
 
-  await conversation.loadOlder();
-  for (let n = 0; n < 3; n += 1) await conversation.loadNewer();
+  for (let n = 0; n < 2; n += 1) await conversation.loadOlder();
+  for (let n = 0; n < 7; n += 1) await conversation.loadNewer();
 
   expect(ids()).toEqual(range(1, 300));
   expect([conversation.hasMore.value, conversation.hasNewer.value]).toEqual([false, false]);
@@ -512,10 +512,10 @@ test("what happens at the end leaves the middle alone, and is there when the rea
   const asked = server.params("messages.page").length;
 
   all[301] = { ...reply(302, "It is", { status: "streaming" }), parent_id: 301 };
-  for (let n = 0; n < 4; n += 1) await conversation.loadNewer();
+  for (let n = 0; n < 8; n += 1) await conversation.loadNewer();
   conversation.apply(textAppended(302, 5, " 42."), 4);
 
-  expect(server.params("messages.page").length).toBe(asked + 4);
+  expect(server.params("messages.page").length).toBe(asked + 8);
   expect(ids()).toEqual(range(75, 302));
   expect(texts().at(-1)).toBe("It is 42.");
   expect(conversation.hasNewer.value).toBe(false);
@@ -559,11 +559,11 @@ test("a question that is asked from the middle goes to the end", async () => {
 test("what is far from the reader goes, and is loaded again", async () => {
   const { conversation, ids } = await inTheMiddle(1000);
 
-  for (let n = 0; n < 12; n += 1) await conversation.loadNewer();
+  for (let n = 0; n < 24; n += 1) await conversation.loadNewer();
   expect(ids()).toEqual(range(325, 724));
   expect(conversation.hasMore.value).toBe(true);
 
-  for (let n = 0; n < 12; n += 1) await conversation.loadOlder();
+  for (let n = 0; n < 24; n += 1) await conversation.loadOlder();
   expect(ids()).toEqual(range(1, 400));
   expect(conversation.hasNewer.value).toBe(true);
 

@@ -74,6 +74,8 @@ export interface ConversationOptions {
 }
 
 const PAGE = 50;
+/** While the reader scrolls: what is put on the screen at once must not hold it up. */
+const STEP = 25;
 const LARGEST_PAGE = 200;
 /** More than this is not kept: what is far from the reader goes, and is loaded again. */
 const MOST_MESSAGES = 400;
@@ -323,7 +325,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   async function loadOlder(): Promise<void> {
     const first = messages.value[0];
     if (row.value === null || !first || !hasMore.value || isLoading.value) return;
-    const request = { conversation_id: row.value.id, before_id: first.id, limit: PAGE };
+    const request = { conversation_id: row.value.id, before_id: first.id, limit: STEP };
     isLoading.value = true;
     loadProblem.value = await withPage(
       () => api.messages.page(request),
@@ -344,7 +346,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   async function loadNewer(): Promise<void> {
     const last = messages.value.at(-1);
     if (row.value === null || !last || !hasNewer.value || isLoading.value) return;
-    const request = { conversation_id: row.value.id, after_id: last.id, limit: PAGE };
+    const request = { conversation_id: row.value.id, after_id: last.id, limit: STEP };
     isLoading.value = true;
     loadProblem.value = await withPage(
       () => api.messages.page(request),

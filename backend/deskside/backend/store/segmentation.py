@@ -64,7 +64,7 @@ def name_parts(text: str) -> str:
 
     In camel case those are its parts. Of every name it is also each of its ends in one word, so that
     `parse_order_id` and `parseOrderId` are both found as `parseorderid`, and as the begin of `orderid`. As a
-    phrase, `order_id` would be words that are everywhere, which the index takes seconds to look for.
+    phrase, `order_id` would miss the second, and be words that are everywhere: FTS5 reads all rows of each.
     """
     if HUMP.search(text) is None and JOINT.search(text) is None:
         return ""
