@@ -85,15 +85,15 @@ async def test_a_file_is_kept_once_under_its_hash_and_sent_with_the_question(tmp
         assert b"plums\n" == app.attachments.path_of(first).read_bytes()
         assert [first.id, again.id] == [row.id for row in await app.store.read(attachments.of_draft, None)]
 
-        reply = await asked(app, "What is in them?", first, again)
+        reply = await asked(app, "What is in them?", again, first)
 
         assert [] == await app.store.read(attachments.of_draft, None)
         page = await app.store.read(messages.page, reply.conversation_id, None, 10)
         question = page.messages[0]
-        assert [first.id, again.id] == [row.id for row in question.attachments]
+        assert [again.id, first.id] == [row.id for row in question.attachments]
         other = await app.runs.ask_instead(question.id, "And now?", None)
         assert other.question is not None
-        assert ["plums.txt", "more.txt"] == [row.name for row in other.question.attachments]
+        assert ["more.txt", "plums.txt"] == [row.name for row in other.question.attachments]
 
 
 async def test_a_question_may_be_files_alone(tmp_path: Path) -> None:

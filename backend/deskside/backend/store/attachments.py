@@ -185,12 +185,13 @@ def detach(db: Db, attachment_id: int) -> None:
 
 
 def send(db: Db, draft: int | None, attachment_ids: Iterable[int], message_id: int) -> None:
-    """What was put to a draft now belongs to a question. NotFound for what is not there (any more)."""
-    for id in attachment_ids:
+    """What was put to a draft now belongs to a question, in this order. NotFound for what is not there (any
+    more)."""
+    for position, id in enumerate(attachment_ids):
         sent = db.sql.execute(
-            "update attachment set message = ?, conversation = null "
+            "update attachment set message = ?, position = ?, conversation = null "
             "where id = ? and message is null and conversation is ?",
-            (message_id, id, draft),
+            (message_id, position, id, draft),
         )
         if sent.rowcount == 0:
             raise not_found(id)
