@@ -18,6 +18,7 @@ from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
 from deskside.backend.paths import Paths
+from deskside.backend.rescue import Rescues
 from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
 from deskside.backend.store.database import Store, open_store
@@ -30,6 +31,7 @@ from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_fetch import PageTexts
 from deskside.backend.trash import emptying_trash
+from deskside.backend.watch import watching_store
 from deskside.backend.written_files import WrittenFiles
 
 
@@ -50,17 +52,20 @@ class App:
     runs: Runs
     attachments: Attachments
     user_tools: UserTools
+    rescues: Rescues
 
 
 @asynccontextmanager
-async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> AsyncIterator[App]:
+async def open_app(
+    paths: Paths, models: Mapping[str, Model] | None = None, *, or_read: bool = False
+) -> AsyncIterator[App]:
     """Open everything in the order of these lines, and close it in reverse.
 
     `models` are used by their name instead of what a provider would give. Raises the store's errors,
-    with what to do, when the database cannot be opened.
+    with what to do, when the database cannot be opened; `or_read` as for `open_store`.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(paths))
+        store = await stack.enter_async_context(open_store(paths, or_read=or_read))
         events = EventBuffer()
         settings = await open_settings(store, events)
         keys = Keys(store, events, paths)
@@ -68,8 +73,11 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         stack.push_async_callback(device.close)
         http = await stack.enter_async_context(Http())
         providers = Models(store, settings, keys, device, http, models or {})
-        with suppress(StoreDamaged):  # what is there can be looked at without it, and nothing else be done
-            await store.write(tools.sync_built_in, TOOLS)
+        if not store.is_reading_only:
+            with suppress(
+                StoreDamaged
+            ):  # what is there can be looked at without it, and nothing else be done
+                await store.write(tools.sync_built_in, TOOLS)
         sandbox = Sandbox()
         stack.push_async_callback(sandbox.close)
         web = Web()
@@ -84,7 +92,9 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         stack.push_async_callback(runs.close)
         attachments = await stack.enter_async_context(open_attachments(store, events, paths.files))
         await stack.enter_async_context(emptying_trash(store, attachments))
+        await stack.enter_async_context(watching_store(store, events))
+        rescues = Rescues(store, paths)
         yield App(
             paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, attachments,
-            user_tools,
+            user_tools, rescues,
         )  # fmt: skip

@@ -28,5 +28,10 @@ class Paths:
         return self.data / "files"
 
     @property
+    def rescue(self) -> Path:
+        """What was read of a damaged database, until it takes its place."""
+        return self.data / "rescue"
+
+    @property
     def backups(self) -> Path:
         return self.data / "backups"

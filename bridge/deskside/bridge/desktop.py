@@ -54,6 +54,9 @@ class Desktop(Protocol):
     async def choose_folder(self, title: str) -> str | None:
         """Let the user pick one existing folder. None when they cancelled."""
 
+    async def restart(self) -> None:
+        """Close the program and start it again."""
+
     async def confirm(self, title: str, text: str, accept_label: str) -> bool:
         """Ask the user in a dialog of the system, which no page can answer. True only when they pressed the
         button with `accept_label`; Cancel is what Enter, Escape and closing the dialog mean."""
@@ -73,6 +76,9 @@ class NoDesktop:
 
     async def choose_folder(self, title: str) -> str | None:
         raise NeedsWindow("Without a window there is no folder dialog.", hint=IN_A_TERMINAL)
+
+    async def restart(self) -> None:
+        raise NeedsWindow("Without a window Deskside does not start itself again.")
 
     async def confirm(self, title: str, text: str, accept_label: str) -> bool:
         raise NeedsWindow("Without a window there is no way to ask you.", hint=IN_A_TERMINAL)

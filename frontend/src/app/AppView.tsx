@@ -8,6 +8,7 @@ import { ToastList } from "../ui/ToastList";
 import type { App } from "./app";
 import { CannotStart } from "./CannotStart";
 import { ConnectionBar } from "./ConnectionBar";
+import { TroubleBar } from "../rescue/TroubleBar";
 import { useReport } from "./context";
 import { shortcutOf } from "./keyboard";
 import { ShortcutsDialog } from "./ShortcutsDialog";
@@ -100,6 +101,7 @@ export function AppView({ app, isConnected }: Props) {
       )}
       <main ref={main} class="main" tabIndex={-1}>
         <ConnectionBar isConnected={isConnected} />
+        <TroubleBar app={app} />
         <ErrorBoundary key={view} where={view === "chat" ? "The chat" : "The settings"} report={report}>
           {view === "settings" ? (
             <SettingsPage app={app} sidebar={sidebar} />

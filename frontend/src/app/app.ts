@@ -166,6 +166,9 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
         // Asking starts the servers: only the page that shows them does.
         if (mcp.rows.value) void mcp.load();
         return;
+      case "trouble_changed":
+        if (state.value) state.value = { ...state.value, trouble: event.trouble };
+        return;
       case "notice":
         toasts.show(event);
         return;

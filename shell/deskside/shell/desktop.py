@@ -22,6 +22,7 @@ class WindowDesktop:
         self.window: Any = None  # pywebview's, once there is one
         self.engine: Engine | None = None  # the window's
         self._is_asking = False
+        self.wants_restart = False
 
     async def open_link(self, url: str) -> None:
         await in_thread(lambda: open_outside(url))
@@ -36,6 +37,13 @@ class WindowDesktop:
 
     async def choose_folder(self, title: str) -> str | None:
         return await self._ask(lambda: _choose_folder(self.window, title))
+
+    async def restart(self) -> None:
+        """Closes the window; whoever has shown it starts the program again."""
+        if self.window is None:
+            raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
+        self.wants_restart = True
+        await in_thread(self.window.destroy)
 
     async def _ask(self, dialog: Callable[[], T]) -> T:
         if self.window is None:

@@ -61,12 +61,13 @@ def read_migrations(folder: Path = FOLDER) -> list[Migration]:
 
 def migrate(
     database: Path,
-    backups: Path,
+    backups: Path | None,
     migrations: Sequence[Migration] | None = None,
     *,
     busy_timeout_s: float = 5.0,
 ) -> None:
-    """Bring `database` to the newest schema, making the file where there is none.
+    """Bring `database` to the newest schema, making the file where there is none. `backups` None: it is a
+    copy already, and needs no other.
 
     Takes 1 ms where nothing is to do. Raises StoreRefused (nothing was touched), StoreDamaged when the
     backup does not pass its check, and sqlite3.Error or OSError as they come.
@@ -81,7 +82,7 @@ def migrate(
         connection.execute("BEGIN IMMEDIATE")
         applied = checked_version(connection, database, migrations)
         if applied < len(migrations):
-            if applied:
+            if applied and backups is not None:
                 back_up(database, backups, f"before-{migrations[-1].number:04d}")
             _apply(connection, database, migrations[applied:])
             connection.execute("COMMIT")

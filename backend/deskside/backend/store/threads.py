@@ -29,7 +29,7 @@ from typing import Any
 from loguru import logger
 from pony.orm import db_session
 
-from deskside.backend.errors import StoreReadOnly
+from deskside.backend.errors import StoreGone
 from deskside.backend.store import search_index
 from deskside.backend.store.connection import Db
 from deskside.backend.store.sqlite_errors import Health, chain
@@ -101,6 +101,10 @@ def identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def gone(path: Path) -> StoreGone:
+    return StoreGone(f"{path} was moved, removed or replaced while Deskside was running.")
+
+
 def _wal_bytes(db: Db) -> int:
     try:
         return os.stat(f"{db.path}-wal").st_size
@@ -117,7 +121,8 @@ class Writer:
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._synchronous = ""
-        self._identity: tuple[int, int] | None = None
+        self.identity: tuple[int, int] | None = None
+        """Of the file that was opened."""
         self._empty_wal_at_bytes = LARGEST_WAL_BYTES
         self._look_at_wal_s = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -141,7 +146,7 @@ class Writer:
             outcome = Outcome(self.opened, error=self._health.told(error))
             deliver(self._loop, [outcome, Outcome(self.closed)])
             return
-        self._identity = identity(db.path)
+        self.identity = identity(db.path)
         deliver(self._loop, [Outcome(self.opened, db)])
         is_open = True
         while is_open:
@@ -174,12 +179,9 @@ class Writer:
 
     def _try_commit(self, db: Db, units: list[Unit], *, mend: bool) -> list[Outcome]:
         self._health.check_writable()
-        if identity(db.path) != self._identity:
+        if identity(db.path) != self.identity:
             # SQLite would go on with a file that has no name any more, and that is gone when we close it.
-            raise StoreReadOnly(
-                f"{db.path} was moved, removed or replaced while Deskside was running.",
-                hint="Put it back, or close Deskside and start it again. Until then nothing is saved.",
-            )
+            raise gone(db.path)
         connection = db.own_connection()
         self._begin(connection, is_durable=any(unit.is_durable for unit in units))
         outcomes, failure = self._run_group(db, connection, units, mend=mend)
@@ -231,7 +233,7 @@ class Writer:
         if now_s < self._look_at_wal_s:
             return
         self._look_at_wal_s = now_s + LOOK_AT_WAL_EVERY_S
-        if _wal_bytes(db) < self._empty_wal_at_bytes or self._health.is_damaged:
+        if _wal_bytes(db) < self._empty_wal_at_bytes or not self._health.is_writable:
             return
         connection = db.own_connection()
         (usual_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
@@ -253,7 +255,7 @@ class Writer:
     def _close(self, db: Db) -> None:
         try:
             connection = db.own_connection()
-            if not self._health.is_damaged:
+            if self._health.is_writable and identity(db.path) == self.identity:
                 connection.execute(f"PRAGMA busy_timeout = {EMPTY_WAL_WITHIN_MS}")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:

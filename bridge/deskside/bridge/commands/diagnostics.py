@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from loguru import logger
 
-from deskside.backend.events import Notice
 from deskside.backend.store import errors
 from deskside.backend.store.errors import ErrorRow
 from deskside.bridge.registry import Bridge, command
@@ -58,15 +57,11 @@ async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None
 
 @command
 async def page_ready(bridge: Bridge) -> None:
-    """The page can be used: note it in the log, say what the user must know, and prepare what the first
-    question will need."""
+    """The page can be used: note it in the log, and prepare what the first question will need."""
     logger.info("the page is ready")
-    damage = bridge.app.store.damage
-    if damage is not None:
-        bridge.app.events.publish(Notice("error", damage.code, damage.message, damage.hint))
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
-    if damage is None:
+    if bridge.app.store.trouble is None:
         await bridge.app.mcp.wake()
 
 
