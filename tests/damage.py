@@ -8,9 +8,16 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
+
+from deskside.backend.store.messages import ToolCallPart
 from deskside.backend.store.migrate import migrate
 
 WORDS = ["the", "cat", "sat", "while", "rain", "fell", "über", "Straßen", "猫", "και", "def f(x):", "return"]
+
+TOOL_CALL = msgspec.json.encode(
+    ToolCallPart("call_1", "calculate", '{"expression": "6 * 7"}', "finished", "42", 3)
+).decode()
 
 
 def make_database(path: Path, *, conversations: int = 60, seed: int = 1) -> None:
@@ -99,7 +106,7 @@ def _message(
     length = random_.choice([3, 10, 60, 60, 200, 3000])
     db.execute(insert, (added, 0, "text", f"message {added}: {_text(random_, length)}", None, origin))
     if role == "assistant" and random_.random() < 0.2:
-        db.execute(insert, (added, 1, "tool_call", "42", '{"name": "calculate", "status": "done"}', "tool"))
+        db.execute(insert, (added, 1, "tool_call", "", TOOL_CALL, "tool"))
     if role == "user" and random_.random() < 0.1:
         _attach(db, added)
     return added

@@ -15,10 +15,12 @@ import pytest
 
 from damage import DAMAGES, make_database, overwrite
 from deskside.backend.errors import StoreDamaged, StoreRefused
+from deskside.backend.store import conversations, messages
+from deskside.backend.store.database import open_store
 from deskside.backend.store.migrate import migrate, read_migrations
 from deskside.backend.store.pages import TABLE_LEAF, Image, open_image
 from deskside.backend.store.salvage import LOST_PLACE, Rescue, salvage
-from stores import rows
+from stores import paths_in, rows
 
 SHADOWS = "sqlite_", "message_search"
 
@@ -289,3 +291,29 @@ def test_what_is_no_database_of_ours_is_refused(tmp_path: Path) -> None:
         with pytest.raises(expected):
             salvage(tmp_path / f"{name}.db", tmp_path / "rescued.db")
     assert "Dear diary\n" * 5000 == (tmp_path / "diary.db").read_text()
+
+
+async def test_every_conversation_of_a_rescued_database_can_be_read(whole: Path, tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    paths.data.mkdir()
+    shutil.copy(whole, paths.database)
+    calls = rows(
+        whole,
+        "select pageno from dbstat where name = 'message_part' and pagetype = 'leaf'",
+    )
+    random_ = random.Random(5)
+    with paths.database.open("r+b") as file:
+        for (page,) in calls:  # in the middle of its texts and its JSON, most of it
+            for _ in range(6):
+                file.seek((page - 1) * 4096 + random_.randrange(1000, 4096))
+                file.write(random_.randbytes(1))
+
+    rescue = salvage(paths.database, tmp_path / "rescued.db")
+    (tmp_path / "rescued.db").replace(paths.database)
+    async with open_store(paths) as store:
+        listed = (await store.read(conversations.page, None, 200)).conversations
+        for row in listed:
+            assert (await store.read(messages.page, row.id, None, 200)).messages
+
+    assert 54 == len(listed)
+    assert not rescue.is_whole

@@ -111,7 +111,8 @@ def test_a_store_that_fails_is_told_and_loses_nothing(openai: Desk) -> None:
 
     damage(openai.data / "deskside.db", "conversation_by_updated")
     page = openai.start()
-    expect(page.locator(".toast")).to_contain_text("is damaged, so nothing more is written")
+    expect(page.get_by_test_id("trouble")).to_contain_text("is damaged, so nothing more is written")
+    page.get_by_role("button", name="Open for reading only").click()
     expect(page.get_by_test_id("conversation-item")).to_have_count(2)
     page.get_by_test_id("conversation-item").filter(has_text="story").click()
     expect(last_reply(page).get_by_test_id("chat-response")).to_have_text(said, use_inner_text=True)

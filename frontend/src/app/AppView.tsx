@@ -1,6 +1,7 @@
 import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Chat } from "../chat/Chat";
+import { TroubleBar } from "../rescue/TroubleBar";
 import { SettingsPage } from "../settings/SettingsPage";
 import { Start } from "../start/Start";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
@@ -8,7 +9,6 @@ import { ToastList } from "../ui/ToastList";
 import type { App } from "./app";
 import { CannotStart } from "./CannotStart";
 import { ConnectionBar } from "./ConnectionBar";
-import { TroubleBar } from "../rescue/TroubleBar";
 import { useReport } from "./context";
 import { shortcutOf } from "./keyboard";
 import { ShortcutsDialog } from "./ShortcutsDialog";

@@ -162,6 +162,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "memories_changed":
       case "mcp_changed":
       case "notice":
+      case "trouble_changed":
         return;
       default:
         event satisfies never;

@@ -25,8 +25,8 @@ export function DamageDialog({ app, onClose }: { app: App; onClose(): void }) {
     <Dialog title="Your data is damaged" onClose={onClose}>
       <div class="dialog-body" data-testid="damage">
         <p>
-          {app.state.value?.trouble?.message} What can still be read is shown. Nothing is saved, so that no more
-          is lost.
+          {app.state.value?.trouble?.message} What can still be read is shown. Nothing is saved, so that no
+          more is lost.
         </p>
         <section class="way-out" aria-label="Rescue">
           <h3>Rescue what can be read</h3>

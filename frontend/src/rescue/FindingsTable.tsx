@@ -1,12 +1,17 @@
-import type { Findings } from "../api.gen";
+import type { Findings, RescuedTable } from "../api.gen";
 import { formatCount } from "../ui/format";
+
+function describeLost({ lost, may_be_more }: RescuedTable): string {
+  if (!may_be_more) return formatCount(lost);
+  return lost === 0 ? "not known" : `${formatCount(lost)} or more`;
+}
 
 /** What a rescue finds: a line for each kind of thing, and what became of it. */
 export function FindingsTable({ findings }: { findings: Findings }) {
   return (
     <>
       <div class="table-scroll">
-        <table data-testid="findings">
+        <table class="findings" data-testid="findings">
           <thead>
             <tr>
               <th scope="col">What</th>
@@ -21,10 +26,7 @@ export function FindingsTable({ findings }: { findings: Findings }) {
                 <th scope="row">{line.name}</th>
                 <td>{formatCount(line.rescued)}</td>
                 <td>{formatCount(line.rebuilt)}</td>
-                <td>
-                  {formatCount(line.lost)}
-                  {line.may_be_more && " or more"}
-                </td>
+                <td>{describeLost(line)}</td>
               </tr>
             ))}
           </tbody>

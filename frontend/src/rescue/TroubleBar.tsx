@@ -1,4 +1,4 @@
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { TriangleAlert } from "lucide-preact";
 import type { App } from "../app/app";
 import { DamageDialog } from "./DamageDialog";
@@ -9,11 +9,12 @@ export function TroubleBar({ app }: { app: App }) {
   const isOpen = useSignal(false);
   const trouble = app.state.value?.trouble ?? null;
   const rescued = app.state.value?.rescued ?? null;
-  const isDamaged = trouble?.code === "store_damaged";
+  const damage = useComputed(() => app.state.value?.trouble?.code === "store_damaged");
+  const isDamaged = damage.value;
 
   // Told at once; who closes it finds the way back in the bar.
   useSignalEffect(() => {
-    isOpen.value = app.state.value?.trouble?.code === "store_damaged";
+    isOpen.value = damage.value;
   });
 
   return (

@@ -40,10 +40,12 @@ def _say(found: Rescue, *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
-    print(f"{'':<22}{'rescued':>9}{'put together':>14}{'lost':>9}")
+    print(f"{'':<22}{'rescued':>9}{'put together':>14}{'lost':>14}")
     for line in rescues.Findings.of(found).lines:
-        lost = f"{line.lost:,}{' or more' if line.may_be_more else ''}"
-        print(f"{line.name:<22}{line.rescued:>9,}{line.rebuilt:>14,}{lost:>9}")
+        lost = f"{line.lost:,}"
+        if line.may_be_more:
+            lost = f"{lost} or more" if line.lost else "not known"
+        print(f"{line.name:<22}{line.rescued:>9,}{line.rebuilt:>14,}{lost:>14}")
     if found.is_without_wal:
         print("The -wal file beside the database belongs to another one, and was left out.")
     if found.is_whole:

@@ -25,6 +25,7 @@ from pony.orm import db_session
 from deskside.backend.errors import StoreDamaged, StoreRefused
 from deskside.backend.store import first_start, replies, search_index
 from deskside.backend.store.connection import Db
+from deskside.backend.store.messages import read_error, read_part, read_usage
 from deskside.backend.store.migrate import APPLICATION_ID, migrate, read_migrations
 from deskside.backend.store.pages import (
     INDEX_INTERIOR,
@@ -38,6 +39,7 @@ from deskside.backend.store.pages import (
     open_image,
 )
 
+NOTHING_LEFT = "Restore a backup; or close Deskside, move the file elsewhere, and begin anew."
 LOST_TEXT = "(This text is on a damaged page of the database and cannot be read.)"
 LOST_TITLE = "A conversation without its title"
 LOST_PLACE = "Messages without their conversation"
@@ -250,7 +252,7 @@ def _salvage(image: Image, by_sql: Path | None, target: Path) -> Rescue:
             _copy_table(copy, table, source)
         _place_strays(copy, tables, source)
         if not any(table.rescued for table in tables):
-            raise StoreDamaged(f"{target.parent} holds no database that anything can be read of.")
+            raise StoreDamaged("Nothing of the damaged database can be read.", hint=NOTHING_LEFT)
         _rebuild(copy, {table.name: table for table in tables}, source)
         for statement in CLOSE_GAPS:
             copy.execute(statement, TEXTS)
@@ -259,6 +261,7 @@ def _salvage(image: Image, by_sql: Path | None, target: Path) -> Rescue:
     migrate(target, None)
     with closing(_connect(target, "rw")) as copy:
         copy.execute("BEGIN")
+        _mend_parts(copy)
         for statement in CLOSE_GAPS_NOW:
             copy.execute(statement, TEXTS)
         search_index.rebuild(copy)
@@ -491,7 +494,12 @@ def _place_strays(copy: sqlite3.Connection, tables: list[_Table], source: _Sourc
             cells, _ = source.image.cells(number)
             rows = [[row for cell in cells if (row := table.row(cell)) is not None] for table in damaged]
             best = max(range(len(damaged)), key=lambda n: (len(rows[n]), len(damaged[n].columns)))
+            refused = damaged[best].refused
             _insert(copy, damaged[best], rows[best])
+            damaged[best].refused = refused  # nobody knows that they were this table's
+    if not _has_senseless_pages(source):
+        for table in damaged:
+            table.is_broken = table.is_broken and table.name in source.roots
 
 
 def _strays(source: _Source, read_already: Sequence[str]) -> Iterator[int]:
@@ -511,6 +519,21 @@ def _strays(source: _Source, read_already: Sequence[str]) -> Iterator[int]:
         with suppress(Broken):
             if image.page(number)[0] in (TABLE_LEAF, INDEX_LEAF, INDEX_INTERIOR):
                 yield number
+
+
+def _has_senseless_pages(source: _Source) -> bool:
+    """Whether there are pages that may have held rows, and are none of those that were read."""
+    image = source.image
+    known = image.overflow | image.free_pages() | {1}
+    for number in range(1, image.count + 1):
+        if number in known:
+            continue
+        try:
+            if image.cells(number)[1] > 0:
+                return True
+        except Broken:
+            return True
+    return False
 
 
 # -- what hangs together --------------------------------------------------------------------------
@@ -576,6 +599,26 @@ def _place_parts(copy: sqlite3.Connection, table: _Table) -> None:
     for (row_id,) in orphans:
         _add_message(copy, table, row_id, before, conversation)
         before = row_id
+
+
+def _mend_parts(copy: sqlite3.Connection) -> None:
+    """Where the damage left something else than JSON of ours, the page of messages could not be read."""
+    unreadable = []
+    for id, kind, text, data in copy.execute(
+        "select id, kind, text, data from message_part where data not null"
+    ):
+        try:
+            read_part(kind, text, data)
+        except msgspec.DecodeError:
+            unreadable.append((text or LOST_TEXT, id))
+    copy.executemany("update message_part set kind = 'text', data = null, text = ? where id = ?", unreadable)
+    for column, read in (("error", read_error), ("usage", read_usage)):
+        found = copy.execute(f"select id, {column} from message where {column} not null").fetchall()
+        for id, text in found:
+            try:
+                read(text)
+            except msgspec.DecodeError:
+                copy.execute(f"update message set {column} = null where id = ?", (id,))
 
 
 def _drop_dangling(copy: sqlite3.Connection, tables: list[_Table]) -> None:

@@ -21,6 +21,7 @@ from deskside.backend.errors import (
 )
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM = ("WRITE", "FSYNC", "SHMSIZE")
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -148,13 +149,13 @@ def way_out(path: Path) -> str:
 
 def _of_failed_transfer(error: sqlite3.Error, path: Path) -> AppError:
     """SQLite reports a quota or a file size limit as an I/O error without saying which."""
-    if any(word in error.sqlite_errorname for word in ("LOCK", "SHM", "MMAP")):
-        return unsuitable(path, error.sqlite_errorname)
-    if "WRITE" in error.sqlite_errorname or "FSYNC" in error.sqlite_errorname:
+    if any(error.sqlite_errorname.endswith(word) for word in NO_ROOM):
         return StoreFull(
             f"The disk did not take what was written to {path} ({error.sqlite_errorname}).",
             hint="Check that the disk has space and is still connected, then try again.",
         )
+    if any(word in error.sqlite_errorname for word in ("LOCK", "SHM")):
+        return unsuitable(path, error.sqlite_errorname)
     return StoreReadOnly(
         f"The disk that holds {path} cannot be read ({error.sqlite_errorname}).",
         hint="Check that the disk is still connected, then start Deskside again.",

@@ -29,7 +29,7 @@ from typing import Any
 from loguru import logger
 from pony.orm import db_session
 
-from deskside.backend.errors import StoreGone
+from deskside.backend.errors import StoreGone, StoreReadOnly
 from deskside.backend.store import search_index
 from deskside.backend.store.connection import Db
 from deskside.backend.store.sqlite_errors import Health, chain
@@ -293,7 +293,14 @@ class Readers:
                 continue
             outcome = attempt(unit, self._db)
             if outcome.error is not None:
-                outcome = Outcome(unit.future, error=self._health.told(outcome.error))
+                outcome = Outcome(unit.future, error=self._told(outcome.error))
             deliver(self._loop, [outcome])
         self._db.disconnect()
         deliver(self._loop, [Outcome(closed)])
+
+    def _told(self, error: BaseException) -> BaseException:
+        told = self._health.told(error)
+        # A reader opens the file with its first unit; where there is none, Pony says so with an OSError.
+        if isinstance(told, OSError | StoreReadOnly) and identity(self._db.path) is None:
+            return gone(self._db.path)
+        return told
