@@ -41,7 +41,7 @@ import httpx2
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / root) for root in ("shell", "bridge", "backend", "tests")]
 SETTLED_S = 60.0
-WORKS_S = (0.05, 1.5)  # after the program answers
+WORKS_S = (0.05, 3.0)  # after the program answers
 STARTS_S = (0.0, 2.5)  # where it is killed before that
 
 
@@ -114,13 +114,13 @@ class Worker:
         self.told(f"{key}reply {started['reply']['id']}", MESSAGE, started["reply"]["id"], is_=(question,))
 
     def finished(self, conversation: int, reply: int) -> str:
-        """The text of a reply, once it is done."""
-        while True:
-            page = self.call("messages.page", {"conversation_id": conversation})
-            for message in page["messages"]:
-                if message["id"] == reply and message["status"] != "streaming":
-                    return "".join(part["text"] for part in message["parts"] if part["kind"] == "text")
-            time.sleep(0.05)
+        """The text of a reply, once nothing runs in its conversation any more."""
+        while self.call("conversations.get", {"id": conversation})["is_running"]:
+            time.sleep(0.02)
+        page = self.call("messages.page", {"conversation_id": conversation})
+        (message,) = [message for message in page["messages"] if message["id"] == reply]
+        assert message["status"] != "streaming", message["status"]
+        return "".join(part["text"] for part in message["parts"] if part["kind"] == "text")
 
 
 TEXT = "select text from message_part where message = ? and position = 0"
@@ -229,6 +229,7 @@ def sort(worker: Worker) -> None:
     while True:
         title, draft = f"Title {worker.random.random()}", f"Draft {worker.random.random()}"
         worker.withdraw(f"conversation {id} title")
+        time.sleep(0.02)  # the others want to get on
         worker.call("conversations.rename", {"id": id, "title": title})
         worker.told(
             f"conversation {id} title", "select title from conversation where id = ?", id, is_=(title,)
@@ -323,6 +324,7 @@ def play(data: Path, environ: dict[str, str], journal: Journal, seed: str) -> Ro
     try:
         program.wait_until_it_answers()
         wrong += check_settled(data, program)
+        program.call("settings.change", {"max_runs": 2 * len(ACTIVITIES)})
         journal.told.clear()
         after_s = chance.uniform(*WORKS_S)
         threads = [
@@ -459,7 +461,7 @@ def main() -> int:
     failed = 0
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        ProviderServer(chunks=60, chunk_delay_s=0.005) as provider,
+        ProviderServer(chunks=25, chunk_delay_s=0.004) as provider,
     ):
         journal = Journal()
         environ = {

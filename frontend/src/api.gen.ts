@@ -1630,7 +1630,10 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Keep a fault of the page with our own errors. */
       report_window_error: (params: ReportWindowErrorInput, options?: CallOptions): Promise<void> =>
         call("diagnostics.report_window_error", params, options),
-      /** The page can be used: note it in the log, and prepare what the first question will need. */
+      /**
+       * The page can be used: note it in the log, say what the user must know, and prepare what the first
+       * question will need.
+       */
       page_ready: (options?: CallOptions): Promise<void> =>
         call("diagnostics.page_ready", null, options),
       /** Send back what was sent: for measuring the bridge alone. */

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from damage import make_database, overwrite
 from deskside.backend import rescue
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import (
+    AppError,
     Conflict,
     NotFound,
     StoreDamaged,
@@ -80,11 +82,11 @@ async def test_what_was_only_looked_at_is_removed_and_changes_nothing(paths: Pat
     async with open_app(paths, or_read=True) as app:
         await app.store.read(conversations.page, None, 50)
         await app.rescues.prepare()
-    before = paths.database.read_bytes()
+    assert paths.rescue.exists()
 
     async with open_store(paths):
         assert not paths.rescue.exists()
-    assert before == paths.database.read_bytes()
+    assert [] == list(paths.data.glob("damaged-*"))
 
 
 async def test_a_whole_database_is_not_rescued_from_the_window(tmp_path: Path) -> None:
@@ -280,3 +282,89 @@ def test_what_network_drives_say_is_told_as_what_it_is(
     error.sqlite_errorcode, error.sqlite_errorname = code, name
 
     assert expected is type(store_error(error, Path("/data/deskside.db")))
+
+
+# -- the file with the latest changes -----------------------------------------------------------
+
+LEFT_BY_A_CRASH = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from deskside.backend.store.database import open_store
+from stores import paths_in, talk
+
+async def main():
+    async with open_store(paths_in(Path(sys.argv[1]))) as store:
+        for n in range(30):
+            await talk(store, (f"question {n}", "x" * 2000))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder as a crash left it, with everything still in the -wal file."""
+    folder = tmp_path_factory.mktemp("crashed")
+    run_to_its_death(LEFT_BY_A_CRASH, folder)
+    assert (folder / "data" / "deskside.db-wal").stat().st_size > 100_000
+    return folder / "data"
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_a_wal_file_that_is_cut_off_or_damaged_is_read_as_far_as_it_is_whole(
+    seed: int, crashed: Path, tmp_path: Path
+) -> None:
+    paths = paths_in(tmp_path)
+    shutil.copytree(crashed, paths.data)
+    chance = random.Random(seed)
+    wal = paths.data / "deskside.db-wal"
+    at = chance.randrange(100_000, wal.stat().st_size)
+    with wal.open("r+b") as file:
+        if seed % 2:
+            file.truncate(at)
+        else:
+            file.seek(at)
+            file.write(chance.randbytes(200))
+
+    async with open_store(paths) as store:
+        assert not store.is_wal_missing
+        listed = (await store.read(conversations.page, None, 50)).conversations
+        await ask(store, "and on")
+
+    titles = [row.title for row in reversed(listed)]
+    assert [f"question {n}" for n in range(len(titles))] == titles
+    assert [("ok",)] == rows(paths.database, "pragma integrity_check")
+
+
+async def test_a_wal_file_that_is_gone_is_told(crashed: Path, tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    shutil.copytree(crashed, paths.data)
+    (paths.data / "deskside.db-wal").unlink()
+
+    async with open_store(paths) as store:
+        assert store.is_wal_missing
+    async with open_store(paths) as store:
+        assert not store.is_wal_missing
+    assert [("ok",)] == rows(paths.database, "pragma integrity_check")
+
+
+async def test_a_wal_file_of_another_database_is_never_brought_into_this_one(
+    crashed: Path, whole: Path, tmp_path: Path
+) -> None:
+    paths = paths_in(tmp_path)
+    paths.data.mkdir()
+    shutil.copy(whole, paths.database)
+    shutil.copy(crashed / "deskside.db-wal", paths.data / "deskside.db-wal")
+
+    async with open_app(paths, or_read=True) as app:
+        for number in range(1, 31):
+            with suppress(AppError):  # whatever is met first: the damage must be
+                await shown(app.store, number)
+        assert app.store.damage is not None
+    kept = paths.database.read_bytes()
+    found = rescue.prepare(paths)
+
+    assert whole.read_bytes() == kept
+    assert found.is_without_wal
+    assert found.is_whole

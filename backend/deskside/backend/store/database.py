@@ -61,6 +61,8 @@ class Store:
         # Taken on the writer's thread, given back on the loop's.
         self._lock = FileLock(f"{path}.lock", mode=0o600, thread_local=False)
         self._is_open = False
+        self.is_wal_missing = False
+        """Somebody took the file with the latest changes away after a crash, and they are lost."""
         self._writer: Writer | None = None
         self._readers: Readers
         self._damaged_readers: Readers | None = None
@@ -180,6 +182,7 @@ class Store:
             _lock_if_first(self._lock)
             if self._lock.is_locked:
                 apply_pending(paths)
+        self.is_wal_missing = _is_wal_missing(self.path)
         migrate(self.path, paths.backups, busy_timeout_s=busy_timeout_s)
         db = Db(self.path, busy_timeout_s=busy_timeout_s)
         _lock_if_first(self._lock)
@@ -300,6 +303,11 @@ async def open_store(
         yield store
     finally:
         await store.close()
+
+
+def _is_wal_missing(path: Path) -> bool:
+    """Whoever closes the database last removes the -wal and the -shm file; a crash leaves both."""
+    return path.with_name(f"{path.name}-shm").is_file() and not path.with_name(f"{path.name}-wal").exists()
 
 
 def _lock_if_first(lock: FileLock) -> None:

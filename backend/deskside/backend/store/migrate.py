@@ -137,7 +137,9 @@ def back_up(database: Path, folder: Path, name: str) -> Path:
     _write_synced(target.with_name(target.name + ".sha256"), f"{digest}  {target.name}\n")
     unfinished.replace(target)
     _sync_folder(folder)
-    for old in sorted(folder.glob(BACKUP_NAMES), key=lambda path: path.stat().st_mtime_ns)[:-BACKUPS_KEPT]:
+    # The one just made stays, whatever the clock says of the others.
+    others = [path for path in folder.glob(BACKUP_NAMES) if path != target]
+    for old in sorted(others, key=lambda path: path.stat().st_mtime_ns)[: 1 - BACKUPS_KEPT]:
         old.unlink()
         old.with_name(old.name + ".sha256").unlink(missing_ok=True)
     return target

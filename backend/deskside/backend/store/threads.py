@@ -20,7 +20,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +111,17 @@ def _wal_bytes(db: Db) -> int:
         return os.stat(f"{db.path}-wal").st_size
     except FileNotFoundError:
         return 0
+
+
+@contextmanager
+def _no_checkpoint(path: Path) -> Iterator[None]:
+    """Whoever closes a database last brings its -wal file into it: into a damaged one, and even one that
+    belongs to another database. Beside an open connection SQLite does not; and the last one, which may only
+    read, cannot."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
+        with suppress(sqlite3.DatabaseError):
+            reader.execute("PRAGMA schema_version").fetchone()
+        yield
 
 
 class Writer:
@@ -261,7 +273,11 @@ class Writer:
         except sqlite3.Error as error:
             # Nothing is lost: what was committed is in the -wal file and is read from there.
             logger.warning("the database was closed without a checkpoint: {}", error)
-        db.disconnect()
+        if self._health.is_writable or _wal_bytes(db) == 0:
+            db.disconnect()
+            return
+        with _no_checkpoint(db.path):
+            db.disconnect()
 
 
 class Readers:

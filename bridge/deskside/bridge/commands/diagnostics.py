@@ -7,12 +7,22 @@ from typing import Annotated
 import msgspec
 from loguru import logger
 
+from deskside.backend.events import Notice
 from deskside.backend.store import errors
 from deskside.backend.store.errors import ErrorRow
 from deskside.bridge.registry import Bridge, command
 from deskside.bridge.timings import CommandTiming
 
 Short = Annotated[str, msgspec.Meta(max_length=500)]
+
+
+WAL_MISSING = Notice(
+    "error",
+    "wal_missing",
+    "The file with the latest changes (deskside.db-wal) is gone, and those changes with it.",
+    "If something is missing: close Deskside, put that file back beside the database, or restore a backup. "
+    "When you copy the data folder, close Deskside first.",
+)
 
 
 class ReportWindowError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,8 +67,11 @@ async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None
 
 @command
 async def page_ready(bridge: Bridge) -> None:
-    """The page can be used: note it in the log, and prepare what the first question will need."""
+    """The page can be used: note it in the log, say what the user must know, and prepare what the first
+    question will need."""
     logger.info("the page is ready")
+    if bridge.app.store.is_wal_missing:
+        bridge.app.events.publish(WAL_MISSING)
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
     if bridge.app.store.trouble is None:
