@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / each) for each in ("shell", "bridge", "backend", "tests", "tests/e2e")]
 
 from desk import Desk  # noqa: E402
-from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Error, Page, expect, sync_playwright  # noqa: E402
 
 from damage import make_database  # noqa: E402
 from deskside.backend.store.migrate import migrate, read_migrations  # noqa: E402
@@ -230,7 +230,7 @@ def run(name: str, pictures: Path | None) -> bool:
             desk.close()
             if (desk.data / "deskside.db").exists():
                 assert "ok" == integrity(desk)
-        except Exception:
+        except (AssertionError, Error, OSError, subprocess.SubprocessError):
             traceback.print_exc()
             print(desk.output()[-2000:])
             return False

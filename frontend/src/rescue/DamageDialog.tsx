@@ -15,8 +15,9 @@ export function DamageDialog({ app, onClose }: { app: App; onClose(): void }) {
   const findings = useSignal<Findings | null>(null);
   const backups = useSignal<OldBackup[]>([]);
   const action = useAction();
+  const listing = useAction();
   useEffect(() => {
-    void action.run(async () => {
+    void listing.run(async () => {
       backups.value = await app.api.rescue.backups();
     });
   }, []);

@@ -6,7 +6,8 @@ import { FindingsTable } from "./FindingsTable";
 /** What a rescue has done; shown until the user has closed it. */
 export function RescuedDialog({ app, rescued }: { app: App; rescued: Rescued }) {
   const close = () => {
-    if (app.state.value) app.state.value = { ...app.state.value, rescued: null };
+    if (!app.state.value?.rescued) return; // the dialog says once more that it was closed
+    app.state.value = { ...app.state.value, rescued: null };
     void app.toasts.attempt(() => app.api.rescue.seen());
   };
   return (

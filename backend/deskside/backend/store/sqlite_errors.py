@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from loguru import logger
 
@@ -111,6 +114,10 @@ def _of_sqlite(error: sqlite3.Error, path: Path) -> AppError | None:
     code = getattr(error, "sqlite_errorcode", 0)  # absent on errors that Python itself raises
     match code & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            # SQLite says so, too, where the drive has no locks at all.
+            reason = _why_no_locks(path.parent)
+            if reason is not None:
+                return unsuitable(path, reason)
             return StoreBusy(f"Another program is using {path}.")
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"The disk that holds {path} is full.")
@@ -136,6 +143,21 @@ def unsuitable(path: Path, reason: str) -> StoreUnsuitable:
     return StoreUnsuitable(
         f"The drive that holds {path} cannot keep a database safely ({reason}). Network drives often cannot."
     )
+
+
+def _why_no_locks(folder: Path) -> str | None:
+    """What the system says where files in a folder cannot be locked; None where they can."""
+    if sys.platform == "win32":
+        return None  # there it is the file's own system that keeps others out
+    import fcntl
+
+    with suppress(OSError), TemporaryFile(dir=folder) as probe:
+        try:
+            fcntl.lockf(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return errno.errorcode[error.errno]
+    return None
 
 
 def way_out(path: Path) -> str:
