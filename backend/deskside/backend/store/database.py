@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from loguru import logger
 from pony.orm import OrmError
 
-from deskside.backend.errors import AppError, StoreDamaged, StoreFull, StoreGone, StoreReadOnly
+from deskside.backend.errors import AppError, StoreBusy, StoreDamaged, StoreFull, StoreGone, StoreReadOnly
 from deskside.backend.rescue import apply_pending
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
@@ -294,7 +294,7 @@ async def open_store(
     store = Store(paths.database)
     try:
         await store.open(paths, busy_timeout_s)
-    except (StoreDamaged, StoreFull, StoreReadOnly) as trouble:
+    except (StoreBusy, StoreDamaged, StoreFull, StoreReadOnly) as trouble:
         if not or_read:
             raise
         store = Store(paths.database)

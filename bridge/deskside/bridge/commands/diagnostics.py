@@ -20,8 +20,7 @@ WAL_MISSING = Notice(
     "error",
     "wal_missing",
     "The file with the latest changes (deskside.db-wal) is gone, and those changes with it.",
-    "If something is missing: close Deskside, put that file back beside the database, or restore a backup. "
-    "When you copy the data folder, close Deskside first.",
+    "If something is missing, restore a backup. When you copy the data folder, close Deskside first.",
 )
 
 
