@@ -14,17 +14,23 @@ sys.path[:0] = [str(ROOT / root) for root in ("shell", "bridge", "backend")]
 
 import msgspec  # noqa: E402
 
+from deskside.backend.backups.manifest import Manifest  # noqa: E402
 from deskside.backend.events import AppEvent  # noqa: E402
 from deskside.backend.exchange.agent_file import AgentFile  # noqa: E402
+from deskside.backend.exchange.conversation_file import ConversationsFile  # noqa: E402
 from deskside.bridge.commands import COMMANDS  # noqa: E402
 from deskside.bridge.registry import Registry  # noqa: E402
 from deskside.bridge.typescript import TypeScript  # noqa: E402
+
+SCHEMAS = ROOT / "build" / "schemas"
 
 
 def main() -> int:
     files = {
         ROOT / "frontend" / "src" / "api.gen.ts": TypeScript(Registry(COMMANDS), AppEvent).render(),
-        ROOT / "build" / "schemas" / "agent-1.json": schema_of(AgentFile, "Deskside agent, version 1"),
+        SCHEMAS / "agent-1.json": schema_of(AgentFile, "Deskside agent, version 1"),
+        SCHEMAS / "conversations-1.json": schema_of(ConversationsFile, "Deskside conversations, version 1"),
+        SCHEMAS / "backup-1.json": schema_of(Manifest, "Deskside backup, version 1"),
     }
     if "--check" not in sys.argv[1:]:
         for path, text in files.items():

@@ -119,6 +119,7 @@ HANDED_OVER = {
     "bridge/deskside/bridge/thread.py::run_backend.run",
     "backend/deskside/backend/store/threads.py::attempt",
     "backend/deskside/backend/store/threads.py::Writer._run",
+    "backend/deskside/backend/store/threads.py::Writer._run_alone",
     "backend/deskside/backend/store/threads.py::Writer._commit",
     "shell/deskside/shell/desktop.py::in_thread.run",
     "shell/deskside/shell/window.py::AppWindow._harden",

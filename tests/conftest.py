@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from deskside.bridge.registry import Registry
@@ -28,6 +29,10 @@ PRIVATE = ("OPENAI_", "ANTHROPIC_", "DESKSIDE_", "DBUS_SESSION_BUS_ADDRESS", "PY
 NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # Where build/dev.py put the on-device model: the checkout's, not the developer's.
 SHARED = {"DESKSIDE_BUNDLED_MODELS"}
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("deskside", deadline=None)
+hypothesis.settings.load_profile("deskside")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from deskside.backend.store import search_index, segmentation
 from deskside.backend.store.messages import ToolCallPart
 from deskside.backend.store.migrate import migrate
 
@@ -26,6 +27,7 @@ def make_database(path: Path, *, conversations: int = 60, seed: int = 1) -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     migrate(path, None)
     with closing(sqlite3.connect(path)) as db:
+        segmentation.register(db)
         db.execute("pragma journal_mode = wal")
         db.execute("insert into user values (1, 'Ann', 'dark', 'en', 1)")
         db.execute(
@@ -53,12 +55,11 @@ def make_database(path: Path, *, conversations: int = 60, seed: int = 1) -> None
             "after_sha256, created_ms) values (?, '/f', 'c', ?, 1, 9, 9, ?, 1)",
             [(f"/f/{n}", random_.randbytes(6000), f"{n:064x}") for n in range(20)],
         )
+        search_index.rebuild(db)
         db.commit()
         # What was deleted leaves free pages that look like rows.
         db.execute("pragma foreign_keys = on")
         db.execute("delete from conversation where id % 10 = 0")
-        db.commit()
-        db.execute("insert into message_search (message_search) values ('rebuild')")
         db.commit()
         db.execute("pragma wal_checkpoint(truncate)")
 

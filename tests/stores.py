@@ -14,7 +14,7 @@ from typing import Any
 
 import deskside.backend.errors
 from deskside.backend.paths import Paths
-from deskside.backend.store import messages, replies
+from deskside.backend.store import messages, replies, segmentation
 from deskside.backend.store.database import Store
 from deskside.backend.store.messages import MessageError, MessageRow, MessageUsage, TextPart
 from deskside.backend.store.replies import Asked, Chunk, FinishedReply, StoredPart
@@ -30,9 +30,16 @@ def paths_in(folder: Path) -> Paths:
     return Paths(folder / "data", folder / "logs", folder / "cache")
 
 
+def connected(database: Path) -> sqlite3.Connection:
+    """A plain connection that may change what the search index knows: titles, and whole messages."""
+    connection = sqlite3.connect(database)
+    segmentation.register(connection)
+    return connection
+
+
 def rows(database: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     """What a file says, without the program."""
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(connected(database)) as connection:
         return connection.execute(sql, values).fetchall()
 
 

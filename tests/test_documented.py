@@ -66,7 +66,7 @@ def options() -> set[str]:
             check=True,
             timeout=60,
         ).stdout
-        for command in ([], ["ask"], ["call"], ["doctor"], ["grant"], ["mcp", "add"])
+        for command in ([], ["ask"], ["call"], ["doctor"], ["grant"], ["mcp", "add"], ["export"], ["import"])
     ]
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", " ".join(texts))) - {"--help"}
 

@@ -28,7 +28,8 @@ from desk import Desk  # noqa: E402
 from playwright.sync_api import Error, Page, expect, sync_playwright  # noqa: E402
 
 from damage import make_database  # noqa: E402
-from deskside.backend.store.migrate import migrate, read_migrations  # noqa: E402
+from deskside.backend.store.migrate import migrate  # noqa: E402
+from deskside.backend.store.schema import read_migrations  # noqa: E402
 from provider_server import ProviderServer  # noqa: E402
 
 SIZE = "12m"
@@ -60,7 +61,10 @@ def ask(page: Page, question: str) -> None:
 
 
 def integrity(desk: Desk) -> str:
-    with closing(sqlite3.connect(f"file:{desk.data}/deskside.db?mode=ro", uri=True)) as database:
+    # Closed, it is one file; and on a disk that is read-only SQLite can make no other beside it.
+    is_closed = not (desk.data / "deskside.db-wal").exists()
+    how = "mode=ro&immutable=1" if is_closed else "mode=ro"
+    with closing(sqlite3.connect(f"file:{desk.data}/deskside.db?{how}", uri=True)) as database:
         return str(database.execute("pragma integrity_check").fetchone()[0])
 
 
@@ -77,8 +81,8 @@ def full_at_the_start(desk: Desk, show: Shown) -> None:
     expect(page.get_by_test_id("message").last).to_be_visible()
     show(page, "full-at-the-start")
     ballast.unlink()
-    page.get_by_role("button", name="Try again").click()
-    page.wait_for_event("close")
+    with page.expect_event("close"):
+        page.get_by_role("button", name="Try again").click()
     page = desk.attach()
     page.get_by_test_id("new-chat").click()
     ask(page, "Is there room?")

@@ -40,6 +40,9 @@ import httpx2
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / root) for root in ("shell", "bridge", "backend", "tests")]
+
+from deskside.backend.store import segmentation  # noqa: E402
+
 SETTLED_S = 60.0
 WORKS_S = (0.05, 3.0)  # after the program answers
 STARTS_S = (0.0, 2.5)  # where it is killed before that
@@ -395,10 +398,12 @@ def inconsistencies(database: sqlite3.Connection) -> list[str]:
     dangling = database.execute("pragma foreign_key_check").fetchall()
     if dangling:
         wrong.append(f"foreign_key_check: {dangling[:3]}")
-    try:
-        database.execute("insert into message_search (message_search, rank) values ('integrity-check', 1)")
-    except sqlite3.DatabaseError as error:
-        wrong.append(f"the search index differs from its table: {error}")
+    segmentation.register(database)
+    for index in ("message_search", "title_search"):
+        try:
+            database.execute(f"insert into {index} ({index}, rank) values ('integrity-check', 1)")
+        except sqlite3.DatabaseError as error:
+            wrong.append(f"{index} differs from its table: {error}")
     database.rollback()
     for what, select in PATHS.items():
         count = database.execute(select).fetchone()[0]

@@ -126,6 +126,13 @@ export interface AgentId {
   id: number;
 }
 
+export interface AllowedTool {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** length ≥ 1, length ≤ 200 */
+  tool: string;
+}
+
 export interface NamedAgent {
   name: string;
 }
@@ -334,6 +341,165 @@ export interface AttachmentRow {
 export interface AttachmentId {
   /** ≥ 1, ≤ 9007199254740991 */
   id: number;
+}
+
+/**
+ * The newest first. `is_encrypted` says how the next is made; `pending` that one is to be restored at the
+ * next start. `can_move` the data folder; `moved_to` is where the next start finds it, `moved_from` the old
+ * one that is still there.
+ */
+export interface BackupList {
+  folder: string;
+  backups: BackupRow[];
+  is_encrypted: boolean;
+  pending: boolean;
+  job: Job | null;
+  can_move: boolean;
+  moved_to: string | null;
+  moved_from: string | null;
+}
+
+/**
+ * One backup. `state`: `whole` as far as its size says, `gone` or `damaged` where its database is not
+ * what the manifest says, `unreadable` where the manifest itself is not (then only the name is known).
+ */
+export interface BackupRow {
+  name: string;
+  state: "damaged" | "gone" | "unreadable" | "whole";
+  kind: "before_migration" | "before_restore" | "daily" | "manual" | null;
+  made_ms: number;
+  size_bytes: number;
+  conversations: number;
+  messages: number;
+  files: number;
+  missing_files: number;
+  is_encrypted: boolean;
+}
+
+/** What is done at the moment and how much of that is done, from 0 to 1; 0 where nobody can tell. */
+export interface Job {
+  work: "backup" | "check" | "move" | "preview" | "vacuum";
+  phase: "checking" | "comparing" | "copying" | "decrypting" | "encrypting" | "files" | "updating" | "vacuum";
+  part: number;
+}
+
+/** `elsewhere` asks the user for a folder, such as one on another disk. */
+export interface MakeBackupInput {
+  elsewhere?: boolean;
+}
+
+/** `folder` None: the user chose none, and nothing was made. */
+export interface BackupMade {
+  folder: string | null;
+  missing_files: number;
+}
+
+export interface NamedBackup {
+  name: string;
+}
+
+/** None makes them in the clear again. */
+export interface EncryptBackups {
+  passphrase: string | null;
+}
+
+/**
+ * A backup of the list, or None for a file that the user is asked for; `again` is the file that was
+ * chosen last, now with its passphrase.
+ */
+export interface PreviewRestoreInput {
+  name?: string | null;
+  again?: boolean;
+  passphrase?: string | null;
+}
+
+/** None: the user closed the dialog. */
+export interface RestoreChoice {
+  preview: Preview | null;
+}
+
+/**
+ * A backup that was prepared, and what restoring it would change. `made_ms` and `kind` are None for a
+ * database without a manifest. `missing_files` counts attached files that are neither here nor there.
+ */
+export interface Preview {
+  source: string;
+  made_ms: number | null;
+  kind: string | null;
+  schema: number;
+  newest_schema: number;
+  size_bytes: number;
+  missing_files: number;
+  comparison: Comparison;
+}
+
+/**
+ * `only_here` would be gone, `only_in_backup` would come back, `changed` would be as they were. `here` is
+ * None, and nothing is compared, where the data cannot be read. `allows` are the programs that the backup
+ * would start, and the folders it would let the assistant use, that are not so here: the user was not asked
+ * about those here.
+ */
+export interface Comparison {
+  backup: Counts;
+  here: Counts | null;
+  only_here: Difference;
+  only_in_backup: Difference;
+  changed: Difference;
+  allows: string[];
+}
+
+/** How much there is. Conversations in the trash, and deleted agents, are not counted. */
+export interface Counts {
+  conversations: number;
+  messages: number;
+  files: number;
+  agents: number;
+  memories: number;
+}
+
+/** Conversations of one sort: how many, and the titles of the last used. */
+export interface Difference {
+  count: number;
+  titles: string[];
+}
+
+/** Whether the user said yes. It takes effect at the next start. */
+export interface RestoreAnswer {
+  confirmed: boolean;
+}
+
+/**
+ * Bytes. `unused_bytes` of the database are given back to the disk by a vacuum; `wal_bytes` are what was
+ * written since the last checkpoint. `is_estimate`: this SQLite cannot tell the bytes of tables, and they
+ * are worked out from a sample.
+ */
+export interface Statistics {
+  tables: TableSize[];
+  is_estimate: boolean;
+  database_bytes: number;
+  unused_bytes: number;
+  wal_bytes: number;
+  files_bytes: number;
+  backups_bytes: number;
+  free_bytes: number;
+}
+
+/** `bytes` with its indexes; of a search index, with all that belongs to it. */
+export interface TableSize {
+  name: string;
+  rows: number;
+  bytes: number;
+}
+
+/** The size of the database before and after. */
+export interface Vacuumed {
+  before_bytes: number;
+  after_bytes: number;
+}
+
+/** `folder` None: the user chose none. */
+export interface MovedData {
+  folder: string | null;
 }
 
 /** A place, and there one folder or tag, or all. */
@@ -633,7 +799,8 @@ export interface Passphrase {
 
 /**
  * A server and how it does. `reason` says in a sentence why it is not ready; `retry_ms` when it is tried
- * again. `title` is what the server calls itself.
+ * again. `title` is what the server calls itself. `is_signed_in` says that there are tokens to sign out
+ * with, also where the server takes them no more.
  */
 export interface McpServerRow {
   id: number;
@@ -645,7 +812,8 @@ export interface McpServerRow {
   environment: KeptVariable[];
   headers: KeptVariable[];
   is_enabled: boolean;
-  state: "disabled" | "failed" | "idle" | "ready" | "starting" | "waiting";
+  is_signed_in: boolean;
+  state: "disabled" | "failed" | "idle" | "ready" | "signed_out" | "signing_in" | "starting" | "waiting";
   reason: string;
   retry_ms: number | null;
   title: string;
@@ -854,10 +1022,11 @@ export interface MessagePage {
  * `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
  * it, `failed` when `error` says why. All three offer Continue and Retry.
  *
- * `agent` is the label of who answered. A message with a `delegator_id` answers the call at
- * `call_position` of that reply and is shown inside it. `queue_place` counts from 1 while the reply waits
- * for others to finish, and is 0 otherwise. `steering` is what the user said meanwhile and the model has
- * not read yet. The last two are not stored with the message: the runner knows them.
+ * `model` is the one that answered last, perhaps in place of the one that was asked; `agent` the label of
+ * who answered. A message with a `delegator_id` answers the call at `call_position` of that reply and is
+ * shown inside it. `queue_place` counts from 1 while the reply waits for others to finish, and is 0
+ * otherwise. `steering` is what the user said meanwhile and the model has not read yet. The last two are
+ * not stored with the message: the runner knows them.
  */
 export interface MessageRow {
   id: number;
@@ -946,13 +1115,15 @@ export interface ApprovalQuestion {
 
 /**
  * What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
- * or None where `url` is a page to be opened.
+ * or None where `url` is a page to be opened. It is for one of `of_calls` calls of this server; with more
+ * than one the server does not say for which.
  */
 export interface Elicitation {
   server: string;
   message: string;
   schema: Record<string, unknown> | null;
   url: string;
+  of_calls: number;
 }
 
 /**
@@ -1046,13 +1217,6 @@ export interface FoundServer {
   model_names: string[];
 }
 
-/** A copy that was made before an update. */
-export interface OldBackup {
-  path: string;
-  made_ms: number;
-  size_bytes: number;
-}
-
 /**
  * `conversation_id` None starts a new conversation, in which `agent` answers; None is the default agent.
  * `model` None takes the conversation's.
@@ -1131,6 +1295,80 @@ export interface RetryReplyInput {
   /** ≥ 1, ≤ 9007199254740991 */
   message_id: number;
   model?: string | null;
+}
+
+/**
+ * `text` as it was typed, the last word perhaps by half; see store/search_query.py. With a
+ * `conversation_id`, only that conversation is searched.
+ */
+export interface FindInput {
+  /** length ≤ 500 */
+  text: string;
+  conversation_id?: number | null;
+  cursor?: string | null;
+  /** ≥ 1, ≤ 100 */
+  limit?: number;
+}
+
+/**
+ * Titles first (on the first page only), then messages, the best or the newest first.
+ *
+ * There are `total` messages, or more than that where `is_more`. `next_cursor` goes into the next call; None
+ * at the end. `notes` are sentences for the user about the query. `searched_back_to_ms` is there where the
+ * time was up: nothing older was looked at yet.
+ */
+export interface SearchPage {
+  titles: FoundTitle[];
+  messages: FoundMessage[];
+  total: number;
+  is_more: boolean;
+  next_cursor: string | null;
+  notes: string[];
+  searched_back_to_ms: number | null;
+}
+
+/** A conversation whose title matches. */
+export interface FoundTitle {
+  conversation_id: number;
+  title: Piece[];
+  updated_ms: number;
+  is_archived: boolean;
+}
+
+/** A part of a snippet or a title; `is_hit` where it is what was looked for. */
+export interface Piece {
+  text: string;
+  is_hit: boolean;
+}
+
+/**
+ * A message that matches. `root_id` is the message of the path that it is shown in: itself, or the reply
+ * whose agents asked for it. `is_shown`: that one is on the path that its conversation shows.
+ */
+export interface FoundMessage {
+  message_id: number;
+  root_id: number;
+  conversation_id: number;
+  title: string;
+  role: string;
+  created_ms: number;
+  model: string | null;
+  agent: string | null;
+  is_shown: boolean;
+  is_archived: boolean;
+  snippet: Piece[];
+}
+
+export interface OpenFound {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+}
+
+/** A conversation with the page around what was found. `message_id` is on the page. */
+export interface FoundPlace {
+  conversation: ConversationRow;
+  message_id: number;
+  page: MessagePage;
 }
 
 /** Only what is present is changed. */
@@ -1331,6 +1569,85 @@ export interface TryOut {
   line: number | null;
 }
 
+/**
+ * An import or export. An import is looked at first (`looking`, then `looked`: `counts` is what would
+ * come), and brings something only once it is `working`. `done` of `total` are bytes of the file for an
+ * import, conversations for an export. `skipped` counts what is left out. `name` is the file's, `program`
+ * whose export it is, `path` where an export goes. A terminal that
+ * began it also shows it. `message` and `hint` say why it failed.
+ */
+export interface Transfer {
+  id: number;
+  kind: "export" | "import";
+  state: "cancelled" | "done" | "failed" | "looked" | "looking" | "working";
+  name: string;
+  program: string;
+  path: string;
+  done: number;
+  total: number;
+  counts: TransferCounts;
+  skipped: number;
+  message: string;
+  hint: string;
+  is_from_terminal: boolean;
+}
+
+/**
+ * What is in a file, or came out of it. `already_here` conversations add nothing; `grown` take the place
+ * of what an earlier import made of them; `beside` have grown, too, but the user went on with the earlier
+ * one, which stays.
+ */
+export interface TransferCounts {
+  conversations: number;
+  messages: number;
+  files: number;
+  already_here: number;
+  grown: number;
+  beside: number;
+}
+
+/** What was left out: counted by reason, and one by one as far as they are listed. */
+export interface SkippedReport {
+  counts: SkippedCount[];
+  items: Skipped[];
+}
+
+/** How often something was left out for one reason. */
+export interface SkippedCount {
+  kind: "conversation" | "file" | "link" | "message" | "note" | "part";
+  reason: string;
+  count: number;
+}
+
+/** One thing that was left out. `conversation` is a title. */
+export interface Skipped {
+  kind: "conversation" | "file" | "link" | "message" | "note" | "part";
+  conversation: string;
+  what: string;
+  reason: string;
+}
+
+/** The file that a terminal has offered under this word; `program` None finds out whose export it is. */
+export interface LookAtOfferedInput {
+  /** length ≥ 1, length ≤ 100 */
+  ticket: string;
+  program?: "chatgpt" | "claude" | "deskside" | "librechat" | "openwebui" | null;
+}
+
+/** `ids` None exports all that are not in the trash. */
+export interface ExportConversationsInput {
+  format: "html" | "json" | "markdown";
+  ids?: number[] | null;
+}
+
+/** As `ExportConversations`, to the file that a terminal has offered under this word. */
+export interface ExportOfferedInput {
+  /** length ≥ 1, length ≤ 100 */
+  ticket: string;
+  format: "html" | "json" | "markdown";
+  ids?: number[] | null;
+}
+
 export interface ConversationChanged {
   type: "conversation_changed";
   conversation: ConversationRow;
@@ -1447,6 +1764,21 @@ export interface McpChanged {
   type: "mcp_changed";
 }
 
+/** The import or export that is under way; None once it was put away. */
+export interface TransferChanged {
+  type: "transfer_changed";
+  transfer: Transfer | null;
+}
+
+/**
+ * How far the work on backups is. Without a job: it ended, or something else about backups changed; ask
+ * `backups.list` again.
+ */
+export interface BackupsChanged {
+  type: "backups_changed";
+  job: Job | null;
+}
+
 /** Something the user should know that belongs to no message: `code` as in errors.py. */
 export interface Notice {
   type: "notice";
@@ -1480,6 +1812,8 @@ export type AppEvent =
   | DeviceChanged
   | MemoriesChanged
   | McpChanged
+  | TransferChanged
+  | BackupsChanged
   | Notice
   | TroubleChanged;
 
@@ -1507,6 +1841,15 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Undo `delete`. Conflict where another agent has its name by now. */
       restore: (params: AgentId, options?: CallOptions): Promise<AgentRow> =>
         call("agents.restore", params, options),
+      /** The tools that the user lets an agent use without asking, by name. */
+      allowed_tools: (params: AgentId, options?: CallOptions): Promise<string[]> =>
+        call("agents.allowed_tools", params, options),
+      /**
+       * Take such a permission back: from its next call on the tool is asked about, also in a run under
+       * way.
+       */
+      disallow_tool: (params: AllowedTool, options?: CallOptions): Promise<void> =>
+        call("agents.disallow_tool", params, options),
       /** An agent as the text of a file, without ids and keys. */
       export: (params: NamedAgent, options?: CallOptions): Promise<ExportedAgent> =>
         call("agents.export", params, options),
@@ -1547,6 +1890,59 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** What was read out of an attachment; None where there is nothing, or not yet. */
       text: (params: AttachmentId, options?: CallOptions): Promise<string | null> =>
         call("attachments.text", params, options),
+    },
+    backups: {
+      /** The backups that there are, and what is under way. */
+      list: (options?: CallOptions): Promise<BackupList> =>
+        call("backups.list", null, options),
+      /**
+       * Back everything up; returns when it is done. Progress arrives as events. NeedsWindow for another
+       * folder without a window.
+       */
+      make: (params: MakeBackupInput, options?: CallOptions): Promise<BackupMade> =>
+        call("backups.make", params, options),
+      /** Read a backup whole. StoreDamaged where it is not what was written. */
+      check: (params: NamedBackup, options?: CallOptions): Promise<void> =>
+        call("backups.check", params, options),
+      /** Stop what is under way: a backup, a preview, a clean-up. Nothing of it stays. */
+      stop: (options?: CallOptions): Promise<void> =>
+        call("backups.stop", null, options),
+      /** Encrypt backups from now on with a passphrase, or no longer. */
+      encrypt: (params: EncryptBackups, options?: CallOptions): Promise<BackupList> =>
+        call("backups.encrypt", params, options),
+      /**
+       * Prepare a backup and say what restoring it would change; nothing is changed yet. PassphraseWanted and
+       * WrongPassphrase for an encrypted one.
+       */
+      preview: (params: PreviewRestoreInput, options?: CallOptions): Promise<RestoreChoice> =>
+        call("backups.preview", params, options),
+      /**
+       * Ask the user in the system's dialog, then restore what was prepared at the next start. NeedsWindow
+       * without a window.
+       */
+      restore: (options?: CallOptions): Promise<RestoreAnswer> =>
+        call("backups.restore", null, options),
+      /** Forget what was prepared, or was to be restored at the next start. */
+      cancel_restore: (options?: CallOptions): Promise<void> =>
+        call("backups.cancel_restore", null, options),
+      /** How much room each table, the attached files and the backups take. */
+      statistics: (options?: CallOptions): Promise<Statistics> =>
+        call("backups.statistics", null, options),
+      /** Give the space of what was deleted back to the disk. StoreFull where it needs more than is free. */
+      vacuum: (options?: CallOptions): Promise<Vacuumed> =>
+        call("backups.vacuum", null, options),
+      /**
+       * Let the user choose a folder, and copy all data there. It is used from the next start on; nothing is
+       * written until then. NeedsWindow without a window.
+       */
+      move: (options?: CallOptions): Promise<MovedData> =>
+        call("backups.move", null, options),
+      /** Ask the user, then delete the data from the folder that they were moved from. NeedsWindow. */
+      delete_old_data: (options?: CallOptions): Promise<void> =>
+        call("backups.delete_old_data", null, options),
+      /** Close Deskside and start it again. NeedsWindow without a window. */
+      restart: (options?: CallOptions): Promise<void> =>
+        call("backups.restart", null, options),
     },
     conversations: {
       /** Conversations of a place, the last used first. */
@@ -1692,6 +2088,18 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** End a server and start it again. */
       restart: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
         call("mcp.restart", params, options),
+      /**
+       * Let the user sign in at a server, in their browser, once they agreed in a dialog of the system. It
+       * takes as long as they do, and goes on without the page. NeedsWindow without a window.
+       */
+      sign_in: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.sign_in", params, options),
+      /** Give up a sign-in that waits for the user. */
+      cancel_sign_in: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.cancel_sign_in", params, options),
+      /** Forget the tokens of a server, and connect to it without them. */
+      sign_out: (params: ServerId, options?: CallOptions): Promise<McpServerRow> =>
+        call("mcp.sign_out", params, options),
       /** Let models use tools as they were shown. Conflict when one was changed since. */
       accept_tools: (params: AcceptTools, options?: CallOptions): Promise<McpServerRow> =>
         call("mcp.accept_tools", params, options),
@@ -1745,9 +2153,6 @@ export function commandsOver(call: Call, _stream: Stream) {
         call("models.find_servers", null, options),
     },
     rescue: {
-      /** The copies there are to go back to, the newest first. */
-      backups: (options?: CallOptions): Promise<OldBackup[]> =>
-        call("rescue.backups", null, options),
       /**
        * Read what can be read of the damaged database, and say what that is. Nothing is changed yet. Conflict
        * where it is not damaged, StoreDamaged where nothing can be read.
@@ -1807,6 +2212,20 @@ export function commandsOver(call: Call, _stream: Stream) {
       continue_reply: (params: ReplyId, options?: CallOptions): Promise<StartedRun> =>
         call("runs.continue_reply", params, options),
     },
+    search: {
+      /**
+       * Messages and titles that match, the best first, or the newest where there are thousands. Any text is a
+       * query; nothing matches one without a word or a filter. Cancel it when the user types on.
+       */
+      find: (params: FindInput, options?: CallOptions): Promise<SearchPage> =>
+        call("search.find", params, options),
+      /**
+       * The page around a message. Where it is in a version that is not shown, that version is shown from now
+       * on; what another agent wrote is in the reply that asked for it. NotFound if it was deleted.
+       */
+      open: (params: OpenFound, options?: CallOptions): Promise<FoundPlace> =>
+        call("search.open", params, options),
+    },
     settings: {
       /** All settings. */
       get: (options?: CallOptions): Promise<Settings> =>
@@ -1860,6 +2279,41 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Run a tool's source once with these arguments, in the sandbox, without keeping it. */
       try_out: (params: TryToolInput, options?: CallOptions): Promise<TryOut> =>
         call("tools.try_out", params, options),
+    },
+    transfers: {
+      /** The import or export that is under way, or the last one until it is put away. */
+      current: (options?: CallOptions): Promise<Transfer | null> =>
+        call("transfers.current", null, options),
+      /** What the current import leaves out, and why. */
+      skipped: (options?: CallOptions): Promise<SkippedReport> =>
+        call("transfers.skipped", null, options),
+      /**
+       * Let the user choose a file to import, and look at it: nothing is imported yet. None when they
+       * cancelled.
+       */
+      choose_import: (options?: CallOptions): Promise<Transfer | null> =>
+        call("transfers.choose_import", null, options),
+      /** Look at a file that a terminal has offered. NotFound without such an offer. */
+      look: (params: LookAtOfferedInput, options?: CallOptions): Promise<Transfer> =>
+        call("transfers.look", params, options),
+      /** Import the file that was looked at. Conflict where none was. */
+      import_: (options?: CallOptions): Promise<Transfer> =>
+        call("transfers.import_", null, options),
+      /** Let the user choose where to write conversations, and write them. None when they cancelled. */
+      export: (params: ExportConversationsInput, options?: CallOptions): Promise<Transfer | null> =>
+        call("transfers.export", params, options),
+      /** Write conversations to the file that a terminal has offered. NotFound without such an offer. */
+      export_to: (params: ExportOfferedInput, options?: CallOptions): Promise<Transfer> =>
+        call("transfers.export_to", params, options),
+      /**
+       * Stop the import or export after the conversation that it is at. An import keeps those that came; an
+       * export leaves no file.
+       */
+      cancel: (options?: CallOptions): Promise<void> =>
+        call("transfers.cancel", null, options),
+      /** Forget a transfer that has ended, or a file that was looked at. */
+      put_away: (options?: CallOptions): Promise<void> =>
+        call("transfers.put_away", null, options),
     },
   } as const;
 }

@@ -256,6 +256,18 @@ async def test_a_call_has_an_id_of_its_own_also_where_another_server_used_it_twi
     assert expected == [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
 
 
+async def test_two_calls_of_one_step_with_the_same_id_have_one_each(
+    server: ProviderServer, http: Http
+) -> None:
+    same = ToolRequested("0", "get_weather", "{}")
+
+    await play(model(server, http), ModelRequest([UserText("Hi"), same, same, ToolFinished("0", "sunny")]))
+
+    blocks = [block for each in server.requests[0].json["messages"][1:] for block in each["content"]]
+    assert ["0", "0_2"] == [block["id"] for block in blocks if block["type"] == "tool_use"]
+    assert ["0", "0_2"] == [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+
+
 async def test_thinking_goes_back_only_to_the_model_that_wrote_it(server: ProviderServer, http: Http) -> None:
     await play(model(server, http, "anthropic/claude-opus-5-5"), LONG)
 

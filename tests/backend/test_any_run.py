@@ -514,7 +514,6 @@ def assert_paired(request: ModelRequest) -> None:
 @settings(
     max_examples=60,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -28,6 +28,7 @@ HEAVY = [
     "httpx2",
     "keyring",
     "cryptography",
+    "pyrage",
     "xllamacpp",
     "litestar",
     "webview",

@@ -129,6 +129,29 @@ async def test_what_is_allowed_an_agent_for_good_holds_for_it_alone(open_desk: O
         await desk.app.runs.stop(others)
 
 
+@pytest.mark.parametrize("is_of_this_run", [True, False])
+async def test_what_the_user_takes_back_counts_at_once(open_desk: Open, *, is_of_this_run: bool) -> None:
+    hang = Hang()
+    steps = [call("write", "1"), [hang, *call("write", "2")], "done"]
+    async with open_desk(*steps) as desk:
+        agent = await desk.app.store.read(agents.default)
+        if not is_of_this_run:
+            await desk.app.store.write(tool_grants.add, agent.id, "write")
+        message_id = await desk.ask()
+        if is_of_this_run:
+            await desk.waiting(message_id)
+            await desk.decide(message_id, scope="agent")
+        await hang.reached.wait()
+        assert ["write"] == desk.ran
+        await desk.app.store.write(tool_grants.remove, agent.id, "write")
+        hang.release()
+
+        await desk.waiting(message_id, 1)
+
+        assert ["write"] == desk.ran
+        await desk.app.runs.stop(message_id)
+
+
 async def test_an_answer_for_the_run_is_one_for_the_same_calls_that_wait(open_desk: Open) -> None:
     async with open_desk([*call("write", "1"), *call("write", "2"), *call("send", "3")], "done") as desk:
         message_id = await desk.ask()

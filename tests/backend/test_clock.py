@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from deskside.backend.store import conversations
 from deskside.backend.store.database import Store, open_store
-from deskside.backend.store.migrate import BACKUPS_KEPT, back_up, migrate
 from deskside.backend.trash import BELIEVED_MS, believed_ms, empty_expired
-from stores import answer, ask, paths_in, rows, shown, talk, texts
+from stores import answer, ask, paths_in, shown, talk, texts
 
 DAY_MS = 86_400_000
 
@@ -96,19 +92,3 @@ async def test_a_clock_that_jumps_years_ahead_does_not_empty_the_trash(tmp_path:
             clock.now_ms += BELIEVED_MS
             await empty_expired(store, await believed_ms(store, clock.now_ms))
         assert [] == await store.read(conversations.in_trash)
-
-
-def test_a_backup_that_was_just_made_stays_although_the_others_look_newer(tmp_path: Path) -> None:
-    database, folder = tmp_path / "deskside.db", tmp_path / "backups"
-    migrate(database, None)
-    folder.mkdir()
-    for n in range(BACKUPS_KEPT + 2):
-        old = folder / f"before-000{n}-later.db"
-        with closing(sqlite3.connect(old)) as copy:
-            copy.execute("create table t (x)")
-        os.utime(old, (4_000_000_000 + n, 4_000_000_000 + n))
-
-    made = back_up(database, folder, "before-0099")
-
-    assert [("ok",)] == rows(made, "pragma integrity_check")
-    assert BACKUPS_KEPT == len(list(folder.glob("*.db")))

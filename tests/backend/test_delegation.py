@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from test_runs import ended, until
 
 from deskside.backend.agent.events import ToolFinished, ToolRequested, Usage, UsageReported, UserText
 from deskside.backend.agent.limits import AgentLimits, RunLimit
+from deskside.backend.agent.live_run import LiveRun
 from deskside.backend.agent.scripted_model import Hang, ScriptedModel
 from deskside.backend.errors import BadKey
 from deskside.backend.events import MessageChanged, PartChanged
@@ -260,6 +262,31 @@ async def test_an_agent_keeps_within_its_own_limit_and_its_parents(open_desk: Op
             reply = await ended(desk.app, message_id)
             assert "complete" == reply.status
             assert "stopped" == (await delegated(desk, message_id))[-1].status
+
+
+async def test_of_an_agent_that_has_reported_only_what_it_used_is_kept_in_memory(open_desk: Open) -> None:
+    before = working_runs()
+    async with open_desk([asks("helper"), UsageReported(Usage(10))], "never") as desk:
+        await give_helper(desk, ["hi", UsageReported(Usage(60_000, output_tokens=2))])
+
+        def limit(db: Any) -> None:
+            limits = AgentLimits(RunLimit(tokens=50_000))
+            agents.change(db, agents.default(db).id, {"limits": limits, "max_output_tokens": 1_000})
+
+        await desk.app.store.write(limit)
+        message_id = await desk.ask()
+        pause = await paused(desk, message_id)
+        left = [run for run in working_runs() if run not in before]
+
+        assert "tokens" in pause.text
+        assert [message_id] == [run.reply.message_id for run in left]
+        await desk.app.runs.decide_pause(message_id, 1, goes_on=False)
+        assert MessageUsage(60_010, 0, 0, 2) == (await ended(desk.app, message_id)).usage
+
+
+def working_runs() -> list[LiveRun]:
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, LiveRun)]
 
 
 async def test_a_pause_outlives_the_program_and_goes_on_from_there(open_desk: Open) -> None:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from deskside.backend.errors import McpServerError
-from deskside.backend.mcp import connection, session
+from deskside.backend.mcp import calls, connection, session
 from deskside.backend.mcp.rows import McpServerRow
 from deskside.backend.mcp.tool import ToolFailed
 from deskside.backend.store.messages import Elicitation, ElicitationAnswer
@@ -230,7 +230,7 @@ async def test_a_line_without_end_is_not_kept(desk: Desk) -> None:
 async def test_a_call_that_is_never_answered_is_given_up_and_cancelled(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "CALL_S", 0.1)
+    monkeypatch.setattr(calls, "CALL_S", 0.1)
     row = await desk.add(hostile("silent-call"))
 
     with pytest.raises(TimeoutError):
@@ -397,7 +397,7 @@ async def test_our_model_and_our_folders_are_refused(desk: Desk) -> None:
 async def test_a_question_is_waited_for_longer_than_a_call_may_take(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "CALL_S", 0.2)
+    monkeypatch.setattr(calls, "CALL_S", 0.2)
     await desk.add(hostile("asks-the-user"))
 
     async def elicit(question: Elicitation) -> ElicitationAnswer:
@@ -449,6 +449,53 @@ async def test_a_stopped_call_takes_its_question_back(desk: Desk) -> None:
         await is_asked.wait()
         call.cancel()
         await was_cancelled.wait()
+
+
+async def test_a_question_for_one_of_two_calls_says_so_and_holds_up_both(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through pipes nothing says which call it is for: here the first, whose time must not run out."""
+    row = await desk.add(hostile("asks-for-the-first"))
+    asked: list[tuple[str, int]] = []
+
+    async def call(name: str) -> str:
+        async def elicit(question: Elicitation) -> ElicitationAnswer:
+            asked.append((name, question.of_calls))
+            await asyncio.sleep(0.5)  # longer than a call may take
+            return ElicitationAnswer("accept", {"n": 3})
+
+        return await desk.call("hostile__add", NUMBERS, elicit)
+
+    monkeypatch.setattr(calls, "CALL_S", 0.3)
+    first = asyncio.create_task(call("first"))
+    await heard(desk, row, "tools/call")
+    second = await call("second")
+
+    assert {"action": "accept", "content": {"n": 3}} == json.loads(await first)
+    assert "the second" == second
+    assert [("second", 2)] == asked
+
+
+async def test_a_question_moves_to_the_call_that_is_left(desk: Desk) -> None:
+    row = await desk.add(hostile("asks-for-the-first", "early"))
+    asked: list[tuple[str, int]] = []
+
+    async def call(name: str) -> str:
+        async def elicit(question: Elicitation) -> ElicitationAnswer:
+            asked.append((name, question.of_calls))
+            if question.of_calls > 1:
+                await asyncio.get_running_loop().create_future()
+            return ElicitationAnswer("accept", {"n": 3})
+
+        return await desk.call("hostile__add", NUMBERS, elicit)
+
+    first = asyncio.create_task(call("first"))
+    await heard(desk, row, "tools/call")
+    second = await call("second")
+
+    assert {"action": "accept", "content": {"n": 3}} == json.loads(await first)
+    assert "the second" == second
+    assert [("second", 2), ("first", 1)] == asked
 
 
 async def test_an_answer_that_does_not_fit_is_no_answer(desk: Desk) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import sqlite3
@@ -14,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from deskside.backend.backups.manifest import read_folder
 from deskside.backend.errors import StoreDamaged, StoreRefused
-from deskside.backend.store import migrate as runner
 from deskside.backend.store.connection import Db
-from deskside.backend.store.migrate import APPLICATION_ID, Migration, migrate, read_migrations
-from stores import files_of, rows, run_child, run_to_its_death
+from deskside.backend.store.migrate import migrate
+from deskside.backend.store.schema import APPLICATION_ID, Migration, read_migrations
+from stores import connected, files_of, rows, run_child, run_to_its_death
 
 NEWEST = len(read_migrations())
 MESSAGES = """
@@ -53,7 +53,7 @@ def database_at(database: Path, backups: Path) -> Callable[[int], sqlite3.Connec
 
     def at(number: int) -> sqlite3.Connection:
         migrate(database, backups, read_migrations()[:number])
-        return sqlite3.connect(database)
+        return connected(database)
 
     return at
 
@@ -124,6 +124,21 @@ def test_servers_are_kept_and_none_of_their_tools_is_accepted(
     )
 
 
+def test_nobody_is_signed_in_at_the_servers_of_before(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(8)) as connection:
+        connection.execute(
+            "insert into mcp_server (id, name, transport, command, arguments, url, is_enabled, created_ms, "
+            "updated_ms) values (1, 'calendar', 'http', '', '[]', 'https://mcp.example.com', 1, 0, 0)"
+        )
+        connection.commit()
+
+    migrate(database, backups)
+
+    assert [("calendar", None)] == rows(database, "select name, sign_in from mcp_server")
+
+
 def test_entities_and_files_name_the_same_tables_and_columns(database: Path, backups: Path) -> None:
     migrate(database, backups)
     db = Db(database, busy_timeout_s=1)
@@ -174,7 +189,7 @@ def test_0004_says_of_each_part_where_its_text_comes_from_and_keeps_it_findable(
     assert [(10, "user"), (20, "model"), (21, "model"), (22, "tool"), (30, "model")] == rows(
         database, "select id, origin from message_part order by id"
     )
-    assert [(10,), (21,)] == rows(
+    assert [(1,), (2,)] == rows(
         database, "select rowid from message_search where message_search match 'plums' order by rowid"
     )
 
@@ -198,10 +213,10 @@ def test_0004_gives_the_name_of_a_deleted_agent_free(
             connection.execute(add, (None,))
 
 
-def test_0009_knows_the_shown_path_and_how_deep_each_message_is(
+def test_0011_knows_the_shown_path_and_how_deep_each_message_is(
     database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
 ) -> None:
-    with closing(database_at(8)) as connection:
+    with closing(database_at(10)) as connection:
         connection.executescript("""
             insert into user values (1, '', 'system', 'en', 0);
             insert into conversation (id, user, title, draft, created_ms, updated_ms) values
@@ -221,6 +236,33 @@ def test_0009_knows_the_shown_path_and_how_deep_each_message_is(
     assert [(1, 0, 1), (2, 1, 1), (3, 1, 0), (4, 2, 1), (5, 0, 0), (6, 0, 0)] == rows(
         database, "select id, depth, is_shown from message order by id"
     )
+
+
+def test_0009_finds_titles_and_parts_of_words_and_a_message_by_words_of_two_of_its_parts(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(8)) as connection:
+        connection.executescript("""
+            insert into user values (1, '', 'system', 'en', 0);
+            insert into conversation (id, user, title, draft, created_ms, updated_ms) values
+              (1, 1, '东京旅行', '', 0, 0);
+            insert into message (id, conversation, role, status, created_ms) values
+              (1, 1, 'user', 'complete', 0), (2, 1, 'assistant', 'complete', 0),
+              (3, 1, 'assistant', 'streaming', 0);
+            insert into message_part (message, position, step, kind, text, origin) values
+              (1, 0, 0, 'text', '我们明天去东京旅行', 'user'), (2, 1, 0, 'text', 'the icebox', 'model'),
+              (2, 0, 0, 'text', 'fetchUserById of plums', 'model'), (3, 0, 0, 'text', 'plums', 'model');
+        """)
+        connection.commit()
+
+    migrate(database, backups)
+
+    found = "select rowid from message_search where message_search match ?"
+    assert [(1,)] == rows(database, found, '"东 京"')
+    assert [(2,)] == rows(database, found, "user")
+    assert [(2,)] == rows(database, found, "plums icebox")
+    assert [(2,)] == rows(database, found, '"plums the"')
+    assert [(1,)] == rows(database, "select rowid from title_search where title_search match '\"旅 行\"'")
 
 
 def test_every_reference_has_an_index(database: Path, backups: Path) -> None:
@@ -408,11 +450,12 @@ def test_a_checked_copy_is_kept_before_a_database_is_migrated(
     migrate(database, backups)
 
     (copy,) = backups.glob("*.db")
-    (checksum,) = backups.glob("*.sha256")
+    (described,) = read_folder(backups)[0]
     assert before == _dump(copy)
-    assert f"{hashlib.sha256(copy.read_bytes()).hexdigest()}  {copy.name}\n" == checksum.read_text()
+    assert ("before_migration", 1, copy.name) == (described.kind, described.schema, described.database)
+    assert hashlib.sha256(copy.read_bytes()).hexdigest() == described.sha256
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert {copy, checksum} == set(backups.iterdir())
+    assert {".lock", copy.name, f"{described.name}.json"} == {path.name for path in backups.iterdir()}
 
 
 def test_the_copy_has_what_is_still_in_the_wal(
@@ -457,20 +500,7 @@ def test_a_damaged_database_is_not_migrated_and_its_copy_is_not_kept(
         migrate(database, backups)
 
     assert before == files_of(database.parent)
-    assert [] == list(backups.iterdir())
-
-
-def test_only_the_newest_copies_are_kept(database: Path, backups: Path) -> None:
-    migrate(database, backups)
-
-    for number in range(runner.BACKUPS_KEPT + 2):
-        copy = runner.back_up(database, backups, f"before-{number:04d}")
-        os.utime(copy, (number, number))
-
-    assert [f"before-{number:04d}" for number in range(2, runner.BACKUPS_KEPT + 2)] == sorted(
-        path.name[:11] for path in backups.glob("*.db")
-    )
-    assert len(list(backups.iterdir())) == 2 * runner.BACKUPS_KEPT
+    assert [".lock"] == [path.name for path in backups.iterdir()]
 
 
 @pytest.mark.parametrize("names", [["0002_late.sql"], ["0001_a.sql", "0003_c.sql"], ["first.sql"]])
@@ -550,7 +580,7 @@ def _migration(sql: str) -> Migration:
 
 def _dump(database: Path) -> list[str]:
     """Schema and rows; without the times of migrations, which differ from run to run."""
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(connected(database)) as connection:
         lines = [line for line in connection.iterdump() if not line.startswith('INSERT INTO "migration"')]
         version = connection.execute("pragma user_version").fetchone()[0]
         numbers = connection.execute("select number from migration").fetchall()

@@ -154,6 +154,89 @@ async def test_parallel_tool_calls_arrive_as_they_are_written_and_then_whole(
     assert "tool_use" == end_of(events)[0]
 
 
+def chat_pieces(*pieces: tuple[int | None, str | None, str | None, str]) -> Reply:
+    """A chat answer that is calls: the index, id, name and arguments of each piece that is sent."""
+    chunks = []
+    for index, call_id, name, arguments in pieces:
+        call = {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
+        chunks.append({"choices": [{"delta": {"tool_calls": [call]}}]})
+    chunks.append({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    return Reply(b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks))
+
+
+TWO = [("get_weather", '{"city":"Paris"}'), ("get_time", "{}")]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param(
+            [(0, "x", "get_weather", '{"city":'), (0, None, None, '"Paris"}'), (1, "x", "get_time", "{}")],
+            id="one id for two",
+        ),
+        pytest.param(
+            [(0, "", "get_weather", '{"city":"Paris"}'), (0, "", "get_time", "{}")],
+            id="whole calls without id and index",
+        ),
+        pytest.param(
+            [(0, "x", "get_weather", '{"city":"Paris"}'), (0, "x", "get_time", "{}")],
+            id="whole calls with one id and index",
+        ),
+        pytest.param(
+            [
+                (0, "x", "get_weather", ""),
+                (0, "x", "get_weather", '{"city":"Paris"}'),
+                (0, "x", "get_weather", ""),
+                (1, "y", "get_time", "{}"),
+            ],
+            id="id and name with each piece",
+        ),
+        pytest.param(
+            [(0, "x", "get_weather", '{"city":'), (1, "x", "get_time", "{"), (0, None, None, '"Paris"}'),
+             (1, None, None, "}")],
+            id="one id for two that are written at the same time",
+        ),
+    ],
+)  # fmt: skip
+async def test_however_a_server_tells_calls_apart_each_has_an_id_of_its_own(
+    server: ProviderServer, http: Http, pieces: list[tuple[int | None, str | None, str | None, str]]
+) -> None:
+    server.script(chat_pieces(*pieces))
+
+    events = await play(model(server, http, "chat"))
+
+    ids = [event.call_id for event in events if isinstance(event, ToolRequested)]
+    assert TWO == requested(events)
+    assert [event.call_id for event in events if isinstance(event, ToolCallStarted)] == ids
+    assert len({*ids, ""}) == 3
+
+
+@pytest.mark.parametrize("call_id", ["x", ""])
+async def test_calls_of_one_id_that_are_written_at_the_same_time_are_two(
+    server: ProviderServer, http: Http, call_id: str
+) -> None:
+    def item(kind: str, n: int, arguments: str) -> dict[str, Any]:
+        call = {"type": "function_call", "id": f"fc_{n}", "call_id": call_id, "name": TWO[n][0]}
+        return {"type": f"response.output_item.{kind}", "item": {**call, "arguments": arguments}}
+
+    said = [item("added", 0, ""), item("added", 1, "")]
+    for n, (_, arguments) in enumerate(TWO):
+        delta = {"item_id": f"fc_{n}", "delta": arguments}
+        said.append({"type": "response.function_call_arguments.delta", **delta})
+    said += [item("done", n, arguments) for n, (_, arguments) in enumerate(TWO)]
+    said.append({"type": "response.completed", "response": {}})
+    server.script(Reply(b"".join(b"data: %s\n\n" % json.dumps(event).encode() for event in said)))
+
+    events = await play(model(server, http, "responses"))
+
+    ids = [event.call_id for event in events if isinstance(event, ToolRequested)]
+    written = [(each.call_id, each.text) for each in events if isinstance(each, ToolArgumentsDelta)]
+    assert TWO == requested(events)
+    assert [event.call_id for event in events if isinstance(event, ToolCallStarted)] == ids
+    assert [(ids[0], TWO[0][1]), (ids[1], TWO[1][1])] == written
+    assert len({*ids, ""}) == 3
+
+
 async def test_reasoning_of_a_compatible_server_comes_before_the_tool_it_led_to(
     server: ProviderServer, http: Http
 ) -> None:
@@ -764,11 +847,13 @@ async def test_a_rate_limit_says_how_long_to_wait(
 
 
 async def test_silence_before_the_first_byte_ends_in_a_time_out(server: ProviderServer, http: Http) -> None:
-    server.script(recording("chat_text", hang_after=0))
+    server.script(recording("chat_text"), recording("chat_text", hang_after=0))
+    await play(model(server, http, "chat"))  # what is done once in a process is not waited for
 
     with pytest.raises(StreamTimedOut):
-        await play(model(server, http, "chat", patience=Patience(10, 0.2, 10)))
+        await play(model(server, http, "chat", patience=Patience(10, 0.5, 10)))
 
+    assert 2 == len(server.requests)
     assert await gone(server)
 
 

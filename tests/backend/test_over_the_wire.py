@@ -8,8 +8,9 @@ in the next request; the sums are right; and all is the same after the program w
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -227,6 +228,8 @@ def assert_each_call_has_one_result(row: MessageRow, body: Any) -> None:
     asked, results = exchanged(body)
     assert all(call.status in ("finished", "failed") for call in calls)
     assert asked == [call_id for call_id, _ in results]
+    assert len(set(asked)) == len(asked)
+    assert [call.call_id for call in calls] == asked
     assert [call.output for call in calls] == [text for _, text in results]
 
 
@@ -415,6 +418,31 @@ CASES = [
         [0, 0, 3],
     ),
     Case(
+        "the same id twice in a step, and again in the next",
+        lambda wire: [
+            wire.says("", sum_of(1), call(1, "fly"), sum_of(1)),
+            wire.says("", sum_of(1)),
+            wire.says("All is well"),
+        ],
+        [
+            'calculate {"expression": "1 + 1"} finished: 2',
+            f"fly {{}} failed: {UNKNOWN}",
+            'calculate {"expression": "1 + 1"} finished: 2',
+            'calculate {"expression": "1 + 1"} finished: 2',
+            "All is well",
+        ],
+        [0, 0, 3],
+    ),
+    Case(
+        "calls without an id",
+        lambda wire: [
+            wire.says("", ToolCall("", "fly", "{}"), ToolCall("", "calculate", '{"expression": "2 + 1"}')),
+            wire.says("All is well"),
+        ],
+        [f"fly {{}} failed: {UNKNOWN}", 'calculate {"expression": "2 + 1"} finished: 3', "All is well"],
+        [0, 3],
+    ),
+    Case(
         "thoughts before words and a call",
         lambda wire: [wire.says("Let me see", sum_of(1), thoughts="Hm hm"), wire.says("All is well")],
         ["thinks: Hm hm", "Let me see", 'calculate {"expression": "1 + 1"} finished: 2', "All is well"],
@@ -474,6 +502,45 @@ async def test_whatever_a_provider_does_the_conversation_stays_whole(
     assert row == again
     assert "complete" == after.status
     assert [read(part) for part in after.parts][-1].endswith("And now?")
+
+
+async def test_an_id_that_an_earlier_answer_has_used_is_not_used_again(
+    wire: Wire, server: ProviderServer, paths: Paths
+) -> None:
+    server.script(wire.says("", sum_of(1)), wire.says("Two"), wire.says("", call(1, "fly")), wire.says("No"))
+
+    async with opened(paths, server) as app:
+        first = await app.runs.start(None, "Well?", wire.model)
+        await ended(app, first.reply.id)
+    async with opened(paths, server) as app:
+        second = await app.runs.start(first.conversation.id, "Can you fly?", wire.model)
+        await ended(app, second.reply.id)
+        third = await app.runs.start(first.conversation.id, "And now?", wire.model)
+        await ended(app, third.reply.id)
+
+    asked, results = exchanged(posts(server)[-1])
+    assert [(asked[0], "2"), (asked[1], UNKNOWN)] == results
+    assert asked[0] != asked[1]
+
+
+async def test_what_an_earlier_version_stored_with_one_id_is_sent_with_two(
+    wire: Wire, server: ProviderServer, paths: Paths
+) -> None:
+    server.script(wire.says("", sum_of(1), call(2, "fly")), wire.says("Well"))
+
+    async with opened(paths, server) as app:
+        started = await app.runs.start(None, "Well?", wire.model)
+        await ended(app, started.reply.id)
+    with closing(sqlite3.connect(paths.database)) as connection, connection:
+        same_id = (
+            "update message_part set data = json_set(data, '$.call_id', 'same') where kind = 'tool_call'"
+        )
+        connection.execute(same_id)
+    async with opened(paths, server) as app:
+        more = await app.runs.start(started.conversation.id, "And now?", wire.model)
+        await ended(app, more.reply.id)
+
+    assert (["same", "same_2"], [("same", "2"), ("same_2", UNKNOWN)]) == exchanged(posts(server)[-1])
 
 
 async def test_thoughts_go_back_to_whoever_wants_them_with_the_results_of_their_tools(
@@ -573,7 +640,7 @@ STOPS = [
         lambda wire: [WAIT_LONG],
         [is_retried],
         [],
-        ["refused", "refused"],
+        ["refused"],
         is_answering=False,
     ),
     Stop(

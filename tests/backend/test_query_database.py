@@ -8,7 +8,6 @@ PayloadsAllTheThings' SQLite sheets, and those of its authors against this very 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -20,7 +19,7 @@ from tool_calls import called, context_of
 from deskside.backend.app import App, open_app
 from deskside.backend.store.guarded_query import VIEWS, Answer, Limits, QueryRefused, query
 from deskside.backend.tools.query_database import query_database
-from stores import paths_in, rows, talk
+from stores import connected, paths_in, rows, talk
 
 NUMBERS = "with recursive n(i) as (values (1) union all select i + 1 from n)"
 BIG = (
@@ -48,7 +47,7 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
     async with open_app(paths_in(tmp_path)) as app:
         await talk(app.store, ("Where are the plums?", "I have eaten them."), ("All?", "Delicious."))
         await talk(app.store, ("planted-deleted-text", "planted-deleted-text"))
-        with closing(sqlite3.connect(app.paths.database)) as connection, connection:
+        with closing(connected(app.paths.database)) as connection, connection:
             connection.executescript("""
                 insert into api_key values ('openai', 'OpenAI', 'wxyz', 'keychain', 1, null, null);
                 insert into setting values ('device_model', '"planted-setting"', 1);

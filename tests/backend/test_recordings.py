@@ -131,7 +131,7 @@ async def test_the_anthropic_sdk_reads_the_same_in_a_messages_recording(name: st
     await client.close()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.sampled_from(CALM), st.data())
 def test_any_cutting_of_a_stream_gives_the_same_events(name: str, data: st.DataObject) -> None:
     body = body_of(name)
@@ -145,7 +145,7 @@ def test_any_cutting_of_a_stream_gives_the_same_events(name: str, data: st.DataO
     assert type(expected_error) is type(error)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(CALM), st.data())
 def test_a_damaged_stream_ends_in_one_of_our_errors_or_well(name: str, data: st.DataObject) -> None:
     body = bytearray(body_of(name))
@@ -159,7 +159,7 @@ def test_a_damaged_stream_ends_in_one_of_our_errors_or_well(name: str, data: st.
 
 
 @given(st.sampled_from(COMPLETE), st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_a_stream_that_is_cut_off_never_passes_for_a_finished_answer(name: str, data: st.DataObject) -> None:
     body = body_of(name)
     marks = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -36,7 +35,20 @@ from deskside.backend.store.messages import (
 )
 from deskside.backend.store.migrate import migrate
 from deskside.backend.store.replies import Chunk, FinishedReply, StoredPart
-from stores import MODEL, answer, ask, finish, paths_in, rows, run_to_its_death, say, shown, talk, texts
+from stores import (
+    MODEL,
+    answer,
+    ask,
+    connected,
+    finish,
+    paths_in,
+    rows,
+    run_to_its_death,
+    say,
+    shown,
+    talk,
+    texts,
+)
 
 
 def found(database: Path, words: str) -> list[int]:
@@ -45,9 +57,7 @@ def found(database: Path, words: str) -> list[int]:
         row[0]
         for row in rows(
             database,
-            "select distinct message "
-            "from message_search join message_part on message_part.id = message_search.rowid "
-            "where message_search match ? order by message",
+            "select rowid from message_search where message_search match ? order by rowid",
             words,
         )
     ]
@@ -55,8 +65,9 @@ def found(database: Path, words: str) -> list[int]:
 
 def check_search_index(database: Path) -> None:
     """FTS5 compares the index with the texts it should hold, and raises."""
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("insert into message_search (message_search, rank) values ('integrity-check', 1)")
+    with closing(connected(database)) as connection:
+        for table in ("message_search", "title_search"):
+            connection.execute(f"insert into {table} ({table}, rank) values ('integrity-check', 1)")
         connection.rollback()
 
 
@@ -734,7 +745,7 @@ def _damage_index(db: Db, which: str) -> None:
 PIECES = st.lists(st.tuples(st.integers(0, 3), st.text(max_size=5)), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pieces=PIECES,
     saved_at=st.sets(st.integers(0, 11)),

@@ -15,14 +15,15 @@ import pytest
 
 from damage import DAMAGES, make_database, overwrite
 from deskside.backend.errors import StoreDamaged, StoreRefused
-from deskside.backend.store import conversations, messages
+from deskside.backend.store import conversations, messages, segmentation
 from deskside.backend.store.database import open_store
-from deskside.backend.store.migrate import migrate, read_migrations
+from deskside.backend.store.migrate import migrate
 from deskside.backend.store.pages import TABLE_LEAF, Image, open_image
 from deskside.backend.store.salvage import LOST_PLACE, Rescue, salvage
+from deskside.backend.store.schema import read_migrations
 from stores import paths_in, rows
 
-SHADOWS = "sqlite_", "message_search"
+SHADOWS = "sqlite_", "message_search", "title_search"
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,9 @@ def check_rescued(target: Path) -> None:
     assert [("ok",)] == rows(target, "pragma integrity_check")
     assert [] == rows(target, "pragma foreign_key_check")
     with closing(sqlite3.connect(target)) as db:
-        db.execute("insert into message_search (message_search, rank) values ('integrity-check', 1)")
+        segmentation.register(db)
+        for index in ("message_search", "title_search"):
+            db.execute(f"insert into {index} ({index}, rank) values ('integrity-check', 1)")
     assert [] == rows(
         target,
         "select child.id from message child join message parent on child.parent = parent.id "

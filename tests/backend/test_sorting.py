@@ -171,7 +171,7 @@ async def test_the_trash_keeps_for_thirty_days_and_then_removes_for_good(tmp_pat
     assert [] == rows(paths.database, "select id from message where conversation = ?", gone)
     assert [("kept plums",)] == rows(
         paths.database,
-        "select text from message_part where id in "
+        "select text from message_part where message in "
         "(select rowid from message_search where message_search match 'plums')",
     )
 

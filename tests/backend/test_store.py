@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import queue
 import sqlite3
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from deskside.backend.errors import (
     StoreBusy,
     StoreDamaged,
     StoreFull,
+    StoreOutdated,
     StoreReadOnly,
     StoreRefused,
 )
@@ -31,8 +33,8 @@ from deskside.backend.log import request_id
 from deskside.backend.store import conversations, errors, settings, threads
 from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store, open_store
-from deskside.backend.store.migrate import APPLICATION_ID
 from deskside.backend.store.salvage import LOST_TEXT
+from deskside.backend.store.schema import APPLICATION_ID, Migration, read_migrations
 from deskside.backend.store.sqlite_errors import store_error
 from stores import PYTHONPATH, ask, files_of, paths_in, rows, run_child, say, shown, talk, texts
 
@@ -241,6 +243,25 @@ async def test_a_read_cannot_write(tmp_path: Path) -> None:
             await store.read(_note, "sneaked in")
 
         assert [] == await store.read(errors.recent, 10)
+
+
+async def test_a_read_whose_caller_gave_up_ends_in_the_middle(tmp_path: Path) -> None:
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n"
+    started: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def read_on(db: Db) -> None:
+        started.put(None)
+        db.sql.execute(endless).fetchone()
+
+    async with open_store(paths_in(tmp_path)) as store:
+        readers = [asyncio.create_task(store.read(read_on)) for _ in range(3)]
+        for _ in readers:
+            await asyncio.to_thread(started.get, timeout=30)
+        for reader in readers:
+            reader.cancel()
+
+        async with asyncio.timeout(30):
+            assert [] == await store.read(errors.recent, 10)
 
 
 async def test_a_write_whose_caller_gave_up_still_happens_and_disturbs_no_other(tmp_path: Path) -> None:
@@ -699,3 +720,42 @@ def test_what_the_system_says_is_told_like_what_sqlite_says(number: int, expecte
 def test_other_errors_stay_what_they_are() -> None:
     assert None is store_error(ValueError("ours"), Path("/data/deskside.db"))
     assert None is store_error(sqlite3.IntegrityError("ours"), Path("/data/deskside.db"))
+
+
+# -- a migration that fails ---------------------------------------------------------------------
+
+
+async def test_data_that_cannot_be_updated_are_shown_as_they_were_and_stay_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = paths_in(tmp_path)
+    async with open_store(paths) as store:
+        first = await talk(store, ("plums", "Eaten."))
+        await talk(store, ("plums", "Cold."))
+    before = files_of(paths.data)
+    newest = read_migrations()
+    # It fits an empty database, and not what is there.
+    sql = "insert into tag (name) select title from conversation;"
+    broken = [*newest, Migration(len(newest) + 1, "made_for_a_test", sql, "0" * 64)]
+    monkeypatch.setattr("deskside.backend.store.migrate.read_migrations", lambda: broken)
+
+    async with open_store(paths) as store:
+        assert 2 == len((await store.read(conversations.page, None, 10)).conversations)
+        assert ["plums", "Eaten."] == texts(await shown(store, first))
+        assert store.damage is not None
+        assert "could not be brought to the form" in store.damage.message
+        assert "nothing can be changed" in store.damage.hint
+        with pytest.raises(StoreOutdated):
+            await talk(store, ("more", "No."))
+    monkeypatch.undo()
+
+    after = files_of(paths.data)
+    # Whoever only reads may leave an empty -wal file, and the backup that is made before an update stays.
+    assert before == {
+        name: content
+        for name, content in after.items()
+        if not name.startswith("backups/") and (content or not name.endswith("-wal"))
+    }
+    async with open_store(paths) as store:
+        await talk(store, ("more", "Yes."))
+        assert store.damage is None

@@ -19,7 +19,7 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.turns import GO_ON, AssistantTurn, ToolTurn, UserTurn, arguments_object, turns
 
 WORDS = st.sampled_from(["", " ", "a", "b\n"])
-IDS = st.sampled_from(["1", "2", "3"])
+IDS = st.sampled_from(["1", "2", ""])
 HISTORIES = st.lists(
     st.one_of(
         st.builds(UserText, WORDS),
@@ -103,6 +103,16 @@ def test_every_request_is_followed_by_its_one_result_and_nothing_else_is(history
         if isinstance(following, ToolTurn):
             assert isinstance(turn, AssistantTurn)
     assert not made or (not isinstance(made[0], ToolTurn) and not isinstance(made[-1], AssistantTurn))
+    sent = [each.call_id for turn in made if isinstance(turn, AssistantTurn) for each in turn.requests]
+    assert len({*sent, ""}) == len(sent) + 1
+
+
+def test_results_of_one_id_are_those_of_its_calls_in_order() -> None:
+    calls = [ToolRequested("", "add", "{}"), ToolRequested("", "add", "{}")]
+
+    made = turns([UserText("Hi"), *calls, ToolFinished("", "3"), ToolFinished("", "4")])
+
+    assert ToolTurn([ToolFinished("call", "3"), ToolFinished("call_2", "4")]) == made[-1]
 
 
 @given(HISTORIES)
@@ -117,7 +127,9 @@ def test_no_turn_is_blank_and_reasoning_never_comes_last_in_one(history: list[Hi
 
 @given(
     st.one_of(
-        st.text(), st.dictionaries(st.text(), st.integers()).map(json.dumps), st.sampled_from(["[1]", "null"])
+        st.text(st.characters(exclude_categories=[])),
+        st.dictionaries(st.text(), st.integers()).map(json.dumps),
+        st.sampled_from(["[1]", "null"]),
     )
 )
 def test_arguments_are_always_sent_as_an_object(arguments: str) -> None:

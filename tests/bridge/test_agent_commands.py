@@ -14,7 +14,7 @@ from deskside.backend.agent.events import Usage
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import NeedsWindow
 from deskside.backend.events import AgentsChanged, ConversationChanged
-from deskside.backend.store import tools
+from deskside.backend.store import tool_grants, tools
 from deskside.backend.store import usage as usage_rows
 from deskside.backend.store.text import now_ms
 from deskside.backend.store.usage import UsageRecord
@@ -82,6 +82,16 @@ async def test_an_agent_is_made_changed_copied_deleted_and_brought_back(app: App
     assert made | {"label": "The critic", "tools": ["calculate"]} == changed
     assert ["assistant", "critic", "critic-2"] == [row["name"] for row in await call("agents.list")]
     assert [AgentsChanged()] * 5 == app.events.since(before, 99)
+
+
+async def test_what_an_agent_may_use_without_asking_is_told_and_taken_back(app: App, call: Call) -> None:
+    made = await call("agents.create", name="critic")
+    for tool in ("write_file", "calculate"):
+        await app.store.write(tool_grants.add, made["id"], tool)
+
+    assert ["calculate", "write_file"] == await call("agents.allowed_tools", id=made["id"])
+    await call("agents.disallow_tool", id=made["id"], tool="write_file")
+    assert ["calculate"] == await call("agents.allowed_tools", id=made["id"])
 
 
 @pytest.mark.parametrize(

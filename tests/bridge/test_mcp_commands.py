@@ -18,6 +18,7 @@ from deskside.bridge.commands import COMMANDS, mcp
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
 from deskside.bridge.timings import Timings
+from guarded_server import Browser, guarded_server
 from mcp_parts import NO_KEYCHAIN, hostile
 from stores import paths_in
 
@@ -119,6 +120,52 @@ async def test_no_command_starts_a_program_that_the_user_did_not_say_yes_to(
     assert not marker.exists()
     assert str(tmp_path / "known") == row["arguments"][-1]
     assert 2 == len(screen.shown)
+
+
+@pytest.mark.parametrize("answer", [False, None], ids=["no", "no window"])
+async def test_no_command_signs_in_where_the_user_did_not_say_yes_to(page: Page, answer: bool | None) -> None:
+    await page.ask(Screen(True), "keys.use_file", {"passphrase": "correct horse"})
+    screen = Screen(answer)
+    with guarded_server() as guard:
+        added = await page.ask(
+            Screen(True), "mcp.propose", {"name": "guarded", "transport": "http", "url": guard.server}
+        )
+        server_id = added["server"]["id"]
+        await settled(page, screen, server_id)
+
+        reply = await page.ask(screen, "mcp.sign_in", {"id": server_id})
+        row = await settled(page, screen, server_id)
+
+    assert "signed_out" == row["state"]
+    assert [guard.address] == [text.split("\n\n")[1] for text in screen.shown]
+    assert {} == guard.clients
+    assert ("needs_window" if answer is None else None) == getattr(reply, "code", None)
+
+
+async def test_only_a_page_of_the_web_is_opened_to_sign_in(page: Page) -> None:
+    opened: list[str] = []
+
+    class Opening(Screen):
+        async def open_link(self, url: str) -> None:
+            opened.append(url)
+            await browser.open(url)
+
+    browser = Browser()
+    await page.ask(Screen(True), "keys.use_file", {"passphrase": "correct horse"})
+    with guarded_server() as guard:
+        added = await page.ask(
+            Screen(True), "mcp.propose", {"name": "guarded", "transport": "http", "url": guard.server}
+        )
+        server_id = added["server"]["id"]
+        await settled(page, Screen(True), server_id)
+
+        await page.ask(Opening(True), "mcp.sign_in", {"id": server_id})
+        row = await settled(page, Screen(True), server_id)
+        out = await page.ask(Screen(True), "mcp.sign_out", {"id": server_id})
+
+    assert [f"{guard.address}/authorize"] == [url.split("?")[0] for url in opened]
+    assert ("ready", True) == (row["state"], row["is_signed_in"])
+    assert not out["is_signed_in"]
 
 
 def test_only_the_command_that_asks_takes_a_command_line() -> None:

@@ -64,11 +64,12 @@ class Desk:
         """One bridge command from the command line, and what it answered."""
         return json.loads(self.run("call", command, json.dumps(params)))["data"]
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, stdin: str = "") -> str:
         """One command of the terminal, and what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "deskside", "--data-dir", str(self.data), *arguments],
             env=self._environment(),
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=START_S,

@@ -117,7 +117,7 @@ def test_a_store_that_fails_is_told_and_loses_nothing(openai: Desk) -> None:
     page.get_by_test_id("conversation-item").filter(has_text="story").click()
     expect(last_reply(page).get_by_test_id("chat-response")).to_have_text(said, use_inner_text=True)
     ask(page, "And now?")
-    expect(page.get_by_role("alert")).to_contain_text("damaged")
+    expect(page.locator(".problem")).to_contain_text("damaged")
     expect(page.get_by_test_id("chat-input")).to_have_value("And now?")
     assert 0 == openai.close()
     assert [] == list(openai.data.glob("*readable*"))

@@ -47,8 +47,8 @@ def test_a_damaged_database_is_rescued_in_the_window(openai: Desk) -> None:
     page.get_by_role("button", name="See what can be rescued").click()
     expect(page.get_by_test_id("findings")).to_be_visible(timeout=NOT_FOR_LONG_MS)
     found = findings(page)
-    page.get_by_role("button", name="Use this and restart Deskside").click()
-    page.wait_for_event("close")
+    with page.expect_event("close"):
+        page.get_by_role("button", name="Use this and restart Deskside").click()
     page = openai.attach()
     expect(page.get_by_test_id("rescued")).to_contain_text(f"{openai.data}/damaged-")
     assert found == findings(page)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from test_cli import LIMIT_S, ROOT, Terminal, end, read_line
 
+from guarded_server import guarded_server
 from mcp_parts import HOSTILE, NO_KEYCHAIN, everything_over_http
 
 
@@ -43,6 +44,14 @@ def test_an_address_is_added_with_yes(terminal: Terminal) -> None:
         added = terminal.run("mcp", "add", "everything", "--yes", "--url", url)
 
     assert "“everything” was added, runs, and offers" in added.stdout, added.stderr
+
+
+def test_where_to_sign_in_is_said(terminal: Terminal) -> None:
+    with guarded_server() as guard:
+        added = terminal.run("mcp", "add", "guarded", "--yes", "--url", guard.server)
+
+    assert 0 == added.returncode, added.stderr
+    assert "“guarded” was added, and wants you to sign in" in added.stdout
 
 
 def test_without_a_terminal_nothing_is_added(terminal: Terminal, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from deskside.backend.agent.models import Models
 from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
 from deskside.backend.attachments.attachments import Attachments, open_attachments
+from deskside.backend.backups.service import Backups
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.exchange.transfers import Transfers
 from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
@@ -53,6 +55,8 @@ class App:
     attachments: Attachments
     user_tools: UserTools
     rescues: Rescues
+    backups: Backups
+    transfers: Transfers
 
 
 @asynccontextmanager
@@ -94,7 +98,25 @@ async def open_app(
         await stack.enter_async_context(emptying_trash(store, attachments))
         await stack.enter_async_context(watching_store(store, events))
         rescues = Rescues(store, paths)
+        transfers = Transfers(store, events, paths, attachments)
+        stack.push_async_callback(transfers.close)
+        backups = Backups(store, events, paths)
+        stack.push_async_callback(backups.close)
         yield App(
-            paths, store, events, settings, keys, providers, device, folders, files, mcp, runs, attachments,
-            user_tools, rescues,
-        )  # fmt: skip
+            paths,
+            store,
+            events,
+            settings,
+            keys,
+            providers,
+            device,
+            folders,
+            files,
+            mcp,
+            runs,
+            attachments,
+            user_tools,
+            rescues,
+            backups,
+            transfers,
+        )

@@ -30,6 +30,7 @@
     │   ├── StoreGone             it was moved or removed, or its drive is gone    put it back
     │   └── StoreUnsuitable       its drive cannot keep a database safely          choose another folder
     ├── StoreDamaged          the database file is corrupted                   rescue, or restore a backup
+    │   └── StoreOutdated         an update of its form failed                 install the version before
     ├── StoreRefused          an edited migration, or a newer schema           update Deskside
     ├── NeedsWindow           only the real window can do this                 use the window
     └── Internal              a bug of ours; details are in the log            report it
@@ -226,6 +227,15 @@ class StoreDamaged(AppError):
     default_hint = (
         "Close Deskside, then rescue what can be read: deskside rescue. "
         "Or bring back a backup from the data folder's backups."
+    )
+
+
+class StoreOutdated(StoreDamaged):
+    """The data could not be brought to this program's form. They are as they were, and shown as a copy."""
+
+    code = "store_outdated"
+    default_hint = (
+        "Your data are as they were. Install the Deskside you had before, which opens them, and report this."
     )
 
 

@@ -11,10 +11,12 @@ from typing import Literal
 import msgspec
 
 from deskside.backend.agent.device_models import DeviceStatus
+from deskside.backend.backups.job import Job
 from deskside.backend.settings import Settings
 from deskside.backend.store.attachments import AttachmentRow
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.messages import MessagePart, MessageRow
+from deskside.backend.transfer_state import Transfer
 
 
 class ConversationChanged(msgspec.Struct, frozen=True, tag="conversation_changed"):
@@ -117,6 +119,19 @@ class McpChanged(msgspec.Struct, frozen=True, tag="mcp_changed"):
     """An MCP server came, went or changed its state or its tools: ask `mcp.servers` again."""
 
 
+class TransferChanged(msgspec.Struct, frozen=True, tag="transfer_changed"):
+    """The import or export that is under way; None once it was put away."""
+
+    transfer: Transfer | None
+
+
+class BackupsChanged(msgspec.Struct, frozen=True, tag="backups_changed"):
+    """How far the work on backups is. Without a job: it ended, or something else about backups changed; ask
+    `backups.list` again."""
+
+    job: Job | None
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Something the user should know that belongs to no message: `code` as in errors.py."""
 
@@ -159,6 +174,8 @@ AppEvent = (
     | DeviceChanged
     | MemoriesChanged
     | McpChanged
+    | TransferChanged
+    | BackupsChanged
     | Notice
     | TroubleChanged
 )

@@ -188,6 +188,20 @@ class Keys:
 
     # -- secrets that are no provider's key --
 
+    async def place(self) -> Literal["keychain", "file"]:
+        """Where a secret would be kept. Raises KeychainUnavailable where it could not be; a keychain that is
+        only locked asks once it is needed."""
+        if await asyncio.to_thread(lambda: self._file.exists):
+            if not await asyncio.to_thread(lambda: self._file.is_unlocked):
+                raise FileLocked("The file of keys is locked.")
+            return "file"
+        look = await self._keychain.look()
+        if look.state == "missing":
+            raise KeychainUnavailable(
+                "There is no system keychain.", hint="Choose an encrypted file in Settings, under Keys."
+            )
+        return "keychain"
+
     async def keep_secret(self, name: str, secret: str) -> Literal["keychain", "file"]:
         """Store a secret of an MCP server under a name that nobody else uses, where keys are stored too, and
         say where that was. Raises KeychainUnavailable when there is no place for it."""

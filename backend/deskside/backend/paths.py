@@ -13,6 +13,9 @@ class Paths:
     data: Path
     logs: Path
     cache: Path
+    pointer: Path | None = None
+    """The file that remembers a data folder other than the system's; None where the folder was chosen for
+    this start."""
 
     @property
     def database(self) -> Path:
@@ -23,8 +26,12 @@ class Paths:
         return self.data / "models"
 
     @property
+    def backups(self) -> Path:
+        return self.data / "backups"
+
+    @property
     def files(self) -> Path:
-        """Attachments, by content."""
+        """Attached files under their SHA-256: `8f/8f43…`."""
         return self.data / "files"
 
     @property
@@ -33,5 +40,6 @@ class Paths:
         return self.data / "rescue"
 
     @property
-    def backups(self) -> Path:
-        return self.data / "backups"
+    def restore(self) -> Path:
+        """What is to take the place of the data at the next start, while there is such."""
+        return self.data / "restore"

@@ -18,7 +18,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,14 +85,6 @@ class Rescued(msgspec.Struct, frozen=True):
     kept_files: int = 0
 
 
-class OldBackup(msgspec.Struct, frozen=True):
-    """A copy that was made before an update."""
-
-    path: str
-    made_ms: int
-    size_bytes: int
-
-
 class _Confirmed(msgspec.Struct, frozen=True):
     findings: Findings
     kept: str
@@ -124,10 +116,6 @@ class Rescues:
             if self._prepared is None:
                 raise NotFound("Nothing is prepared to be rescued.", hint="Look at what can be read first.")
             await asyncio.to_thread(confirm, self._paths, self._prepared)
-
-    async def backups(self) -> list[OldBackup]:
-        """What there is to go back to, the newest first."""
-        return await asyncio.to_thread(_old_backups, self._paths.backups)
 
     async def done(self) -> Rescued | None:
         """The rescue that took effect last, until it was looked at."""
@@ -238,15 +226,6 @@ def _read_done(paths: Paths) -> Rescued | None:
     except (OSError, msgspec.DecodeError) as error:
         logger.warning("{} cannot be read: {}", SAID, type(error).__name__)
         return None
-
-
-def _old_backups(folder: Path) -> list[OldBackup]:
-    found = []
-    for path in folder.glob("*.db"):
-        with suppress(OSError):  # it was removed meanwhile
-            facts = path.stat()
-            found.append(OldBackup(str(path), facts.st_mtime_ns // 1_000_000, facts.st_size))
-    return sorted(found, key=lambda backup: -backup.made_ms)
 
 
 def _free(folder: Path) -> Path:

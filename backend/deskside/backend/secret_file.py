@@ -23,15 +23,14 @@ flushed to the disk and renamed into place, mode 0600.
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from deskside.backend.durable import write_durably
 from deskside.backend.errors import KeychainUnavailable
 
 FORMAT = "deskside-secrets"
@@ -173,7 +172,7 @@ class SecretFile:
 
     def _save(self, contents: Contents) -> None:
         try:
-            _replace_durably(self._path, msgspec.json.format(msgspec.json.encode(contents)))
+            write_durably(self._path, msgspec.json.format(msgspec.json.encode(contents)))
         except OSError as error:
             raise KeychainUnavailable(
                 f"{self._path} cannot be written: {error.strerror}.",
@@ -217,25 +216,3 @@ def _open(key: bytes, what: str, box: bytes) -> bytes | None:
 
 def _bound_to(what: str) -> bytes:
     return f"{FORMAT}:1:{what}".encode()
-
-
-def _replace_durably(path: Path, content: bytes) -> None:
-    """Write a file so that a crash or power loss leaves either the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # mkstemp makes it with mode 0600.
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except OSError:
-        Path(scratch).unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -51,6 +51,10 @@ class Desktop(Protocol):
         """Let the user choose where `text` is written (as UTF-8), and return the path. None when they
         cancelled. InvalidRequest where it cannot be written."""
 
+    async def choose_target(self, title: str, suggested_name: str) -> str | None:
+        """Let the user choose where a file shall be written, and return the path. None when they
+        cancelled."""
+
     async def choose_folder(self, title: str) -> str | None:
         """Let the user pick one existing folder. None when they cancelled."""
 
@@ -73,6 +77,11 @@ class NoDesktop:
 
     async def save_file(self, title: str, suggested_name: str, text: str) -> str | None:
         raise NeedsWindow("Without a window there is no file dialog.", hint="Ask for the text instead.")
+
+    async def choose_target(self, title: str, suggested_name: str) -> str | None:
+        raise NeedsWindow(
+            "Without a window there is no file dialog.", hint="Do it in a terminal: deskside export."
+        )
 
     async def choose_folder(self, title: str) -> str | None:
         raise NeedsWindow("Without a window there is no folder dialog.", hint=IN_A_TERMINAL)

@@ -6,6 +6,7 @@ import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
 import { AbilitiesCard } from "./AbilitiesCard";
 import { AgentLimitsCard } from "./AgentLimitsCard";
+import { AllowedCard } from "./AllowedCard";
 import { AnswerCard } from "./AnswerCard";
 import { DEFAULT_AGENT } from "./choices";
 import { type AgentDraft, draftOf, nameFrom, type Problems, readDraft } from "./draft";
@@ -72,6 +73,7 @@ export function AgentForm({ app, row, onClose }: Props) {
       <ModelsCard {...part} />
       <AnswerCard {...part} />
       <AbilitiesCard {...part} own={row?.name ?? ""} />
+      {row && <AllowedCard app={app} agentId={row.id} />}
       <AgentLimitsCard {...part} />
       {saving.problem.value && (
         <Problem message={saving.problem.value.message} hint={saving.problem.value.hint} />

@@ -73,6 +73,25 @@ test("an agent is switched off, copied, and deleted with a way back", async () =
   expect(server.params("agents.delete")).toEqual([{ id: 2 }]);
 });
 
+test("what an agent may use without asking is taken back in its form", async () => {
+  let tools = ["calculate", "write_file"];
+  const { server } = await shown("agents", {
+    "agents.allowed_tools": () => tools,
+    "agents.disallow_tool": ({ tool }) => {
+      tools = tools.filter((name) => name !== tool);
+    },
+  });
+  fireEvent.click(await screen.findByRole("button", { name: "Edit The critic" }));
+  fireEvent.click(await screen.findByRole("button", { name: "Ask again before write_file" }));
+
+  await waitFor(() =>
+    expect(screen.queryByRole("button", { name: "Ask again before write_file" })).toBeNull(),
+  );
+  expect(screen.getByRole("button", { name: "Ask again before calculate" })).toBeTruthy();
+  expect(server.params("agents.disallow_tool")).toEqual([{ id: 2, tool: "write_file" }]);
+  expect(await problems()).toEqual([]);
+});
+
 test("a change elsewhere is shown", async () => {
   const { server, rows } = await shown("agents");
   rows.push(agentRow("writer", "Writer", { id: 3 }));

@@ -533,3 +533,67 @@ test("the first run has no accessibility violations", async () => {
 
   expect(await violations()).toEqual([]);
 });
+
+test("what was said is found as it is typed, walked through with the arrow keys, and opened in its place", async () => {
+  const snippet = [{ text: "the " }, { text: "plums", is_hit: true }].map((piece) => ({
+    is_hit: false,
+    ...piece,
+  }));
+  const hit = {
+    message_id: 1,
+    root_id: 1,
+    conversation_id: 2,
+    title: "Letters",
+    role: "user",
+    created_ms: 0,
+    model: null,
+    agent: null,
+    is_shown: false,
+    is_archived: true,
+    snippet,
+  };
+  const { server } = await shown({
+    "search.find": () => ({
+      titles: [{ conversation_id: 1, title: snippet, updated_ms: 0, is_archived: false }],
+      messages: [hit, { ...hit, message_id: 2, root_id: 2 }],
+      total: 3000,
+      is_more: true,
+      next_cursor: null,
+      notes: ["“form:” is no filter, so it is looked for as text."],
+      searched_back_to_ms: 0,
+    }),
+    "search.open": () => ({
+      conversation: conversationRow({ id: 2, title: "Letters" }),
+      message_id: 1,
+      page: {
+        messages: [question(1, "the plums"), reply(2, "Eaten")],
+        has_more: false,
+        has_newer: false,
+        last_event: 0,
+      },
+    }),
+  });
+
+  fireEvent.keyDown(document.body, { key: "f", ctrlKey: true });
+  const field = screen.getByTestId<HTMLInputElement>("search-input");
+  fireEvent.input(field, { target: { value: "plums form:pdf" } });
+  const results = await screen.findAllByTestId("search-result");
+  expect(await violations()).toEqual([]);
+  fireEvent.keyDown(field, { key: "ArrowDown" });
+  fireEvent.keyDown(results[0] as HTMLElement, { key: "ArrowDown" });
+  expect(document.activeElement).toBe(results[1]);
+  fireEvent.click(results[1] as HTMLElement);
+
+  await waitFor(() => {
+    const found = screen.getAllByTestId("message").find((message) => message.dataset.found === "true");
+    expect(found?.textContent).toContain("the plums");
+  });
+  expect(screen.getByRole("heading", { name: "3,000+ messages" })).toBeTruthy();
+  expect(screen.getByText("Searched back to Jan 1, 1970.")).toBeTruthy();
+  expect(results[1]?.textContent).toContain("other version");
+  expect(server.params("search.open")).toEqual([{ message_id: 1 }]);
+
+  fireEvent.keyDown(field, { key: "Escape" });
+  expect(screen.queryAllByTestId("search-result")).toEqual([]);
+  expect(screen.getAllByTestId("conversation-item")).toHaveLength(2);
+});

@@ -4,6 +4,7 @@ import { Chat } from "../chat/Chat";
 import { TroubleBar } from "../rescue/TroubleBar";
 import { SettingsPage } from "../settings/SettingsPage";
 import { Start } from "../start/Start";
+import { TransferDialogs } from "../transfers/TransferDialogs";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { ToastList } from "../ui/ToastList";
 import type { App } from "./app";
@@ -29,6 +30,7 @@ export function AppView({ app, isConnected }: Props) {
   const isPickerOpen = useSignal(false);
   const isHelpOpen = useSignal(false);
   const main = useRef<HTMLElement>(null);
+  const searchField = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
     const media = matchMedia(NARROW);
@@ -59,6 +61,11 @@ export function AppView({ app, isConnected }: Props) {
   useEffect(() => {
     const actions = {
       newChat: app.newChat,
+      search: () => {
+        if (app.place.value.view !== "chat") app.openChat();
+        isSidebarOpen.value = true;
+        requestAnimationFrame(() => searchField.current?.select());
+      },
       settings: () => app.openSettings(),
       sidebar: () => {
         isSidebarOpen.value = !isSidebarOpen.value;
@@ -94,7 +101,7 @@ export function AppView({ app, isConnected }: Props) {
   return (
     <div class="window" data-sidebar={isSidebarOpen.value ? "open" : "closed"}>
       <ErrorBoundary where="The sidebar" report={report}>
-        <Sidebar app={app} isOpen={isSidebarOpen} />
+        <Sidebar app={app} isOpen={isSidebarOpen} searchField={searchField} />
       </ErrorBoundary>
       {isNarrow.value && isSidebarOpen.value && (
         <div class="scrim" onPointerDown={() => (isSidebarOpen.value = false)} />
@@ -112,6 +119,7 @@ export function AppView({ app, isConnected }: Props) {
           )}
         </ErrorBoundary>
       </main>
+      <TransferDialogs app={app} />
       <ToastList toasts={app.toasts} />
       {isHelpOpen.value && <ShortcutsDialog onClose={() => (isHelpOpen.value = false)} />}
     </div>

@@ -1,12 +1,24 @@
 import type { Signal } from "@preact/signals";
 import { Activity, ChevronLeft, MessageCircle, Settings, SquarePen } from "lucide-preact";
+import type { RefObject } from "preact";
+import { useRef } from "preact/hooks";
 import { ConversationListView } from "../conversations/ConversationListView";
+import { SearchField } from "../search/SearchField";
+import { SearchResults } from "../search/SearchResults";
 import { SettingsNavigation } from "../settings/SettingsNavigation";
 import type { App } from "./app";
 import { SHORTCUTS } from "./keyboard";
 
-export function Sidebar({ app, isOpen }: { app: App; isOpen: Signal<boolean> }) {
+interface Props {
+  app: App;
+  isOpen: Signal<boolean>;
+  searchField: RefObject<HTMLInputElement | null>;
+}
+
+export function Sidebar({ app, isOpen, searchField }: Props) {
   const { view } = app.place.value;
+  const results = useRef<HTMLElement>(null);
+  const firstResult = () => results.current?.querySelector<HTMLElement>(".search-result");
   return (
     <aside id="sidebar" class="sidebar" aria-label="Sidebar" hidden={!isOpen.value}>
       <div class="sidebar-top">
@@ -36,8 +48,22 @@ export function Sidebar({ app, isOpen }: { app: App; isOpen: Signal<boolean> }) 
             New chat
           </button>
         )}
+        {view === "chat" && (
+          <SearchField
+            search={app.search}
+            field={searchField}
+            onDown={() => firstResult()?.focus()}
+            onEnter={() => firstResult()?.click()}
+          />
+        )}
       </div>
-      {view === "settings" ? <SettingsNavigation app={app} /> : <ConversationListView app={app} />}
+      {view === "settings" ? (
+        <SettingsNavigation app={app} />
+      ) : app.search.isActive.value ? (
+        <SearchResults app={app} results={results} onLeave={() => searchField.current?.focus()} />
+      ) : (
+        <ConversationListView app={app} />
+      )}
       <div class="sidebar-bottom">
         <button
           type="button"

@@ -14,18 +14,22 @@ import type {
   Commands,
   ConversationChangesInput,
   ConversationRow,
+  FoundMessage,
 } from "../api.gen";
 import { BridgeError } from "../bridge";
 import { type Conversation, createConversation } from "../chat/conversation";
 import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
 import { createConversationList, namesOf } from "../conversations/list";
 import { createSorting } from "../conversations/sorting";
+import { createBackups } from "../data/backups";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
+import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
 import { createTools } from "../tools/tools";
+import { createTransfers } from "../transfers/transfers";
 import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
@@ -53,13 +57,19 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   const drafts = createDrafts(api);
   const list = createConversationList(api);
   const sorting = createSorting(api);
+  const search = createSearch(api);
   const models = createModels(api);
   const agents = createAgentChoices(api);
   const keys = createKeys(api);
   const device = createDevice(api);
+  const backups = createBackups(api);
   const memories = createMemories(api);
   const tools = createTools(api);
   const mcp = createMcpServers(api);
+  const transfers = createTransfers(api, () => {
+    void list.load();
+    void sorting.load();
+  });
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
@@ -95,15 +105,18 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     // Asking providers can take seconds; nothing waits for it.
     void models.load();
     void agents.load();
+    void transfers.load();
   }
 
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
+    void transfers.load();
     const parts = [refreshState(), reloadConversations(), sorting.load(), models.load(), agents.load()];
     if (keys.list.value) parts.push(keys.load());
     if (memories.list.value) parts.push(memories.load());
     if (tools.list.value) parts.push(tools.load());
     if (mcp.rows.value) parts.push(mcp.load());
+    if (backups.list.value) parts.push(backups.load());
     await Promise.all([...parts, device.load()]);
   }
 
@@ -131,6 +144,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   function apply(event: AppEvent, n: number): void {
     list.apply(event);
     conversation.value.apply(event, n);
+    transfers.apply(event);
     switch (event.type) {
       case "settings_changed":
         if (state.value) state.value = { ...state.value, settings: event.settings };
@@ -169,11 +183,15 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "trouble_changed":
         if (state.value) state.value = { ...state.value, trouble: event.trouble };
         return;
+      case "backups_changed":
+        backups.apply(event);
+        return;
       case "notice":
         toasts.show(event);
         return;
       case "conversation_deleted":
         if (conversation.value.isDeleted.value) newChat();
+        if (search.isActive.value) search.search();
         return;
       case "conversation_changed":
         drafts.takeOver(event.conversation.id, event.conversation.draft);
@@ -183,6 +201,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
       case "part_changed":
       case "parts_replaced":
       case "reply_retried":
+      case "transfer_changed":
         return;
       default:
         event satisfies never;
@@ -209,6 +228,17 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
   /** As a link to it: one that was deleted meanwhile is said to be. */
   const openConversationById = (id: number) =>
     toasts.attempt(async () => openConversation(await api.conversations.get({ id })));
+
+  /** To a message in its place: the conversation opens around it. */
+  const openFound = (hit: FoundMessage) =>
+    toasts.attempt(async () => {
+      if (conversation.value.row.value?.id !== hit.conversation_id) {
+        const row = await api.conversations.get({ id: hit.conversation_id });
+        show(newConversation(row), row.id);
+      } else openChat();
+      const words = hit.snippet.find(({ is_hit }) => is_hit)?.text ?? "";
+      await conversation.value.goTo(hit.message_id, words);
+    });
 
   async function openPlace(to: Place): Promise<void> {
     if (to.view !== "chat" || to.conversationId === null) return;
@@ -403,13 +433,16 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     drafts,
     list,
     sorting,
+    search,
     models,
     agents,
     keys,
     device,
+    backups,
     memories,
     tools,
     mcp,
+    transfers,
     conversation,
     opened,
     start,
@@ -417,6 +450,7 @@ export function createApp(api: Commands, address: { hash: string } = windowAddre
     apply,
     openConversation,
     openConversationById,
+    openFound,
     newChat,
     openChat,
     openSettings,

@@ -13,6 +13,7 @@ const withMod = (key: string) => (isMac ? `⌘${key}` : `Ctrl+${key}`);
 
 export const SHORTCUTS = {
   newChat: { keys: withMod("N"), label: "New chat" },
+  search: { keys: withMod("F"), label: "Search all conversations" },
   chooseModel: { keys: withMod("K"), label: "Choose a model" },
   settings: { keys: withMod(","), label: "Settings" },
   sidebar: { keys: withMod("B"), label: "Show or hide the sidebar" },
@@ -34,6 +35,7 @@ export type ShortcutName = keyof typeof SHORTCUTS;
 
 const NAMES: Record<string, ShortcutName> = {
   n: "newChat",
+  f: "search",
   k: "chooseModel",
   ",": "settings",
   b: "sidebar",

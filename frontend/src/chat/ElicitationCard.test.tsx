@@ -7,7 +7,14 @@ import { question, reply, toolCall } from "../fakeRows";
 afterEach(cleanup);
 
 function asked(changes: Partial<Elicitation>) {
-  const elicitation = { server: "rooms", message: "Which room?", schema: null, url: "", ...changes };
+  const elicitation = {
+    server: "rooms",
+    message: "Which room?",
+    schema: null,
+    url: "",
+    of_calls: 1,
+    ...changes,
+  };
   const call = toolCall({ name: "book", status: "running", output: null, elicitation });
   return [question(1, "Book it"), reply(2, "", { status: "streaming", parts: [call] })];
 }
@@ -80,6 +87,14 @@ test("a page is shown with its whole address, and opened only by a press", async
   expect(server.params("runs.answer_elicitation")).toEqual([
     { message_id: 2, position: 0, action: "accept" },
   ]);
+});
+
+test("a question that is for one of several calls says so", async () => {
+  await shownChat(asked({ schema, of_calls: 2 }));
+
+  const card = await screen.findByTestId("elicitation");
+
+  expect(card.textContent).toContain("2 of its calls are under way.");
 });
 
 test("a server's form has no accessibility violations, also when something is wrong", async () => {

@@ -22,7 +22,7 @@ interface Props {
 
 /** What a server asks the user in the middle of a call: a form, or a page to be opened. */
 export function ElicitationCard({ app, conversation, messageId, position, elicitation }: Props) {
-  const { server, message, schema, url } = elicitation;
+  const { server, message, schema, url, of_calls } = elicitation;
   const titleId = useId();
   const card = useRef<HTMLElement>(null);
   const buttons = useRef<HTMLDivElement>(null);
@@ -61,6 +61,9 @@ export function ElicitationCard({ app, conversation, messageId, position, elicit
           The server <code>{showInvisible(server)}</code> asks you
         </span>
       </h2>
+      {of_calls > 1 && (
+        <p class="muted">{of_calls} of its calls are under way. It does not say for which of them it asks.</p>
+      )}
       {message && <p class="ask-summary">{showInvisible(message)}</p>}
       {url && <Address url={url} />}
       {fields.map((field) => (

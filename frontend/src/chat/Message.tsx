@@ -33,6 +33,7 @@ export function Message(props: Props) {
     <article
       id={`message-${props.message.id}`}
       class={`message ${role}`}
+      data-found={props.conversation.found.value?.id === props.message.id || undefined}
       data-testid="message"
       data-role={role}
       data-status={status}

@@ -1,5 +1,5 @@
 import { ArrowDown } from "lucide-preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { App } from "../app/app";
 import { useReport } from "../app/context";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
@@ -8,8 +8,8 @@ import type { Conversation } from "./conversation";
 import { useFollow } from "./follow";
 import { Message } from "./Message";
 
-/** Pixels from the top at which older messages are asked for. */
-const NEAR_TOP = 800;
+/** Pixels from the top or the bottom at which more messages are asked for. */
+const NEAR = 800;
 
 interface Props {
   app: App;
@@ -21,16 +21,50 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
   const report = useReport();
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  const { isFollowing, jump } = useFollow(scroller, content);
+  const { hasMore, hasNewer, isLoading, loadProblem, lastAsked, found } = conversation;
+  const { isFollowing, jump, goTo, isHeld } = useFollow(scroller, content, {
+    hasNewer: () => hasNewer.peek(),
+  });
   const messages = conversation.messages.value;
-  const { hasMore, isLoading, loadProblem } = conversation;
 
   // A question of one's own is always followed.
-  const lastQuestion = messages.findLast(({ row }) => row.peek().role === "user")?.id;
-  useEffect(jump, [lastQuestion]);
+  useEffect(() => {
+    if (lastAsked.value !== 0) jump();
+  }, [lastAsked.value]);
+
+  useLayoutEffect(() => {
+    if (found.value === null) return;
+    const message = content.current?.querySelector(`#message-${found.value.id}`);
+    if (!message) return;
+    goTo(message);
+    const { text } = found.value;
+    // Markdown may not be in its place yet.
+    const observer = new MutationObserver(look);
+    function look(): void {
+      const words = message ? wordsIn(message, text) : null;
+      if (!words || !message) return;
+      observer.disconnect();
+      highlight(words);
+      if (isHeld(message)) goTo(words.startContainer.parentElement ?? message);
+    }
+    observer.observe(message, { subtree: true, childList: true, characterData: true });
+    look();
+    return () => {
+      observer.disconnect();
+      highlight(null);
+    };
+  }, [found.value]);
 
   const onScroll = () => {
-    if ((scroller.current?.scrollTop ?? NEAR_TOP) < NEAR_TOP) void conversation.loadOlder();
+    const element = scroller.current;
+    if (!element) return;
+    if (element.scrollTop < NEAR) void conversation.loadOlder();
+    if (element.scrollHeight - element.scrollTop - element.clientHeight < NEAR) void conversation.loadNewer();
+  };
+  const jumpToEnd = async () => {
+    await conversation.jumpToEnd();
+    found.value = null;
+    jump();
   };
 
   return (
@@ -59,14 +93,41 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
               />
             </ErrorBoundary>
           ))}
+          {hasNewer.value && (
+            <p class="muted transcript-more">{isLoading.value ? "Loading newer messages…" : ""}</p>
+          )}
         </div>
       </section>
-      {!isFollowing.value && (
-        <button type="button" class="jump" onClick={jump}>
+      {(!isFollowing.value || hasNewer.value) && (
+        <button type="button" class="jump" onClick={() => void jumpToEnd()}>
           <ArrowDown size={16} aria-hidden="true" />
           Jump to latest
         </button>
       )}
     </div>
   );
+}
+
+/** Where the words are in a message; null where they are not shown as one text. */
+function wordsIn(message: Element, text: string): Range | null {
+  const wanted = text.toLowerCase();
+  if (wanted === "") return null;
+  const walker = document.createTreeWalker(message, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const { currentNode } = walker;
+    const at = currentNode.textContent?.toLowerCase().indexOf(wanted) ?? -1;
+    if (at < 0) continue;
+    const range = document.createRange();
+    range.setStart(currentNode, at);
+    range.setEnd(currentNode, Math.min(at + text.length, currentNode.textContent?.length ?? 0));
+    return range;
+  }
+  return null;
+}
+
+/** Marks the words without touching the text, where the engine can. */
+function highlight(words: Range | null): void {
+  if (!("highlights" in CSS)) return;
+  if (words) CSS.highlights.set("found", new Highlight(words));
+  else CSS.highlights.delete("found");
 }

@@ -438,3 +438,135 @@ test("what is said to an answer that has ended meanwhile does not bring it back 
   expect(conversation.running.value).toBeNull();
   expect(conversation.messages.value[1]?.row.value.steering).toEqual([]);
 });
+
+// -- in the middle ------------------------------------------------------------------------------
+
+/** `count` messages from `first` on, a question and its answer in turn. */
+function stretch(first: number, count: number): MessageRow[] {
+  return Array.from({ length: count }, (_, at) => {
+    const id = first + at;
+    const row = id % 2 === 1 ? question(id, `m${id}`) : reply(id, `m${id}`);
+    return { ...row, parent_id: id > 1 ? id - 1 : null };
+  });
+}
+
+/** A conversation of `length` messages whose pages the server gives as Python does, opened at message 100. */
+async function inTheMiddle(length = 300) {
+  const all = stretch(1, length);
+  const pageOf = (first: number, last: number): MessagePage => ({
+    messages: all.slice(Math.max(0, first - 1), last),
+    has_more: first > 1,
+    has_newer: last < all.length,
+    last_event: 0,
+  });
+  const around = (id: number) => pageOf(id - 25, id + 24);
+  const opening = await opened([], {
+    "search.open": ({ message_id }) => ({
+      conversation: conversationRow(),
+      message_id,
+      page: around(Number(message_id)),
+    }),
+    "messages.page": ({ before_id, after_id, around_id, limit }) => {
+      if (before_id) return pageOf(Number(before_id) - Number(limit), Number(before_id) - 1);
+      if (after_id) return pageOf(Number(after_id) + 1, Number(after_id) + Number(limit));
+      if (around_id) return around(Number(around_id));
+      return pageOf(all.length - Number(limit) + 1, all.length);
+    },
+  });
+  await opening.conversation.goTo(100, "m100");
+  const ids = () => opening.conversation.messages.value.map(({ id }) => id);
+  return { ...opening, all, ids };
+}
+
+const range = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, at) => first + at);
+
+test("what was looked for is opened with what is around it, and both ways go on from there", async () => {
+  const { conversation, ids } = await inTheMiddle();
+  expect(conversation.found.value).toEqual({ id: 100, text: "m100" });
+  expect(ids()).toEqual(range(75, 124));
+  expect([conversation.hasMore.value, conversation.hasNewer.value]).toEqual([true, true]);
+
+  await conversation.loadNewer();
+  await conversation.loadOlder();
+  expect(ids()).toEqual(range(25, 174));
+
+  await conversation.loadOlder();
+  for (let n = 0; n < 3; n += 1) await conversation.loadNewer();
+
+  expect(ids()).toEqual(range(1, 300));
+  expect([conversation.hasMore.value, conversation.hasNewer.value]).toEqual([false, false]);
+});
+
+test("what happens at the end leaves the middle alone, and is there when the reader gets there", async () => {
+  const { conversation, all, ids, server, texts } = await inTheMiddle();
+  all.push({ ...question(301, "more?"), parent_id: 300 });
+  conversation.apply(changed(all[300] as MessageRow), 1);
+  all.push({ ...reply(302, "", { status: "streaming" }), parent_id: 301 });
+  conversation.apply(changed(all[301] as MessageRow), 2);
+  conversation.apply(textAppended(302, 0, "It is"), 3);
+  await vi.advanceTimersByTimeAsync(200);
+
+  expect(ids()).toEqual(range(75, 124));
+  expect(conversation.running.value?.id).toBe(302);
+  const asked = server.params("messages.page").length;
+
+  all[301] = { ...reply(302, "It is", { status: "streaming" }), parent_id: 301 };
+  for (let n = 0; n < 4; n += 1) await conversation.loadNewer();
+  conversation.apply(textAppended(302, 5, " 42."), 4);
+
+  expect(server.params("messages.page").length).toBe(asked + 4);
+  expect(ids()).toEqual(range(75, 302));
+  expect(texts().at(-1)).toBe("It is 42.");
+  expect(conversation.hasNewer.value).toBe(false);
+});
+
+test("a reply that was running before the reader went away can be stopped from the middle", async () => {
+  const { conversation, all, server } = await inTheMiddle();
+  all[299] = { ...reply(300, "It", { status: "streaming" }), parent_id: 299 };
+  await conversation.goTo(100, "");
+  server.answers["runs.stop"] = () => null;
+
+  expect(conversation.running.value?.id).toBe(300);
+  await conversation.stop();
+
+  expect(server.params("runs.stop")).toEqual([{ message_id: 300 }]);
+});
+
+test("events were missed: the reader stays in the middle", async () => {
+  const { conversation, ids, server } = await inTheMiddle();
+
+  await conversation.load();
+
+  expect(server.params("messages.page").some(({ around_id }) => around_id === 100)).toBe(true);
+  expect(ids()).toEqual(range(75, 124));
+});
+
+test("a question that is asked from the middle goes to the end", async () => {
+  const { conversation, all, ids, server } = await inTheMiddle();
+  server.answers["runs.start"] = () => {
+    all.push({ ...question(301, "more?"), parent_id: 300 }, { ...reply(302, "Yes"), parent_id: 301 });
+    return startedRun(all[300] ?? null, all[301] as MessageRow);
+  };
+
+  await conversation.send("more?", null, null);
+  await vi.advanceTimersByTimeAsync(0);
+
+  expect(ids()).toEqual(range(253, 302));
+  expect(conversation.hasNewer.value).toBe(false);
+});
+
+test("what is far from the reader goes, and is loaded again", async () => {
+  const { conversation, ids } = await inTheMiddle(1000);
+
+  for (let n = 0; n < 12; n += 1) await conversation.loadNewer();
+  expect(ids()).toEqual(range(325, 724));
+  expect(conversation.hasMore.value).toBe(true);
+
+  for (let n = 0; n < 12; n += 1) await conversation.loadOlder();
+  expect(ids()).toEqual(range(1, 400));
+  expect(conversation.hasNewer.value).toBe(true);
+
+  await conversation.jumpToEnd();
+  expect(ids()).toEqual(range(951, 1000));
+});

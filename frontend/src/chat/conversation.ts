@@ -8,6 +8,10 @@
  * While a page of messages is under way, events are applied and also kept; those newer than the page
  * are applied once more after it, so an event that overtakes its snapshot is not lost.
  *
+ * The messages here are a stretch of the path, usually its end. While its end is elsewhere (`hasNewer`),
+ * `end` is the newest message, which hears its events, so that the reply that is being written can be seen
+ * to and stopped from anywhere; what else happens there is loaded when the reader comes near.
+ *
  * Messages in which other agents answer a call of a reply (`delegator_id`) are on no path: they are kept
  * beside it, by the reply that asked, and hear the same events.
  */
@@ -26,7 +30,7 @@ import {
   show,
 } from "./message";
 
-export type ConversationApi = Pick<Commands, "conversations" | "messages" | "runs">;
+export type ConversationApi = Pick<Commands, "conversations" | "messages" | "runs" | "search">;
 export type Conversation = ReturnType<typeof createConversation>;
 
 /** The answers of other agents to the calls of one reply. */
@@ -44,6 +48,12 @@ export interface Question {
   part: PartState;
 }
 
+/** A message that was looked for, and the words of it. */
+export interface Found {
+  id: number;
+  text: string;
+}
+
 type Decision = Omit<Parameters<Commands["runs"]["decide"]>[0], "message_id" | "position">;
 type FormAnswer = Omit<Parameters<Commands["runs"]["answer_elicitation"]>[0], "message_id" | "position">;
 
@@ -57,6 +67,8 @@ export interface ConversationOptions {
 
 const PAGE = 50;
 const LARGEST_PAGE = 200;
+/** More than this is not kept: what is far from the reader goes, and is loaded again. */
+const MOST_MESSAGES = 400;
 // Several signs of one gap come together; one reload answers them all.
 const RELOAD_AFTER_MS = 100;
 
@@ -65,6 +77,13 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   const row = signal<ConversationRow | null>(options.row);
   const messages = signal<MessageState[]>([]);
   const hasMore = signal(false);
+  const hasNewer = signal(false);
+  /** The newest message, where it is not among `messages`. */
+  const end = signal<MessageState | null>(null);
+  /** The last question that was asked here: the transcript goes to it. */
+  const lastAsked = signal(0);
+  /** What the reader was taken to. */
+  const found = signal<Found | null>(null);
   const isLoading = signal(false);
   const isSending = signal(false);
   const isDeleted = signal(false);
@@ -74,15 +93,16 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   const problem = signal<BridgeError | null>(null);
   const stoppingId = signal(0);
 
+  const newest = computed(() => (hasNewer.value ? end.value : messages.value.at(-1)) ?? null);
   const running = computed(() => {
-    const last = messages.value.at(-1);
+    const last = newest.value;
     return last?.row.value.status === "streaming" ? last : null;
   });
   const isStopping = computed(() => running.value !== null && running.value.id === stoppingId.value);
   const tokens = computed(() => messages.value.reduce((sum, { row }) => sum + tokensOf(row.value), 0));
   /** What the user is asked now. Only the last reply can wait, and those that it asked. */
   const questions = computed(() => {
-    const last = messages.value.at(-1);
+    const last = newest.value;
     return last ? questionsIn(last) : [];
   });
 
@@ -161,6 +181,8 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "device_changed":
       case "memories_changed":
       case "mcp_changed":
+      case "transfer_changed":
+      case "backups_changed":
       case "notice":
       case "trouble_changed":
         return;
@@ -173,6 +195,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     if (conversationId !== row.value?.id || elsewhere.has(id)) return;
     const message = find(id);
     if (message) change(message);
+    else if (hasNewer.value) elsewhere.add(id);
     // It may be in the delegation that is under way: then the event is applied again after it.
     else if (overtaking.size === 0) reloadSoon(id);
   }
@@ -185,6 +208,10 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       return;
     }
     const parent = messages.value.findIndex(({ id }) => id === message.parent_id);
+    if (hasNewer.value && parent < 0) {
+      if (message.id > (end.value?.id ?? 0)) end.value = createMessage(message);
+      return;
+    }
     const isNewest = messages.value.every(({ id }) => id < message.id);
     if (!isNewest || (parent < 0 && messages.value.length > 0)) {
       reloadSoon(message.id);
@@ -193,6 +220,8 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     confirm(message);
     // A retry's reply takes the place of the one before and of what followed it.
     messages.value = [...messages.value.slice(0, parent + 1), createMessage(message)];
+    setHasNewer(false);
+    if (message.role === "user") lastAsked.value = message.id;
   }
 
   function placeDelegated(message: MessageRow): void {
@@ -241,9 +270,12 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   async function load(): Promise<void> {
     if (row.value === null) return;
     const limit = Math.min(Math.max(PAGE, messages.value.length), LARGEST_PAGE);
-    const request = { conversation_id: row.value.id, limit };
+    // A reader in the middle stays there.
+    const middle = hasNewer.value ? messages.value[Math.floor(messages.value.length / 2)] : undefined;
+    const request = { conversation_id: row.value.id, limit, around_id: middle?.id ?? null };
     isLoading.value = true;
     const problem = await withPage(() => api.messages.page(request), replaceAll);
+    if (hasNewer.value) await loadEnd();
     isLoading.value = false;
     loadProblem.value = problem;
     for (const [id, { isAsked, messages }] of delegations) {
@@ -287,11 +319,90 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     loadProblem.value = await withPage(
       () => api.messages.page(request),
       (page) => {
+        const all = [...page.messages.map(createMessage), ...messages.value];
         hasMore.value = page.has_more;
-        messages.value = [...page.messages.map(createMessage), ...messages.value];
+        if (all.length > MOST_MESSAGES) {
+          end.value ??= all.at(-1) ?? null;
+          hasNewer.value = true;
+        }
+        messages.value = all.slice(0, MOST_MESSAGES);
       },
     );
     isLoading.value = false;
+  }
+
+  /** Called when the reader comes near the bottom, and it is not the end. */
+  async function loadNewer(): Promise<void> {
+    const last = messages.value.at(-1);
+    if (row.value === null || !last || !hasNewer.value || isLoading.value) return;
+    const request = { conversation_id: row.value.id, after_id: last.id, limit: PAGE };
+    isLoading.value = true;
+    loadProblem.value = await withPage(
+      () => api.messages.page(request),
+      (page) => {
+        const all = [...messages.value, ...page.messages.map(adopted)];
+        for (const { id } of page.messages) elsewhere.delete(id);
+        if (all.length > MOST_MESSAGES) hasMore.value = true;
+        messages.value = all.slice(-MOST_MESSAGES);
+        setHasNewer(page.has_newer);
+      },
+    );
+    isLoading.value = false;
+  }
+
+  /** Back to the end, from wherever the reader is. */
+  async function jumpToEnd(): Promise<void> {
+    if (row.value === null || !hasNewer.value) return;
+    const request = { conversation_id: row.value.id, limit: PAGE };
+    isLoading.value = true;
+    loadProblem.value = await withPage(() => api.messages.page(request), replaceAll);
+    isLoading.value = false;
+  }
+
+  /** The newest message of the path, while the reader is elsewhere. */
+  async function loadEnd(): Promise<void> {
+    if (row.value === null) return;
+    const request = { conversation_id: row.value.id, limit: 1 };
+    try {
+      const [message] = (await api.messages.page(request)).messages;
+      if (!message || !hasNewer.value || message.id < (end.value?.id ?? 0)) return;
+      if (end.value?.id === message.id) replaceRow(end.value, message);
+      else end.value = createMessage(message);
+      elsewhere.delete(message.id);
+    } catch (error) {
+      loadProblem.value = asProblem(error);
+    }
+  }
+
+  /** Take the reader to a message in its place; `text` is what was looked for in it. */
+  async function goTo(messageId: number, text: string): Promise<void> {
+    elsewhere.clear();
+    found.value = null;
+    let id = messageId;
+    const ask = async () => {
+      const place = await api.search.open({ message_id: messageId });
+      id = place.message_id;
+      return place.page;
+    };
+    isLoading.value = true;
+    loadProblem.value = await withPage(ask, (page) => {
+      replaceAll(page);
+      found.value = { id, text };
+    });
+    isLoading.value = false;
+    if (hasNewer.value) await loadEnd();
+  }
+
+  /** The message that hears the events already, or a new one. */
+  function adopted(message: MessageRow): MessageState {
+    if (end.value?.id !== message.id) return createMessage(message);
+    replaceRow(end.value, message);
+    return end.value;
+  }
+
+  function setHasNewer(isTrue: boolean): void {
+    hasNewer.value = isTrue;
+    if (!isTrue) end.value = null;
   }
 
   /** Run `take` on the page unless a newer page was asked for meanwhile; then catch up with events. */
@@ -324,10 +435,11 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     const below = page.messages.map((message) => {
       const old = known.get(message.id);
       if (old) replaceRow(old, message);
-      return old ?? createMessage(message);
+      return old ?? adopted(message);
     });
     for (const message of page.messages) if (!known.has(message.id)) confirm(message);
     messages.value = [...above, ...below];
+    setHasNewer(page.has_newer);
     for (const { id } of below) elsewhere.delete(id);
   }
 
@@ -381,7 +493,8 @@ export function createConversation(api: ConversationApi, options: ConversationOp
         place(message);
       }
     }
-    if (pagesUnderWay > 0) void load();
+    if (hasNewer.value) void jumpToEnd();
+    else if (pagesUnderWay > 0) void load();
     if (!isNew) return;
     for (const { event, n } of kept.slice()) apply(event, n);
     options.onCreated?.(started.conversation);
@@ -460,6 +573,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   }
 
   function find(id: number): MessageState | undefined {
+    if (end.value?.id === id) return end.value;
     return delegated.get(id) ?? messages.value.findLast((message) => message.id === id);
   }
 
@@ -472,6 +586,9 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     row,
     messages,
     hasMore,
+    hasNewer,
+    lastAsked,
+    found,
     isLoading,
     isSending,
     isDeleted,
@@ -484,6 +601,9 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     apply,
     load,
     loadOlder,
+    loadNewer,
+    jumpToEnd,
+    goTo,
     delegationOf,
     openDelegated,
     loadDelegated,

@@ -12,10 +12,21 @@ import { useEffect, useRef } from "preact/hooks";
 /** Pixels from the end within which scrolling down takes up following again. */
 const NEAR_END = 24;
 
-export function useFollow(scroller: RefObject<HTMLElement | null>, content: RefObject<HTMLElement | null>) {
-  const isFollowing = useSignal(true);
+interface Options {
+  /** There is more below what is loaded, so its bottom is not the end. */
+  hasNewer(): boolean;
+}
+
+export function useFollow(
+  scroller: RefObject<HTMLElement | null>,
+  content: RefObject<HTMLElement | null>,
+  { hasNewer }: Options,
+) {
+  const isFollowing = useSignal(!hasNewer());
   /** Where the page itself last put the scroller: moving there is not the reader's doing. */
   const lastTop = useRef(0);
+  /** What keeps its place, and where in the view that is. */
+  const anchor = useRef<{ child: Element; top: number } | null>(null);
 
   const moveTo = (element: HTMLElement, top: number) => {
     element.scrollTop = top;
@@ -25,24 +36,35 @@ export function useFollow(scroller: RefObject<HTMLElement | null>, content: RefO
     isFollowing.value = true;
     if (scroller.current) moveTo(scroller.current, scroller.current.scrollHeight);
   };
+  /** Hold this a third of the way down, whatever appears above it, until the reader scrolls. */
+  const goTo = (child: Element) => {
+    const element = scroller.current;
+    if (!element) return;
+    isFollowing.value = false;
+    const top = element.clientHeight / 3;
+    anchor.current = { child, top };
+    const now = child.getBoundingClientRect().top - element.getBoundingClientRect().top;
+    moveTo(element, element.scrollTop + now - top);
+  };
 
   useEffect(() => {
     const element = scroller.current;
     const list = content.current;
     if (!element || !list) return;
-    let anchor: { child: Element; top: number } | null = null;
-
     const topOf = (child: Element) => child.getBoundingClientRect().top - element.getBoundingClientRect().top;
     const holdFirstInView = () => {
       const child = firstInView(list, element.getBoundingClientRect().top);
-      anchor = child ? { child, top: topOf(child) } : null;
+      anchor.current = child ? { child, top: topOf(child) } : null;
     };
     const onScroll = () => {
       const left = element.scrollHeight - element.scrollTop - element.clientHeight;
       if (element.scrollTop < lastTop.current && left > 1) isFollowing.value = false;
-      else if (element.scrollTop > lastTop.current && left <= NEAR_END) isFollowing.value = true;
+      else if (element.scrollTop > lastTop.current && left <= NEAR_END && !hasNewer())
+        isFollowing.value = true;
+      // What was gone to stays the measure while the page itself moves.
+      const isReader = element.scrollTop !== lastTop.current;
       lastTop.current = element.scrollTop;
-      if (!isFollowing.value) holdFirstInView();
+      if (!isFollowing.value && isReader) holdFirstInView();
     };
     const onWheel = (event: WheelEvent) => {
       if (event.deltaY < 0 && element.scrollHeight > element.clientHeight) isFollowing.value = false;
@@ -50,8 +72,8 @@ export function useFollow(scroller: RefObject<HTMLElement | null>, content: RefO
     // Runs after layout and before paint: nothing is seen to jump.
     const observer = new ResizeObserver(() => {
       if (isFollowing.value) moveTo(element, element.scrollHeight);
-      else if (anchor?.child.isConnected)
-        moveTo(element, element.scrollTop + topOf(anchor.child) - anchor.top);
+      else if (anchor.current?.child.isConnected)
+        moveTo(element, element.scrollTop + topOf(anchor.current.child) - anchor.current.top);
     });
     observer.observe(list);
     observer.observe(element);
@@ -64,7 +86,10 @@ export function useFollow(scroller: RefObject<HTMLElement | null>, content: RefO
     };
   }, []);
 
-  return { isFollowing, jump };
+  /** Whether this is what is held: the reader has not scrolled since. */
+  const isHeld = (child: Element) => !isFollowing.value && anchor.current?.child === child;
+
+  return { isFollowing, jump, goTo, isHeld };
 }
 
 /** From the outside in: to ask for the place of what is out of view would make the engine lay it out. */

@@ -4,6 +4,7 @@ import {
   ArchiveRestore,
   Check,
   Ellipsis,
+  FileDown,
   FolderInput,
   Pencil,
   Pin,
@@ -144,6 +145,7 @@ function itemsOf({ app, row, onRenaming, onSelect, onSort, onRemoveForGood, act 
       icon: row.is_archived ? ArchiveRestore : Archive,
       run: () => act(() => app.archive([row], !row.is_archived)),
     },
+    { label: "Export…", icon: FileDown, run: () => app.transfers.exportRows([row]) },
     { label: "Delete", icon: Trash2, keys: "Del", isDangerous: true, run: () => act(() => app.remove(row)) },
   ];
 }

@@ -1,4 +1,4 @@
-import { Archive, ArchiveRestore, FolderInput, Pin, RotateCcw, Trash2, X } from "lucide-preact";
+import { Archive, ArchiveRestore, FileDown, FolderInput, Pin, RotateCcw, Trash2, X } from "lucide-preact";
 import type { ConversationRow } from "../api.gen";
 import type { App } from "../app/app";
 import { IconButton } from "../ui/IconButton";
@@ -40,6 +40,7 @@ export function SelectionBar({ app, onSort, onRemoveForGood }: Props) {
             label={place === "archived" ? "Back to the list" : "Archive"}
             onClick={() => void act(() => app.archive(rows, place !== "archived"))}
           />
+          <IconButton icon={FileDown} label="Export" onClick={() => app.transfers.exportRows(rows)} />
           <IconButton icon={Trash2} label="Delete" onClick={() => void act(() => app.remove(...rows))} />
         </>
       )}

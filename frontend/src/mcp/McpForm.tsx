@@ -165,7 +165,7 @@ export function McpForm({ server, onPropose, onDone }: Props) {
         hint={
           isProgram
             ? "Deskside hands on nothing of its own environment but the way to programs and your home folder."
-            : "For a token, such as Authorization with “Bearer …”."
+            : "For a token, such as Authorization with “Bearer …”. A server where you sign in in your browser needs none."
         }
         placeholder={isProgram ? "API_KEY" : "Authorization"}
         lines={lines.value}

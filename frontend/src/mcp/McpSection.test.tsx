@@ -40,6 +40,7 @@ const row = (changes: Partial<McpServerRow> = {}): McpServerRow => ({
   environment: [{ name: "TOKEN", value: null, place: "keychain" }],
   headers: [],
   is_enabled: true,
+  is_signed_in: false,
   state: "ready",
   reason: "",
   retry_ms: null,
@@ -70,6 +71,34 @@ test("a server shows its state, its command and its tools", async () => {
   expect(screen.getByText("Running · Files 1.0")).toBeTruthy();
   expect(screen.getAllByText('npx -y "server files"')).toHaveLength(2);
   expect(within(screen.getByRole("region", { name: "broken" })).getByText("It ended.")).toBeTruthy();
+  expect((await axe.run(container, { rules: { region: { enabled: false } } })).violations).toEqual([]);
+});
+
+test("a server that wants it is signed in at, and that can be cancelled and taken back", async () => {
+  const web = { transport: "http" as const, url: "https://mcp.example.com/mcp", environment: [], tools: [] };
+  const { server, container } = await shown(
+    [
+      row({ ...web, name: "new", state: "signed_out" }),
+      row({ ...web, id: 2, name: "waiting", state: "signing_in" }),
+      row({ ...web, id: 3, name: "known", is_signed_in: true }),
+      row({ ...web, id: 4, name: "lapsed", state: "signed_out", is_signed_in: true, reason: "It is over." }),
+    ],
+    { "mcp.sign_in": () => row(), "mcp.cancel_sign_in": () => row(), "mcp.sign_out": () => row() },
+  );
+  const card = (name: string) => within(screen.getByRole("region", { name }));
+
+  fireEvent.click(card("new").getByRole("button", { name: "Sign in…" }));
+  fireEvent.click(card("waiting").getByRole("button", { name: "Cancel" }));
+  fireEvent.click(card("known").getByRole("button", { name: "Sign out" }));
+  await waitFor(() => expect(server.params("mcp.sign_out")).toEqual([{ id: 3 }]));
+
+  expect(server.params("mcp.sign_in")).toEqual([{ id: 1 }]);
+  expect(server.params("mcp.cancel_sign_in")).toEqual([{ id: 2 }]);
+  expect(card("new").getByRole("status").textContent).toBe("Needs you to sign in");
+  expect(card("new").queryByRole("button", { name: "Sign out" })).toBeNull();
+  expect(card("waiting").queryByRole("button", { name: "Sign in…" })).toBeNull();
+  expect(card("lapsed").getByText("It is over.")).toBeTruthy();
+  expect(card("lapsed").getByRole("button", { name: "Sign in…" })).toBeTruthy();
   expect((await axe.run(container, { rules: { region: { enabled: false } } })).violations).toEqual([]);
 });
 

@@ -7,6 +7,7 @@ import { IconButton } from "../ui/IconButton";
 import { Switch } from "../ui/Switch";
 import { McpLog } from "./McpLog";
 import { McpTexts } from "./McpTexts";
+import { SignIn } from "./SignIn";
 import { joinCommand, stateText, toReview } from "./servers";
 import { Definition, firstLine, ToolReview } from "./ToolReview";
 
@@ -96,6 +97,7 @@ export function McpServerCard({ app, server, onEdit }: Props) {
         {server.transport === "stdio" ? joinCommand([server.command, ...server.arguments]) : server.url}
       </p>
       {server.reason && <p class="field-problem">{server.reason}</p>}
+      <SignIn app={app} server={server} />
       {review.length > 0 && (
         <ToolReview
           server={server.name}

@@ -63,6 +63,10 @@ export function stateText(server: McpServerRow): string {
       return "Stopped; tried again soon";
     case "failed":
       return "Stopped";
+    case "signed_out":
+      return "Needs you to sign in";
+    case "signing_in":
+      return "Signing in…";
     default:
       return server.state satisfies never;
   }

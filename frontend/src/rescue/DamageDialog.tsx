@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Findings, OldBackup } from "../api.gen";
+import type { BackupRow, Findings } from "../api.gen";
 import type { App } from "../app/app";
 import { Dialog } from "../ui/Dialog";
 import { formatBytes, formatMoment } from "../ui/format";
@@ -13,12 +13,12 @@ const SHOWN = 3;
 /** A damaged database: rescue what can be read, restore a backup, or go on reading. */
 export function DamageDialog({ app, onClose }: { app: App; onClose(): void }) {
   const findings = useSignal<Findings | null>(null);
-  const backups = useSignal<OldBackup[]>([]);
+  const backups = useSignal<BackupRow[]>([]);
   const action = useAction();
   const listing = useAction();
   useEffect(() => {
     void listing.run(async () => {
-      backups.value = await app.api.rescue.backups();
+      backups.value = (await app.api.backups.list()).backups.filter(({ state }) => state === "whole");
     });
   }, []);
   const problem = action.problem.value;
@@ -70,13 +70,15 @@ export function DamageDialog({ app, onClose }: { app: App; onClose(): void }) {
         <section class="way-out" aria-label="Backups">
           <h3>Restore a backup</h3>
           {backups.value.length === 0 ? (
-            <p class="muted">There is no backup in the data folder.</p>
+            <p class="muted">
+              There is no backup in the data folder. One on another disk can be restored, too.
+            </p>
           ) : (
             <>
               <p class="muted">Brings back everything as it was then. What came later is lost.</p>
               <ul class="list">
                 {backups.value.slice(0, SHOWN).map((backup) => (
-                  <li key={backup.path} class="list-row">
+                  <li key={backup.name} class="list-row">
                     <div class="list-text">
                       <span>{formatMoment(backup.made_ms)}</span>
                       <span class="muted">{formatBytes(backup.size_bytes)}</span>

@@ -1,6 +1,6 @@
 import { cleanup, fireEvent, screen, waitFor, within } from "@testing-library/preact";
 import { afterEach, expect, test } from "vitest";
-import type { Findings, Trouble } from "../api.gen";
+import type { BackupList, BackupRow, Findings, Trouble } from "../api.gen";
 import { shownChat, violations } from "../fakeChat";
 import { appState, NOON_MS, question } from "../fakeRows";
 import { Refusal } from "../fakeServer";
@@ -29,6 +29,29 @@ const findings: Findings = {
   is_without_wal: true,
 };
 
+const backup: BackupRow = {
+  name: "daily-20261120T120000Z-1",
+  state: "whole",
+  kind: "daily",
+  made_ms: NOON_MS,
+  size_bytes: 2_000_000,
+  conversations: 3,
+  messages: 6,
+  files: 0,
+  missing_files: 0,
+  is_encrypted: false,
+};
+const backupList: BackupList = {
+  folder: "/data/backups",
+  backups: [backup, { ...backup, name: "daily-20261119T120000Z-2", state: "damaged" }],
+  is_encrypted: false,
+  pending: false,
+  can_move: true,
+  moved_to: null,
+  moved_from: null,
+  job: null,
+};
+
 const press = async (name: string) => fireEvent.click(await screen.findByRole("button", { name }));
 
 function cells(): (string | null)[][] {
@@ -55,9 +78,7 @@ test("a trouble is told while it lasts, with another try where one can help", as
 
 test("damage offers a rescue that says what it finds before it is used", async () => {
   const { server } = await shownChat([question(1, "Hi")], {
-    "rescue.backups": () => [
-      { path: "/data/backups/before-0009.db", made_ms: NOON_MS, size_bytes: 2_000_000 },
-    ],
+    "backups.list": () => backupList,
     "rescue.prepare": () => findings,
     "rescue.confirm": () => null,
   });
@@ -80,9 +101,11 @@ test("damage offers a rescue that says what it finds before it is used", async (
 });
 
 test("who closes the offer reads on, and finds it again in the line above", async () => {
-  const { server, app } = await shownChat([question(1, "Hi")], { "rescue.backups": () => [] });
+  const { server, app } = await shownChat([question(1, "Hi")], {
+    "backups.list": () => ({ ...backupList, backups: [] }),
+  });
   server.publish({ type: "trouble_changed", trouble: damage });
-  await screen.findByText("There is no backup in the data folder.");
+  await screen.findByText(/There is no backup in the data folder/);
 
   await press("Open for reading only");
   await waitFor(() => expect(screen.queryByTestId("damage")).toBeNull());
@@ -97,7 +120,7 @@ test("who closes the offer reads on, and finds it again in the line above", asyn
 
 test("where nothing can be rescued, or there is no window to restart, that is said", async () => {
   const { server } = await shownChat([question(1, "Hi")], {
-    "rescue.backups": () => [],
+    "backups.list": () => ({ ...backupList, backups: [] }),
     "rescue.prepare": () => {
       throw new Refusal("store_damaged", "Nothing of the damaged database can be read.", "Restore a backup.");
     },

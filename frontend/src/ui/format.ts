@@ -4,6 +4,8 @@ const short = new Intl.NumberFormat("en", { notation: "compact", maximumFraction
 const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 
+const day = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
+
 export const formatCount = (value: number): string => whole.format(value);
 
 export const formatTokens = (count: number): string =>
@@ -13,6 +15,9 @@ export const formatTokens = (count: number): string =>
 export const formatShort = (value: number): string => short.format(value);
 
 export const formatMoment = (ms: number): string => moment.format(ms);
+
+/** "3 May 2026", as its reader's part of the world writes it. */
+export const formatDay = (ms: number): string => day.format(ms);
 
 /** "5 minutes ago"; under a minute is "just now". */
 export function formatAgo(ms: number, now: number): string {

@@ -93,6 +93,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     rescuing.add_argument("--yes", action="store_true", help="answer the question with yes")
     rescuing.add_argument("--json", action="store_true", help="print what was found as JSON")
 
+    backing = commands.add_parser("backup", parents=[common], help="back everything up, or list the backups")
+    backing.add_argument("--to", metavar="DIR", help="into DIR/deskside-backups instead of the data folder")
+    backing.add_argument("--passphrase", action="store_true", help="ask for one and encrypt with it")
+    backing.add_argument("--list", action="store_true", help="list the backups that are there")
+
+    restoring = commands.add_parser("restore", parents=[common], help="bring a backup back")
+    restoring.add_argument("backup", metavar="BACKUP", help="its name in the list, or its file")
+    restoring.add_argument("--dry-run", action="store_true", help="only say what would change")
+    restoring.add_argument("--yes", action="store_true", help="answer the question with yes")
+
+    exporting = _add_transfers(commands, common)
     adding = _add_mcp(commands, common)
 
     given, program = _split(sys.argv[1:] if argv is None else list(argv))
@@ -106,6 +117,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--port goes with --serve")
     if arguments.serve and arguments.command is not None:
         parser.error(f"--serve does not go with {arguments.command}")
+    if arguments.command == "export" and arguments.all == bool(arguments.ids):
+        exporting.error("give either the ids of conversations, or --all")
     if arguments.command == "call":
         arguments.params = _json(parser, arguments.params)
     if arguments.command == "grant" and not arguments.folder:
@@ -121,6 +134,35 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     if "--" not in argv or "mcp" not in argv[: argv.index("--")]:
         return argv, []
     return argv[: argv.index("--")], argv[argv.index("--") + 1 :]
+
+
+def _add_transfers(commands: Any, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """`export` and `import`; returns the parser of the first."""
+    exporting: argparse.ArgumentParser = commands.add_parser(
+        "export", parents=[common], help="write conversations to a file"
+    )
+    exporting.add_argument("ids", metavar="ID", nargs="*", type=_row_id, help="the conversations' ids")
+    exporting.add_argument("--all", action="store_true", help="every conversation")
+    exporting.add_argument("--format", choices=("json", "markdown", "html"), default="json")
+    exporting.add_argument("--to", metavar="PATH", help="the file; several Markdown or HTML files are a .zip")
+
+    importing = commands.add_parser(
+        "import", parents=[common], help="bring in conversations of Deskside or of another program"
+    )
+    importing.add_argument("file", metavar="FILE", help="the .json or .zip that was exported")
+    sources = ("auto", "deskside", "chatgpt", "claude", "openwebui", "librechat")
+    importing.add_argument(
+        "--from", dest="source", choices=sources, default="auto", help="whose export it is"
+    )
+    importing.add_argument("--dry-run", action="store_true", help="only say what would come")
+    return exporting
+
+
+def _row_id(text: str) -> int:
+    number = int(text)
+    if not 1 <= number < 2**53:
+        raise argparse.ArgumentTypeError(f"{number} is not an id")
+    return number
 
 
 def _add_mcp(commands: Any, common: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -193,12 +235,22 @@ def _run(arguments: argparse.Namespace) -> int:
 
     paths = find_paths(getattr(arguments, "data_dir", None))
     level = getattr(arguments, "log_level", "info").upper()
+    if arguments.command in ("backup", "restore"):
+        from deskside.shell import backup
+
+        (backup.back_up if arguments.command == "backup" else backup.restore)(paths, arguments)
+        return 0
     if arguments.command == "ask":
         return _ask(arguments, paths, level)
     if arguments.command == "call":
         return _call(arguments, paths, level)
     if arguments.command == "grant":
         return _grant(arguments, paths, level)
+    if arguments.command in ("export", "import"):
+        from deskside.shell import transfer
+
+        (transfer.export if arguments.command == "export" else transfer.import_)(paths, level, arguments)
+        return 0
     if arguments.command == "doctor":
         from deskside.shell.doctor import examine
 

@@ -35,6 +35,9 @@ class WindowDesktop:
         """Raises InvalidRequest where nothing can be written."""
         return await self._ask(lambda: _save(self.window, title, suggested_name, text))
 
+    async def choose_target(self, title: str, suggested_name: str) -> str | None:
+        return await self._ask(lambda: _choose_target(self.window, title, suggested_name))
+
     async def choose_folder(self, title: str) -> str | None:
         return await self._ask(lambda: _choose_folder(self.window, title))
 
@@ -95,6 +98,20 @@ def _choose(window: Any, title: str, endings: Sequence[str]) -> str | None:
 
 def _save(window: Any, title: str, suggested_name: str, text: str) -> str | None:
     """Blocks until the dialog is closed, as `_choose` does."""
+    chosen = _choose_target(window, title, suggested_name)
+    if chosen is None:
+        return None
+    try:
+        Path(chosen).write_text(text, "utf-8")
+    except OSError as error:
+        raise InvalidRequest(
+            f"The file could not be written: {error.strerror}.", hint="Choose another folder."
+        ) from error
+    return chosen
+
+
+def _choose_target(window: Any, title: str, suggested_name: str) -> str | None:
+    """Blocks, as `_choose`."""
     import webview
 
     window.localization["global.saveFile"] = title
@@ -105,12 +122,6 @@ def _save(window: Any, title: str, suggested_name: str, text: str) -> str | None
     if webview.renderer == "gtkwebkit2":
         # The other systems' dialogs ask before a file is overwritten; this one does not.
         path = _free(path)
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise InvalidRequest(
-            f"The file could not be written: {error.strerror}.", hint="Choose another folder."
-        ) from error
     return str(path)
 
 

@@ -32,7 +32,7 @@ from deskside.backend.errors import AppError, NeedsWindow, StoreBusy, StoreReadO
 from deskside.backend.paths import Paths
 from deskside.backend.store.sqlite_errors import NO_LOCKS, unsuitable
 
-Action = Literal["show", "boot-url", "folder"]
+Action = Literal["show", "boot-url", "folder", "file"]
 
 LINE_LIMIT_BYTES = 32 * 1024  # a path of 4,096 characters, escaped
 CONVERSATION_LIMIT_S = 5.0
@@ -61,15 +61,19 @@ class FolderChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`folder` goes with the action of that name."""
+    """`folder` and `file` go with the actions of these names. `file` is a path that a terminal wants to
+    import or to export to: the backend answers with a word that stands for it in commands, which take no
+    paths."""
 
     token: str
     action: Action
     folder: FolderChange | None = None
+    file: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`url` for `boot-url`. `ok` False comes with `message` and `hint`, `folder` with what is so now."""
+    """`url` for `boot-url`. `ok` False comes with `message` and `hint`, `folder` with what is so now, `file`
+    with the word for it."""
 
     ok: bool
     pid: int
@@ -111,6 +115,7 @@ class Instance:
         self.on_show: Callable[[], None] | None = None
         self.boot_url: Callable[[], str] | None = None
         self.on_folder: Callable[[FolderChange], str] | None = None
+        self.on_file: Callable[[str], str] | None = None
         threading.Thread(target=self._accept, name="instance", daemon=True).start()
         port = self._socket.getsockname()[1]
         _write_private(self._file, msgspec.json.encode(InstanceFile(os.getpid(), port, self._token)))
@@ -175,6 +180,8 @@ class Instance:
     def _act(self, request: Request, leased: bool) -> Answer:
         if request.action == "folder" and request.folder is not None and self.on_folder is not None:
             return Answer(True, os.getpid(), message=self.on_folder(request.folder))
+        if request.action == "file" and request.file is not None and self.on_file is not None:
+            return Answer(True, os.getpid(), message=self.on_file(request.file))
         if request.action == "show":
             if self.on_show is None:
                 raise NeedsWindow(
@@ -221,19 +228,21 @@ def claim(paths: Paths) -> Iterator[Instance]:
 
 
 @contextmanager
-def send(paths: Paths, action: Action, folder: FolderChange | None = None) -> Iterator[Remote]:
+def send(
+    paths: Paths, action: Action, folder: FolderChange | None = None, file: str | None = None
+) -> Iterator[Remote]:
     """Ask the instance that holds the folder. A `boot-url` is good while the context is open.
 
     Raises AlreadyRunning when it cannot be reached (now: it is starting, closing or stuck).
     """
     try:
-        file = msgspec.json.decode((paths.data / "instance.json").read_bytes(), type=InstanceFile)
-        connection = socket.create_connection(("127.0.0.1", file.port), CONVERSATION_LIMIT_S)
+        found = msgspec.json.decode((paths.data / "instance.json").read_bytes(), type=InstanceFile)
+        connection = socket.create_connection(("127.0.0.1", found.port), CONVERSATION_LIMIT_S)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AlreadyRunning from error
     with connection:
         try:
-            connection.sendall(msgspec.json.encode(Request(file.token, action, folder)) + b"\n")
+            connection.sendall(msgspec.json.encode(Request(found.token, action, folder, file)) + b"\n")
             answer = msgspec.json.decode(_read_line(connection), type=Answer)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise AlreadyRunning from error

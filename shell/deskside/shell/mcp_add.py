@@ -76,6 +76,11 @@ def _variable(text: str) -> dict[str, Any]:
 
 
 def _outcome(server: dict[str, Any]) -> str:
+    if server["state"] == "signed_out":
+        return (
+            f"“{server['name']}” was added, and wants you to sign in: do that in Deskside's settings, under "
+            "MCP servers."
+        )
     if server["state"] != "ready":
         return f"“{server['name']}” was added, but does not run yet. {server['reason']}".rstrip()
     count = len(server["tools"])

@@ -14,18 +14,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from loguru import logger
 
 from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.backend.paths import Paths
-from deskside.shell.instance import FolderChange, Instance, Remote, claim, claim_or_send
+from deskside.shell.instance import FolderChange, Instance, Remote, claim, claim_or_send, send
 from deskside.shell.paths import web_folder
 
 if TYPE_CHECKING:
@@ -65,19 +65,18 @@ def open_window(paths: Paths, level: str) -> int:
             show_error(f"Deskside has a fault ({type(error).__name__}).", f"Details are in {paths.logs}.")
         raise
     if wants_restart:
-        # The same program with the same arguments, now that nothing of this one is open.
-        _leave_nothing_open()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        _start_again()
     return 0
 
 
-def _leave_nothing_open() -> None:
-    """The web engine leaves sockets behind that a program which takes its place would inherit."""
-    folder = Path("/dev/fd")
-    for name in os.listdir(folder) if folder.exists() else []:
-        with suppress(OSError):  # the one that listed them
-            if int(name) > 2:
-                os.set_inheritable(int(name), False)
+def _start_again() -> NoReturn:
+    """Become the same program with the same arguments, now that nothing of this one is open."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "posix":
+        # Web engines leave sockets open that the next one would find taken.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _show_for_reading(paths: Paths, level: str, trouble: StoreReadOnly) -> bool:
@@ -128,7 +127,7 @@ def _show_until_closed(instance: Instance, paths: Paths, state: Path) -> bool:
         instance.on_show = window.bring_forward
         opening.running.add_done_callback(offer)
         window.show(opening.running, take_signals)
-        instance.on_show = instance.boot_url = instance.on_folder = None
+        instance.on_show = instance.boot_url = instance.on_folder = instance.on_file = None
     return desktop.wants_restart
 
 
@@ -151,7 +150,7 @@ def serve(paths: Paths, level: str, port: int) -> int:
             _offer(found, running)
             _announce(running.boot_url(), os.getpid())
             _wait(stop)
-            found.boot_url = found.on_folder = None
+            found.boot_url = found.on_folder = found.on_file = None
     return 0
 
 
@@ -202,10 +201,25 @@ def _folder_changed(running: Running, change: FolderChange) -> str:
     return f"The assistant may {'read and change' if change.can_write else 'read'} files in {change.path}."
 
 
+def offer_file(paths: Paths, path: Path) -> str:
+    """Tell the backend of this session, ours or another's, of a file; returns the word for it."""
+    from deskside.shell.client import Refused
+
+    with send(paths, "file", file=str(path)) as remote:
+        if not remote.answer.ok:
+            raise Refused(remote.answer.message, hint=remote.answer.hint)
+        return remote.answer.message
+
+
+def _file_offered(running: Running, path: str) -> str:
+    return running.app.transfers.offer(Path(path))
+
+
 def _offer(instance: Instance, running: Running) -> None:
     """Let other processes of this user use the backend."""
     instance.boot_url = running.boot_url
     instance.on_folder = partial(_folder_changed, running)
+    instance.on_file = partial(_file_offered, running)
 
 
 @contextmanager

@@ -8,16 +8,17 @@ Source: anthropic-python's types (version 2.12, API version 2026-10-21).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from deskside.backend.agent.answer import Refused
+from deskside.backend.agent.call_ids import CallIds
 from deskside.backend.agent.events import (
-    AssistantReasoning,
     AssistantText,
     Effort,
+    HistoryItem,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -27,6 +28,7 @@ from deskside.backend.agent.events import (
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
+    ToolFinished,
     ToolRequested,
     Usage,
     UsageReported,
@@ -37,7 +39,6 @@ from deskside.backend.agent.structured_output import asking_for
 from deskside.backend.agent.turns import (
     AssistantTurn,
     ToolTurn,
-    UserTurn,
     arguments_object,
     is_complete_json,
     turns,
@@ -72,6 +73,7 @@ OPTIONAL_PARAMETERS = {
 }
 
 _REFUSED_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+_is_allowed_id = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
 
 
 def messages_body(name: str, request: ModelRequest, refused: set[str]) -> dict[str, Any]:
@@ -126,52 +128,53 @@ def messages_body(name: str, request: ModelRequest, refused: set[str]) -> dict[s
 def _messages(name: str | None, request: ModelRequest) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     used: set[str] = set()
-    ids: dict[str, str] = {}
+    ids: list[str] = []
     for turn in turns(request.history):
-        if isinstance(turn, AssistantTurn):
-            ids = {each.call_id: _tool_use_id(each.call_id, used) for each in turn.requests}
-            messages.append({"role": "assistant", "content": list(_assistant_blocks(name, turn, ids))})
-        elif isinstance(turn, UserTurn) and messages and messages[-1]["role"] == "user":
+        if type(turn) is AssistantTurn:
+            content, ids = _assistant_content(name, turn, used)
+            messages.append({"role": "assistant", "content": content})
+        elif type(turn) is ToolTurn:
+            messages.append({"role": "user", "content": list(map(_result, ids, turn.results))})
+        elif messages and messages[-1]["role"] == "user":
             # Results of tools and what the user says next are one message, the results first.
             messages[-1]["content"].append({"type": "text", "text": turn.text})
-        elif isinstance(turn, UserTurn):
-            messages.append({"role": "user", "content": [{"type": "text", "text": turn.text}]})
         else:
-            messages.append({"role": "user", "content": _results(turn, ids)})
+            messages.append({"role": "user", "content": [{"type": "text", "text": turn.text}]})
     return messages
 
 
-def _assistant_blocks(name: str | None, turn: AssistantTurn, ids: Mapping[str, str]) -> Iterator[Any]:
+def _assistant_content(name: str | None, turn: AssistantTurn, used: set[str]) -> tuple[list[Any], list[str]]:
+    """What the assistant said, and the ids of the tools it asked for in their order."""
+    content: list[Any] = []
+    ids: list[str] = []
     for said in turn.items:
-        if isinstance(said, AssistantText):
-            yield {"type": "text", "text": said.text}
-        elif isinstance(said, AssistantReasoning):
-            if said.provider_data is not None and said.model == name:
-                yield msgspec.Raw(said.provider_data.encode())
-        else:
-            yield {
-                "type": "tool_use",
-                "id": ids[said.call_id],
-                "name": said.name,
-                "input": arguments_object(said.arguments),
-            }
+        if type(said) is AssistantText:
+            content.append({"type": "text", "text": said.text})
+        elif type(said) is ToolRequested:
+            id_ = _tool_use_id(said.call_id, used)
+            arguments = arguments_object(said.arguments)
+            content.append({"type": "tool_use", "id": id_, "name": said.name, "input": arguments})
+            ids.append(id_)
+        elif said.provider_data is not None and said.model == name:
+            content.append(msgspec.Raw(said.provider_data.encode()))
+    return content, ids
 
 
-def _results(turn: ToolTurn, ids: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "tool_result",
-            "tool_use_id": ids[result.call_id],
-            "content": result.output or "(no output)",  # a failure without words is refused
-            "is_error": result.failed,
-        }
-        for result in turn.results
-    ]
+def _result(tool_use_id: str, result: ToolFinished) -> dict[str, Any]:
+    return {
+        "type": "tool_result",
+        "tool_use_id": tool_use_id,
+        "content": result.output or "(no output)",  # a failure without words is refused
+        "is_error": result.failed,
+    }
 
 
 def _tool_use_id(call_id: str, used: set[str]) -> str:
-    """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses, and some servers
-    use theirs again in the next step, which it refuses, too."""
+    """Other models' ids ("functions.get_time:0") hold characters that Anthropic refuses; without these, two
+    can be the same, which it refuses, too."""
+    if call_id not in used and _is_allowed_id(call_id):
+        used.add(call_id)
+        return call_id
     allowed = _REFUSED_IN_IDS.sub("_", call_id)
     free, number = allowed, 1
     while free in used:
@@ -245,10 +248,12 @@ _STOP_REASONS: dict[str, StopReason] = {
 
 
 class MessagesReader:
-    """Reads one answer: see answer.Reader. Blocks come one after the other, never interleaved."""
+    """Reads one answer, to a request with this history: see answer.Reader. Blocks come one after the other,
+    never interleaved."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: Iterable[HistoryItem] = ()) -> None:
         self.has_ended = False
+        self._ids = CallIds(history)
         self._decode = msgspec.json.Decoder(_Event).decode
         self._block = _Block()
         self._pieces: list[str] = []
@@ -287,6 +292,8 @@ class MessagesReader:
             raise Refused(refusal_in(msgspec.json.decode(data)) or Refusal(message=data.decode()))
 
     def _start_block(self, block: _Block) -> Iterator[ModelEvent]:
+        if block.type == "tool_use":
+            block.id = self._ids.own(block.id)
         self._block = block
         self._pieces = []
         self._signature = ""

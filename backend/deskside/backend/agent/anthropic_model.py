@@ -34,7 +34,7 @@ class AnthropicModel:
             answer = await self._endpoint.open_adapting(
                 "/v1/messages", self._model, body, OPTIONAL_PARAMETERS
             )
-            async with aclosing(read_events(answer, MessagesReader())) as events:
+            async with aclosing(read_events(answer, MessagesReader(request.history))) as events:
                 async for event in events:
                     yield event
         except Refused as refused:

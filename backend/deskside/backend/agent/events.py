@@ -11,7 +11,7 @@ the argument deltas themselves and also pass them on as `ToolArgumentsDelta` for
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, final
 
 import msgspec
 
@@ -78,6 +78,7 @@ class ToolArgumentsDelta(msgspec.Struct, frozen=True, tag="tool_arguments_delta"
     text: str
 
 
+@final
 class ToolRequested(msgspec.Struct, frozen=True, tag="tool_requested"):
     """The model asks for a tool. `arguments` is the JSON text as the model wrote it, perhaps invalid."""
 
@@ -256,6 +257,7 @@ class ToolStarted(msgspec.Struct, frozen=True, tag="tool_started"):
     call_id: str
 
 
+@final
 class ToolFinished(msgspec.Struct, frozen=True, weakref=True, tag="tool_finished"):
     """Exactly one for each `ToolRequested`, also when the tool raised or the user stopped the run.
 
@@ -305,14 +307,17 @@ RunEvent = (
 # -- history ------------------------------------------------------------------------------------
 
 
+@final
 class UserText(msgspec.Struct, frozen=True, tag="user_text"):
     text: str
 
 
+@final
 class AssistantText(msgspec.Struct, frozen=True, tag="assistant_text"):
     text: str
 
 
+@final
 class AssistantReasoning(msgspec.Struct, frozen=True, tag="assistant_reasoning"):
     """`model` is the `provider/model` that wrote it: another provider is not sent `provider_data`."""
 
@@ -321,6 +326,7 @@ class AssistantReasoning(msgspec.Struct, frozen=True, tag="assistant_reasoning")
     model: str = ""
 
 
+@final
 class Summary(msgspec.Struct, frozen=True, tag="summary"):
     """What stands for all that came before, once that was too long. `outside` names where text from outside
     in it came from."""
@@ -367,7 +373,8 @@ class Model(Protocol):
         """`provider/model`, as in `DESKSIDE_MODEL`."""
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        """Make one call. Ends after `StepFinished`; raises an `AppError` (errors.py) otherwise.
+        """Make one call. Ends after `StepFinished`; raises an `AppError` (errors.py) otherwise. Each tool
+        call has an id of its own, which no other in the request's history has (call_ids.py).
 
         Closing the generator (`aclose`, or cancelling the task) closes the connection at once.
         """

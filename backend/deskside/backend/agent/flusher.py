@@ -144,6 +144,8 @@ def write_unsaved(db: Db, unsaved: Unsaved) -> None:
     """All that a reply has said and done since the last flush, in one unit of work."""
     if unsaved.cut_from is not None:
         replies.cut_parts(db, unsaved.message_id, unsaved.cut_from)
+    if unsaved.model is not None:
+        replies.set_model(db, unsaved.message_id, unsaved.model)
     if unsaved.heard:
         replies.hear(db, unsaved.heard)
     if unsaved.chunks:

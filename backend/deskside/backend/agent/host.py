@@ -31,8 +31,10 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.limits import AgentLimits, Exceeded, Limits, NextCall, tools_exceeded
 from deskside.backend.agent.live_run import LiveRun
 from deskside.backend.agent.provenance import outside_sources
+from deskside.backend.agent.reply import Reply
 from deskside.backend.agent.request_size import estimated_tokens
 from deskside.backend.agent.tool_calls import preview_of
+from deskside.backend.store import tool_grants
 from deskside.backend.store.messages import Elicitation, ElicitationAnswer
 from deskside.backend.store.text import now_ms
 from deskside.backend.tools.context import ToolContext, ToolServices
@@ -59,6 +61,7 @@ class Surroundings:
     budgets: Budgets
     publish: Callable[[AppEvent], None]
     flush: Callable[[], Awaitable[None]]
+    note: Callable[[Reply], None]
     publish_conversation: Callable[[int], Awaitable[None]]
 
 
@@ -87,6 +90,23 @@ class ProfiledModel:
                 yield event
 
 
+@dataclass(frozen=True)
+class NotedModel:
+    """A model that says when it is asked: `begin` is called before each call."""
+
+    model: Model
+    begin: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        """See `Model.stream`."""
+        self.begin()
+        return self.model.stream(request)
+
+
 async def model_named(around: Surroundings, name: str) -> Model:
     """The model of this name, asked in the way that it understands. Raises AppError where there is none."""
     model = await around.models.make(name)
@@ -108,17 +128,20 @@ async def next_call(models: Models, call_id: str, model: str, request: ModelRequ
 class RunHost:
     """Acts for one run. Used on the backend's loop only."""
 
-    def __init__(self, run: LiveRun, around: Surroundings, granted: set[str]) -> None:
+    def __init__(self, run: LiveRun, around: Surroundings) -> None:
         self._run = run
         self._around = around
-        self._granted = granted
         self._admitted = ""
         self._exceeded: Exceeded | None = None
 
     # -- models ------------------------------------------------------------------------------------
 
     async def model(self, name: str) -> Model:
-        return await model_named(self._around, name)
+        return NotedModel(await model_named(self._around, name), self._begin_call)
+
+    def _begin_call(self) -> None:
+        self._run.reply.begin_call()
+        self._around.note(self._run.reply)
 
     async def context_tokens(self, model: str) -> int | None:
         return await self._around.models.context_tokens(model)
@@ -156,6 +179,9 @@ class RunHost:
                 if exceeded.key not in self._run.lifted:
                     self._exceeded = exceeded
                     return exceeded
+        passed = self._run.reply.pass_pause()
+        if passed is not None:
+            self._around.publish(passed)
         return None
 
     async def word(self) -> bool:
@@ -197,16 +223,24 @@ class RunHost:
         left = self._left_waiting(request.call_id)
         if left is not None and left.decision:
             return left
-        name = tool.spec.name
         question = question_about(
             tool.effect,
             tool.approval,
-            is_granted=name in self._run.granted or name in self._granted,
+            is_granted=await self._is_granted(tool),
             outside=self._outside(history),
         )
         if question is None:
             return None
         return with_preview(question, await preview_of(tool, self.context(request.call_id), arguments))
+
+    async def _is_granted(self, tool: Tool) -> bool:
+        """Looked up for each call: what the user takes back counts at once."""
+        run, name = self._run, tool.spec.name
+        if tool.approval != "ask" or run.agent is None:
+            return False
+        if name in run.granted:
+            return True
+        return await self._around.services.store.read(tool_grants.is_granted, run.agent.id, name)
 
     async def decision(self, request: ToolRequested, question: ApprovalQuestion) -> ToolDecided:
         if question.decision:

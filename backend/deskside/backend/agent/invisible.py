@@ -40,20 +40,54 @@ _hidden = re.compile(
     f"|(?<=[{_JOINING}{_TAGS}{_NEVER_SEEN}])[{_JOINING}]|(?<![^\\x00-\\x7f])[{_JOINING}]"
 )
 
+# The same in UTF-8, to find out quickly that there is none of it: one byte is found many times as fast as any
+# of many characters. A joiner does no harm behind a character that it can change, if no other one follows.
+_joiner = r"(?:\xe2\x80[\x8c\x8d]|\xef\xb8[\x80-\x8f])"
+_harmful = rf"(?:(?<![\x80-\xff]...)|(?={_joiner}))"
+_harmful_selector = (
+    r"(?:(?<![\x80-\xff]...)(?!(?<=[0-9#*]...)\xe2\x83\xa3)"  # but for a keycap
+    rf"|(?={_joiner})(?!\xe2\x80\x8d[\x80-\xff]))"  # but for a joined emoji
+)
+_rest_by_first_byte = {
+    b"\xc2": r"\xad",
+    b"\xcd": r"\x8f",
+    b"\xd8": r"\x9c",
+    b"\xe1": r"(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])",
+    b"\xe2": rf"(?:\x80[\x8b\x8e\x8f\xaa-\xae]|\x80[\x8c\x8d]{_harmful}|\x81[\xa0-\xaf])",
+    b"\xe3": r"\x85\xa4",
+    b"\xef": rf"(?:\xb8\x8f{_harmful_selector}|\xb8[\x80-\x8e]{_harmful}|\xbb\xbf|\xbe\xa0|\xbf[\xb0-\xbb])",
+    b"\xf0": r"\x9d\x85[\xb3-\xba]",
+    b"\xf3": r"\xa0",
+}
+_searches = [
+    (first, re.compile(re.escape(first) + rest.encode(), re.DOTALL).search)
+    for first, rest in _rest_by_first_byte.items()
+]
+
+
+def is_visible(text: str) -> bool:
+    """Whether all of a text can be seen, and there are no half characters (lone surrogates) in it: then it is
+    read as it is. Costs 2 to 4 ns a character. False for a few texts that a closer look finds nothing in."""
+    if text.isascii():
+        return True
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not any(first in encoded and search(encoded) for first, search in _searches)
+
 
 def without_tags(text: str) -> str:
     """What a person typed or pasted, without tag characters."""
-    return text if text.isascii() else _tags.sub(r"\1", text)
+    return text if is_visible(text) else _tags.sub(r"\1", text)
 
 
 def without_invisible(text: str) -> str:
     """Text from outside, without anything that a person could not see. Costs nothing where it is plain ASCII,
-    10 to 20 ns a character where little in it is suspect, else 100."""
-    if text.isascii():
+    2 to 4 ns a character where nothing in it is suspect, 10 to 20 where little is, else 100."""
+    if is_visible(text):
         return text
     rows = len(_suspects.findall(text))
-    if rows == 0:
-        return text
     if rows > len(text) // 20:
         return _hidden.sub(r"\1", text)
     return _suspects.sub(_what_is_seen, text)

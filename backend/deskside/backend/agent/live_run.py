@@ -33,7 +33,8 @@ class LiveRun:
     """One run. `interruption` is the status that a cancelled stream leaves behind.
 
     `parent` is the run that this one works for; `children` are those that work for it, by the position of
-    the call that asked. `inherited_outside` is where text from outside in the parent's history came from.
+    the call that asked; `ended_below` is what those used that have ended. `inherited_outside` is where text
+    from outside in the parent's history came from.
     """
 
     asked: Asked
@@ -49,6 +50,7 @@ class LiveRun:
     finished: Finished | None = None
     interruption: Literal["stopped", "interrupted"] = "stopped"
     children: dict[int, LiveRun] = field(default_factory=dict)
+    ended_below: dict[int, tuple[Use, MessageUsage]] = field(default_factory=dict)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     streaming: asyncio.Task[None] = field(init=False)
     following: asyncio.Task[None] = field(init=False)
@@ -58,7 +60,7 @@ class LiveRun:
     questions: dict[int, asyncio.Future[ToolDecided]] = field(default_factory=dict)
     pause: asyncio.Future[bool] | None = None
     elicitations: dict[int, asyncio.Future[ElicitationAnswer]] = field(default_factory=dict)
-    # What they allowed
+    # What they allowed for this run
     granted: set[str] = field(default_factory=set)
     lifted: set[tuple[Scope, Resource]] = field(default_factory=set)
     # What it used
@@ -91,9 +93,17 @@ class LiveRun:
             for stored in self.asked.taken_up
             if isinstance(stored.part, ToolCallPart) and stored.part.is_agent
         }
-        return (left - self.children.keys()) | {
+        return (left - self.children.keys() - self.ended_below.keys()) | {
             position for position, child in self.children.items() if child.is_waiting
         }
+
+    def let_go(self, position: int) -> None:
+        """The run that answered the call at this position has reported: what it read and said needs no room
+        any more."""
+        child = self.children[position]
+        if not child.is_waiting:
+            self.ended_below[position] = (child.used(), child.usage())
+            del self.children[position]
 
     def cancel(self, interruption: Literal["stopped", "interrupted"]) -> None:
         for child in self.children.values():
@@ -137,6 +147,7 @@ class LiveRun:
     def used(self) -> Use:
         """What it and all that work for it have used so far."""
         below = [child.used() for child in self.children.values()]
+        below += [used for used, _ in self.ended_below.values()]
         calls = self.reply.calls()
         return Use(
             cost_nano_usd=sum(call.cost_nano_usd or 0 for call in calls)
@@ -149,6 +160,7 @@ class LiveRun:
     def usage(self) -> MessageUsage:
         """The tokens of its model calls, and of all that work for it."""
         used = [self.reply.usage(), *(child.usage() for child in self.children.values())]
+        used += [usage for _, usage in self.ended_below.values()]
         return MessageUsage(*(sum(getattr(each, name) for each in used) for name in USAGE_FIELDS))
 
     def working_runs(self) -> list[WorkingRun]:

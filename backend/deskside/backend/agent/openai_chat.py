@@ -9,15 +9,17 @@ Source: openai-python's types.chat (version 3.54), and the servers' own document
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from deskside.backend.agent.answer import Refused
+from deskside.backend.agent.call_ids import CallIds
 from deskside.backend.agent.events import (
+    AssistantText,
     Effort,
+    HistoryItem,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -97,9 +99,9 @@ def _messages(request: ModelRequest) -> list[dict[str, Any]]:
     if request.instructions.strip():
         messages.append({"role": "system", "content": request.instructions})
     for turn in turns(request.history):
-        if isinstance(turn, AssistantTurn):
+        if type(turn) is AssistantTurn:
             messages.append(_assistant(turn))
-        elif isinstance(turn, ToolTurn):
+        elif type(turn) is ToolTurn:
             messages += [
                 {"role": "tool", "tool_call_id": result.call_id, "content": result.output}
                 for result in turn.results
@@ -110,18 +112,15 @@ def _messages(request: ModelRequest) -> list[dict[str, Any]]:
 
 
 def _assistant(turn: AssistantTurn) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
-    calls = [
-        {
-            "id": request.call_id,
-            "type": "function",
-            "function": {
-                "name": request.name,
-                "arguments": arguments_text(request.arguments),
-            },
-        }
-        for request in turn.requests
-    ]
+    texts: list[str] = []
+    calls: list[dict[str, Any]] = []
+    for said in turn.items:
+        if type(said) is AssistantText:
+            texts.append(said.text)
+        elif type(said) is ToolRequested:
+            function = {"name": said.name, "arguments": arguments_text(said.arguments)}
+            calls.append({"id": said.call_id, "type": "function", "function": function})
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) or None}
     if calls:
         message["tool_calls"] = calls
     return message
@@ -178,11 +177,31 @@ class _Chunk(msgspec.Struct):
 
 
 class _Call:
-    def __init__(self, call_id: str, name: str, index: int | None) -> None:
+    """A call that is being written: `sent_id` is the id that the server sent, `call_id` its own."""
+
+    def __init__(self, call_id: str, sent_id: str | None, name: str, index: int | None) -> None:
         self.call_id = call_id
+        self.sent_id = sent_id
         self.name = name
         self.index = index
         self.arguments: list[str] = []
+
+    def may_go_on_with(self, piece: _ToolCall, function: _Function) -> bool:
+        """Whether a piece is of this call.
+
+        Gemini's compatible API gives every call the index 0, so an id that is new means a new call whatever
+        the index says. Where the id is not new, a name with another index begins one, and so does a name
+        behind whole arguments. (A name alone does not: some servers send it with each piece.)
+        """
+        if piece.id and piece.id != self.sent_id:
+            return False
+        if piece.index not in (None, self.index) and (function.name or not piece.id):
+            return False
+        return not (function.name and (function.arguments or "").strip() and self._is_whole())
+
+    def _is_whole(self) -> bool:
+        ends = bool(self.arguments) and self.arguments[-1].rstrip().endswith("}")
+        return ends and is_complete_json("".join(self.arguments))
 
 
 _STOP_REASONS: dict[str, StopReason] = {
@@ -195,9 +214,10 @@ _STOP_REASONS: dict[str, StopReason] = {
 
 
 class ChatReader:
-    """Reads one answer: see answer.Reader."""
+    """Reads one answer, to a request with this history: see answer.Reader."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: Iterable[HistoryItem] = ()) -> None:
+        self._ids = CallIds(history)
         self._decode = msgspec.json.Decoder(_Chunk).decode
         self._calls: list[_Call] = []
         self._finish_reason: str | None = None
@@ -249,10 +269,10 @@ class ChatReader:
 
     def _read_call(self, piece: _ToolCall) -> Iterator[ModelEvent]:
         function = piece.function or _Function()
-        call = self._known(piece)
+        going_on = (call for call in reversed(self._calls) if call.may_go_on_with(piece, function))
+        call = next(going_on, None)
         if call is None:
-            # Some servers send no id; the answer still needs one to come back to.
-            call = _Call(piece.id or f"call_{uuid.uuid4().hex}", function.name or "", piece.index)
+            call = _Call(self._ids.own(piece.id), piece.id, function.name or "", piece.index)
             self._calls.append(call)
             yield ToolCallStarted(call.call_id, call.name)
         elif not call.name and function.name:
@@ -260,16 +280,6 @@ class ChatReader:
         if function.arguments:
             call.arguments.append(function.arguments)
             yield ToolArgumentsDelta(call.call_id, function.arguments)
-
-    def _known(self, piece: _ToolCall) -> _Call | None:
-        """The call a piece continues. Gemini's compatible API gives every call the index 0, so an id
-        that is new means a new call whatever the index says."""
-        for call in reversed(self._calls):
-            if piece.id and piece.id != call.call_id:
-                continue
-            if piece.id or piece.index is None or piece.index == call.index:
-                return call
-        return None
 
     def finish(self) -> Iterator[ModelEvent]:
         """What was held back until the end: the requested tools, and why the model stopped."""

@@ -49,15 +49,15 @@ class OpenAIModel:
         without_responses = self._endpoint.http.without_responses
         base_url = self._endpoint.provider.base_url
         if self._api == "chat" or (self._api == "responses_or_chat" and base_url in without_responses):
-            return await self._ask_chat(request), ChatReader()
+            return await self._ask_chat(request), ChatReader(request.history)
         try:
-            return await self._ask_responses(request), ResponsesReader()
+            return await self._ask_responses(request), ResponsesReader(request.history)
         except Refused as refused:
             if self._api == "responses" or not self._has_no_such_page(refused):
                 raise
             answer = await self._ask_chat(request)
             without_responses.add(base_url)
-            return answer, ChatReader()
+            return answer, ChatReader(request.history)
 
     def _has_no_such_page(self, refused: Refused) -> bool:
         refusal = refused.refusal

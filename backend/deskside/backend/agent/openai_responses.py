@@ -9,15 +9,18 @@ Source: openai-python's types.responses (version 3.54).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from deskside.backend.agent.answer import Refused
+from deskside.backend.agent.call_ids import CallIds
 from deskside.backend.agent.events import (
     AssistantReasoning,
     AssistantText,
+    HistoryItem,
     ModelEvent,
     ModelRequest,
     ReasoningDelta,
@@ -108,13 +111,13 @@ def responses_body(name: str, request: ModelRequest, refused: set[str]) -> dict[
 def _input(name: str | None, request: ModelRequest) -> list[Any]:
     items: list[Any] = []
     for turn in turns(request.history):
-        if isinstance(turn, AssistantTurn):
+        if type(turn) is AssistantTurn:
             for said in turn.items:
-                if isinstance(said, AssistantText):
+                if type(said) is AssistantText:
                     # Spelled out, because llama.cpp's server does not know the short form of an answer.
                     content = [{"type": "output_text", "text": said.text}]
                     items.append({"type": "message", "role": "assistant", "content": content})
-                elif isinstance(said, AssistantReasoning):
+                elif type(said) is AssistantReasoning:
                     if said.provider_data is not None and said.model == name:
                         items.append(msgspec.Raw(said.provider_data.encode()))
                 else:
@@ -126,7 +129,7 @@ def _input(name: str | None, request: ModelRequest) -> list[Any]:
                             "arguments": arguments_text(said.arguments),
                         }
                     )
-        elif isinstance(turn, ToolTurn):
+        elif type(turn) is ToolTurn:
             items += [
                 {"type": "function_call_output", "call_id": result.call_id, "output": result.output}
                 for result in turn.results
@@ -186,12 +189,22 @@ class _Event(msgspec.Struct):
     summary_index: int | None = None
 
 
-class ResponsesReader:
-    """Reads one answer: see answer.Reader."""
+@dataclass(frozen=True)
+class _OpenCall:
+    """A call that is being written: the ids that the server sent, and its own."""
 
-    def __init__(self) -> None:
+    item_id: str
+    sent_id: str
+    call_id: str
+
+
+class ResponsesReader:
+    """Reads one answer, to a request with this history: see answer.Reader."""
+
+    def __init__(self, history: Iterable[HistoryItem] = ()) -> None:
+        self._ids = CallIds(history)
         self._decode = msgspec.json.Decoder(_Event).decode
-        self._call_ids: dict[str, str] = {}
+        self._open: list[_OpenCall] = []
         self._asked_for_tools = False
         self._was_refused = False
         self._stop: StepFinished | None = None
@@ -215,9 +228,9 @@ class ResponsesReader:
         elif kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
             yield ReasoningDelta(_str(event.delta))
         elif kind == "response.function_call_arguments.delta":
-            call_id = self._call_ids.get(event.item_id or "")
-            if call_id is not None:
-                yield ToolArgumentsDelta(call_id, _str(event.delta))
+            written = [call for call in self._open if call.item_id == (event.item_id or "")]
+            if written:
+                yield ToolArgumentsDelta(written[-1].call_id, _str(event.delta))
         elif kind == "response.output_item.added":
             yield from self._read_started(msgspec.json.decode(event.item, type=_Item))
         elif kind == "response.output_item.done":
@@ -239,17 +252,28 @@ class ResponsesReader:
             raise Refused(_refusal(data))
 
     def _read_started(self, item: _Item) -> Iterator[ModelEvent]:
-        if item.type == "function_call" and item.call_id:
-            self._call_ids[item.id or item.call_id] = item.call_id
-            yield ToolCallStarted(item.call_id, item.name or "")
+        if item.type == "function_call":
+            sent_id = item.call_id or item.id or ""
+            call = _OpenCall(item.id or sent_id, sent_id, self._ids.own(item.call_id))
+            self._open.append(call)
+            yield ToolCallStarted(call.call_id, item.name or "")
 
     def _read_item(self, raw: msgspec.Raw) -> Iterator[ModelEvent]:
         item = msgspec.json.decode(raw, type=_Item)
         if item.type == "reasoning":
             yield ReasoningFinished(_reasoning_to_send_back(raw) if item.encrypted_content else None)
-        elif item.type == "function_call" and item.status != "incomplete" and item.call_id:
+        elif item.type == "function_call" and item.status != "incomplete":
             self._asked_for_tools = True
-            yield ToolRequested(item.call_id, item.name or "", item.arguments or "")
+            yield ToolRequested(self._end_call(item), item.name or "", item.arguments or "")
+
+    def _end_call(self, item: _Item) -> str:
+        """The id of the call that this item is the whole of. Some servers send no beginning of it, or another
+        id of the item there."""
+        sent_id = item.call_id or item.id or ""
+        for place, call in enumerate(self._open):
+            if call.sent_id == sent_id:
+                return self._open.pop(place).call_id
+        return self._ids.own(item.call_id)
 
     def _read_end(self, response: _Response) -> Iterator[ModelEvent]:
         if response.usage is not None:

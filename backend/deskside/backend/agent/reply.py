@@ -84,8 +84,8 @@ class LivePart:
     texts: list[str] = field(default_factory=list)
     length_utf16: int = 0
     saved: int = 0
-    next_chunk: int = 0
     provider_data: str | None = None
+    model: str | None = None
     call: ToolCallPart | None = None
     fact: UserPart | NotePart | PausePart | None = None
 
@@ -94,7 +94,7 @@ class LivePart:
         """A part that an earlier run of the same reply has stored."""
         part = stored.part
         kind: Kind = part.__struct_config__.tag  # type: ignore[assignment]
-        live = cls(stored.position, stored.step, kind, provider_data=stored.provider_data)
+        live = cls(stored.position, stored.step, kind, provider_data=stored.provider_data, model=stored.model)
         if isinstance(part, ToolCallPart):
             live.call, text = part, part.arguments
         elif isinstance(part, TextPart | ReasoningPart):
@@ -135,14 +135,14 @@ class LivePart:
         return TextPart(self.text()) if self.kind == "text" else ReasoningPart(self.text())
 
     def stored(self) -> StoredPart:
-        return StoredPart(self.position, self.step, self.part(), self.provider_data)
+        return StoredPart(self.position, self.step, self.part(), self.provider_data, self.model)
 
 
 @dataclass(frozen=True)
 class Unsaved:
     """What a reply has that the disk has not. `cut_from` is the first position of parts that are no more,
-    `heard` the rows of what the user said and the model has read. `marks` is how far each part was saved
-    before."""
+    `heard` the rows of what the user said and the model has read. `model` is who answers now, where that is
+    another than before. `marks` is how far each part was saved before."""
 
     request_id: str
     run_id: int
@@ -153,6 +153,7 @@ class Unsaved:
     calls: list[UsageRecord]
     cut_from: int | None
     heard: list[int]
+    model: str | None
     marks: list[tuple[LivePart, int]] = field(repr=False)
 
 
@@ -207,6 +208,7 @@ class Reply:
         self._has_started = False
         self._cut_from: int | None = None
         self._heard: list[int] = []
+        self._unsaved_model: str | None = None
         if self._live and self._live[0].kind == "text":
             self._open = self._live[0]
         self._begin_attempt()
@@ -260,7 +262,6 @@ class Reply:
                 self._use(self._side_call_id or self._call_id, usage)
             case SideCallStarted(call_id=call_id):
                 self._side_call_id = call_id
-                self._use(call_id, Usage())
             case ReasoningFinished(provider_data=provider_data):
                 self._finish_reasoning(provider_data)
             case ToolCallStarted(call_id=call_id, name=name):
@@ -330,15 +331,25 @@ class Reply:
         self._step = event.step
         self._next_call(event.call_id, event.model or self._model_name)
         self._begin_attempt()
-        # An earlier run waited at a limit that stands in the way no more. Nobody let it be passed: it has no
-        # name by which it could be known as such.
+        return self.pass_pause()
+
+    def pass_pause(self) -> PartChanged | None:
+        """An earlier run has waited at a limit that stands in the way no more. Nobody let it be passed: the
+        pause loses the name by which it could be known as such."""
         return self._end_pause("went_on", limit="")
 
     def _next_call(self, call_id: str, model_name: str) -> None:
         self._model_name = model_name
+        if self._row.model != model_name:
+            self._row = msgspec.structs.replace(self._row, model=model_name)
+            self._unsaved_model = model_name
         self._call_id = call_id
         self._side_call_id = ""
-        self._use(call_id, Usage())
+
+    def begin_call(self) -> None:
+        """The model is asked now. What the call uses is counted from here on; one that the run did not get
+        to has used nothing."""
+        self._use(self._side_call_id or self._call_id, Usage())
 
     def _use(self, call_id: str, usage: Usage) -> None:
         known = self._calls.get(call_id)
@@ -411,7 +422,7 @@ class Reply:
             if provider_data is None:
                 return
             part = self._add("reasoning")
-        part.provider_data = provider_data
+        part.provider_data, part.model = provider_data, self._model_name
         self._changed[part.position] = part
         self._open = None
 
@@ -500,16 +511,18 @@ class Reply:
         """No more will be said. Calls without a result get the one that the loop left in `history`.
 
         Where the program ends in the middle, what waits for the user goes on waiting, and so do the calls
-        at the positions `waits_below`, whose agents wait.
+        that a pause holds up and those at the positions `waits_below`, whose agents wait.
         """
         self.status = status
         self.error = None if error is None else message_error(error)
         self.steering = []
         goes_on_waiting = status == "interrupted"
+        held = any(pause.holds_tools for part in self._live if (pause := part.waiting_pause) is not None)
         left = {item.call_id: item for item in history if isinstance(item, ToolFinished)}
         for part in self._live:
             if part.call is not None and part.is_open_call:
-                is_kept = part.call.status == "waiting" or part.position in waits_below
+                is_held = held and part.call.status == "requested"
+                is_kept = part.call.status == "waiting" or is_held or part.position in waits_below
                 if goes_on_waiting and is_kept:
                     continue
                 call_id = part.call.call_id
@@ -527,12 +540,13 @@ class Reply:
     def unsaved(self) -> Unsaved | None:
         """Everything since the last call; None if there is nothing. `give_back` undoes it."""
         if not (self.unsaved_bytes or self._changed or self._events or self._unsaved_calls):
-            return None  # (a cut and what was heard always come with an event)
+            return None  # (a cut, what was heard and another model always come with an event)
         changed, self._changed = self._changed, {}
         events, self._events = self._events, []
         calls, self._unsaved_calls = self._unsaved_calls, {}
         cut_from, self._cut_from = self._cut_from, None
         heard, self._heard = self._heard, []
+        model, self._unsaved_model = self._unsaved_model, None
         self.unsaved_bytes = 0
         chunks: list[Chunk] = []
         marks: list[tuple[LivePart, int]] = []
@@ -554,15 +568,15 @@ class Reply:
             list(calls.values()),
             cut_from,
             heard,
+            model,
             marks,
         )
 
     def _chunk(self, part: LivePart) -> Chunk:
         text = "".join(part.texts[part.saved :])
         assert part.kind in ("text", "reasoning", "tool_call"), "a fact is saved whole"
-        chunk = Chunk(self.message_id, part.position, part.kind, part.next_chunk, text)
-        part.next_chunk += 1
-        return chunk
+        # Numbered by its first piece: one that is written again, and longer, takes its own place.
+        return Chunk(self.message_id, part.position, part.kind, part.saved, text)
 
     def give_back(self, unsaved: Unsaved) -> None:
         """It could not be written: it is unsaved again, before what came since."""
@@ -575,6 +589,7 @@ class Reply:
         if unsaved.cut_from is not None:
             self._cut_from = min(unsaved.cut_from, self._cut_from if self._cut_from is not None else 2**62)
         self._heard = unsaved.heard + self._heard
+        self._unsaved_model = self._unsaved_model or unsaved.model
         self._events = unsaved.events + self._events
         self._unsaved_calls = {call.call_id: call for call in unsaved.calls} | self._unsaved_calls
         self.unsaved_bytes += sum(len(chunk.text) for chunk in unsaved.chunks)
@@ -598,6 +613,7 @@ class Reply:
         return msgspec.structs.replace(
             row,
             status=self.status,
+            model=self._row.model,
             parts=[*kept, *(part.part() for part in self._live)],
             error=self.error,
             queue_place=self.queue_place,

@@ -34,6 +34,7 @@ from deskside.backend.agent.events import (
     AssistantText,
     Finished,
     HistoryItem,
+    ModelFellBack,
     Paused,
     ReasoningDelta,
     ReasoningFinished,
@@ -187,6 +188,7 @@ class Runs:
             budgets,
             events.publish,
             self._flusher.flush,
+            self._flusher.note,
             self._publish_conversation,
         )
         self.titles = Titles(self._around)
@@ -238,7 +240,8 @@ class Runs:
         row = await self._on_the_path(message_id)
 
         async def answer_again() -> StartedRun:
-            name = await self._model_name(row.conversation_id, model or row.model)
+            chosen = model or await self._store.read(replies.asked_model, row)
+            name = await self._model_name(row.conversation_id, chosen)
             asked = await self._store.write(replies.answer_again, message_id, name)
             return self._begin(asked, name, is_continuation=False)
 
@@ -254,7 +257,8 @@ class Runs:
         row = await self._on_the_path(message_id)
 
         async def reopen() -> StartedRun:
-            name = await self._model_name(row.conversation_id, row.model)
+            before = await self._store.read(replies.asked_model, row)
+            name = await self._model_name(row.conversation_id, before)
             asked = await self._store.write(_reopened, message_id, decide)
             return self._begin(asked, name, is_continuation=True)
 
@@ -337,6 +341,7 @@ class Runs:
             _answer_the_same(run, call.name, question)
         if is_for_good:
             await self._store.write(tool_grants.add, agent_id, call.name)
+            run.granted.discard(call.name)  # the row says so from here on, and can be taken away
 
     async def decide_pause(self, message_id: int, position: int, *, goes_on: bool) -> None:
         """Let a run pass the limit that it waits at, or stop it there. Raises Conflict where it does not
@@ -529,9 +534,10 @@ class Runs:
             self._events.publish(MessageChanged(run.reply.row()))
 
     async def _work(self, run: LiveRun) -> None:
-        agent, run.history, granted = await self._store.read(_read_start, run)
+        agent, run.history = await self._store.read(_read_start, run)
         run.agent, run.reply.agent_id = agent, agent.id
         run.lifted = _lifted(run.asked.reply)
+        run.granted |= _allowed_before(run.asked)
         tools = await self.toolbox.tools_for(agent, run.depth)
         run.tools = {tool.spec.name: tool for tool in tools}
         run.reply.agent_tools = frozenset(tool.spec.name for tool in tools if isinstance(tool, AgentTool))
@@ -548,7 +554,7 @@ class Runs:
             first_step=run.asked.next_step,
             step_limit=agent.step_limit,
         )
-        host = RunHost(run, self._around, granted)
+        host = RunHost(run, self._around)
         is_on_device = any(name.startswith("device/") for name in names)
         async with self._device.in_use() if is_on_device else nullcontext():
             try:
@@ -596,7 +602,10 @@ class Runs:
             child.cancel(parent.interruption)
             await child.ended.wait()
             raise
-        return _report(child, agent)
+        try:
+            return _report(child, agent)
+        finally:
+            parent.let_go(position)
 
     async def _take_all(self, run: LiveRun, events: AsyncGenerator[RunEvent, None]) -> None:
         reply, publish, flusher = run.reply, self._events.publish, self._flusher
@@ -643,7 +652,7 @@ class Runs:
                     reply.conversation_id, reply.message_id, event.attempt, event.delay_s, event.message
                 )
             )
-        elif isinstance(event, Steered):
+        elif isinstance(event, Steered | ModelFellBack):
             self._events.publish(MessageChanged(reply.row()))
         elif isinstance(event, ABOUT_WAITING):
             await self._publish_conversation(reply.conversation_id)
@@ -751,22 +760,21 @@ class Runs:
         self._events.publish(Notice("warning", error.code, error.message, error.hint))
 
 
-def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem], set[str]]:
-    """Who answers, what was said before, and which tools the user has allowed them."""
+def _read_start(db: Db, run: LiveRun) -> tuple[AgentRow, list[HistoryItem]]:
+    """Who answers, and what was said before."""
     reply = run.asked.reply
     agent = run.agent or agents.of_conversation(db, reply.conversation_id)
-    granted = tool_grants.of_agent(db, agent.id) | _allowed_before(run.asked)
     if run.parent is not None:
         history: list[HistoryItem] = [UserText(run.task)]
         if run.is_continuation:
             history += messages.history(db, reply.id, keeps_open=True)
-        return agent, history, granted
+        return agent, history
     until = reply.id if run.is_continuation or reply.parent_id is None else reply.parent_id
     history = messages.history(db, until, keeps_open=run.is_continuation)
     was_cut_off = history and isinstance(history[-1], AssistantText | AssistantReasoning)
     if run.is_continuation and was_cut_off and not loop.unanswered(history):
         history.append(UserText(CONTINUE))
-    return agent, history, granted
+    return agent, history
 
 
 def _allowed_before(asked: Asked) -> set[str]:

@@ -14,11 +14,13 @@ that breaks them and the conversation could then never be continued:
   - Every `ToolRequested` is followed by exactly one result, in the order of the requests, before
     anything else; one that has none, after a crash, gets a failed one that says so. A result
     nobody asked for is left out.
+  - No two requests have the same id. (What earlier versions stored can repeat them; providers refuse that.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import final
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -32,27 +34,26 @@ from deskside.backend.agent.events import (
     ToolRequested,
     UserText,
 )
-from deskside.backend.agent.invisible import without_invisible, without_tags
+from deskside.backend.agent.invisible import is_visible, without_invisible, without_tags
 
 GO_ON = "Your answer was cut off. Go on exactly where it stops, without repeating anything."
 
 
+@final
 class UserTurn(msgspec.Struct, frozen=True):
     text: str
 
 
+@final
 class AssistantTurn(msgspec.Struct, frozen=True):
     items: Sequence[AssistantText | AssistantReasoning | ToolRequested]
 
     @property
-    def text(self) -> str:
-        return "".join(item.text for item in self.items if isinstance(item, AssistantText))
-
-    @property
     def requests(self) -> list[ToolRequested]:
-        return [item for item in self.items if isinstance(item, ToolRequested)]
+        return [item for item in self.items if type(item) is ToolRequested]
 
 
+@final
 class ToolTurn(msgspec.Struct, frozen=True):
     results: Sequence[ToolFinished]
 
@@ -60,9 +61,10 @@ class ToolTurn(msgspec.Struct, frozen=True):
 Turn = UserTurn | AssistantTurn | ToolTurn
 
 
-def turns(history: Iterable[HistoryItem]) -> list[Turn]:
-    """Group a history by who speaks. Costs a few microseconds an item."""
-    grouping = _Grouping()
+def turns(history: Sequence[HistoryItem]) -> list[Turn]:
+    """Group a history by who speaks. Costs half a microsecond an item, and 2 to 4 ns a character of what
+    is not ASCII and holds nothing invisible."""
+    grouping = _Grouping(is_read_as_it_is=_is_read_as_it_is(history))
     for item in history:
         grouping.add(item)
     grouping.close_assistant()
@@ -71,64 +73,94 @@ def turns(history: Iterable[HistoryItem]) -> list[Turn]:
     return grouping.turns
 
 
+def _is_read_as_it_is(history: Sequence[HistoryItem]) -> bool:
+    """Whether a model reads all that it has not said itself as it came. One look at all of it costs half of a
+    look at each text, and seldom finds anything."""
+    texts: list[str] = []
+    for item in history:
+        if type(item) is ToolFinished:
+            text = item.output
+        elif type(item) is UserText or type(item) is Summary:
+            text = item.text
+        else:
+            continue
+        if not text.isascii():
+            texts.append(text)
+    return is_visible("\n".join(texts))
+
+
 class _Grouping:
-    def __init__(self) -> None:
+    """Asks for the `type` of an item, because `isinstance` takes five times as long to say no of a struct."""
+
+    def __init__(self, is_read_as_it_is: bool) -> None:
         self.turns: list[Turn] = []
+        self._is_read_as_it_is = is_read_as_it_is
         self._said: list[AssistantText | AssistantReasoning | ToolRequested] = []
-        self._unanswered: set[str] = set()
+        self._ids: set[str] = set()  # all that are sent
+        self._requests: list[ToolRequested] = []
+        self._unanswered: dict[str, list[str]] = {}  # by the id in the history, the ids that are sent
         self._results: dict[str, ToolFinished] = {}
 
     def add(self, item: HistoryItem) -> None:
-        if isinstance(item, ToolFinished):
-            if item.call_id in self._unanswered:
-                self._unanswered.discard(item.call_id)
-                self._results[item.call_id] = _as_read(item)
-        elif isinstance(item, UserText):
-            self._add_user(without_tags(item.text))
-        elif isinstance(item, Summary):
-            self._add_user(without_invisible(item.text))
-        else:
-            self._add_assistant(item)
+        if type(item) is ToolFinished:
+            self._add_result(item)
+        elif type(item) is UserText:
+            self._add_user(item.text if self._is_read_as_it_is else _whole(without_tags(item.text)))
+        elif type(item) is Summary:
+            self._add_user(item.text if self._is_read_as_it_is else _whole(without_invisible(item.text)))
+        elif type(item) is not AssistantText or item.text.strip():
+            if self._results:
+                self.close_assistant()
+            if type(item) is ToolRequested:
+                item = self._with_own_id(item)
+                self._requests.append(item)
+            self._said.append(item)
+
+    def _with_own_id(self, request: ToolRequested) -> ToolRequested:
+        own, number = request.call_id or "call", 1
+        while own in self._ids:
+            number += 1
+            own = f"{request.call_id or 'call'}_{number}"
+        self._ids.add(own)
+        self._unanswered.setdefault(request.call_id, []).append(own)
+        return request if own == request.call_id else msgspec.structs.replace(request, call_id=own)
+
+    def _add_result(self, result: ToolFinished) -> None:
+        unanswered = self._unanswered.get(result.call_id)
+        if not unanswered:
+            return
+        own = unanswered.pop(0)
+        read = result if self._is_read_as_it_is else _as_read(result)
+        self._results[own] = read if own == read.call_id else msgspec.structs.replace(read, call_id=own)
 
     def _add_user(self, text: str) -> None:
         if not text.strip():
             return
         self.close_assistant()
-        text = _whole(text)
         last = self.turns[-1] if self.turns else None
         if isinstance(last, UserTurn):
             self.turns[-1] = UserTurn(f"{last.text}\n\n{text}")
         else:
             self.turns.append(UserTurn(text))
 
-    def _add_assistant(self, item: AssistantText | AssistantReasoning | ToolRequested) -> None:
-        if isinstance(item, AssistantText) and not item.text.strip():
-            return
-        if self._results:
-            self.close_assistant()
-        if isinstance(item, ToolRequested):
-            self._unanswered.add(item.call_id)
-        self._said.append(item)
-
     def close_assistant(self) -> None:
         """Ends what the assistant said, and answers what it asked for."""
-        while self._said and isinstance(self._said[-1], AssistantReasoning):
-            self._said.pop()
-        if self._said:
-            turn = AssistantTurn(tuple(self._said))
-            self.turns.append(turn)
-            requests = turn.requests
-            if requests:
-                self.turns.append(ToolTurn([self._result(request) for request in requests]))
+        said = self._said
+        while said and type(said[-1]) is AssistantReasoning:
+            said.pop()
+        if said:
+            self.turns.append(AssistantTurn(tuple(said)))
+        if self._requests:
+            results = self._results
+            self.turns.append(
+                ToolTurn([results.get(each.call_id) or _interrupted(each) for each in self._requests])
+            )
+            self._requests, self._unanswered, self._results = [], {}, {}
         self._said = []
-        self._unanswered = set()
-        self._results = {}
 
-    def _result(self, request: ToolRequested) -> ToolFinished:
-        result = self._results.get(request.call_id)
-        if result is None:
-            return ToolFinished(request.call_id, "This call was interrupted and has no result.", failed=True)
-        return result
+
+def _interrupted(request: ToolRequested) -> ToolFinished:
+    return ToolFinished(request.call_id, "This call was interrupted and has no result.", failed=True)
 
 
 # A run sends what its tools said again with each step. What a long page is without invisible characters takes
@@ -160,7 +192,7 @@ def arguments_object(arguments: str) -> msgspec.Raw:
     Models sometimes write invalid JSON. Anthropic and chat templates want an object nevertheless, so
     the model is shown what it wrote as the one field `invalid_json`.
     """
-    return msgspec.Raw(arguments_text(arguments).encode())
+    return msgspec.Raw(arguments_text(arguments))
 
 
 def arguments_text(arguments: str) -> str:
@@ -170,7 +202,7 @@ def arguments_text(arguments: str) -> str:
     try:
         _decode_object(arguments)
     except (msgspec.DecodeError, UnicodeError):
-        return msgspec.json.encode({"invalid_json": arguments}).decode()
+        return msgspec.json.encode({"invalid_json": _whole(arguments)}).decode()
     return arguments
 
 

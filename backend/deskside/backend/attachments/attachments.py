@@ -102,6 +102,16 @@ class Attachments:
         if self._store.is_alone:
             self._spawn(self._take_up(), "attachments of before")
 
+    @property
+    def placing(self) -> asyncio.Lock:
+        """Held from the moment a content gets its place until the store refers to it."""
+        return self._placing
+
+    async def read_waiting(self) -> None:
+        """Read the text of files that came without it, as those of an import."""
+        for file in await self._store.read(attachments.waiting_for_text):
+            self._read_soon(file)
+
     async def _take_up(self) -> None:
         try:
             await self.collect()

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from deskside.backend.durable import sync_folder
+
 INCOMING = "incoming"
 IS_SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -98,14 +100,5 @@ class Incoming:
         target = self._contents.path_of(content.sha256)
         target.parent.mkdir(mode=0o700, exist_ok=True)
         self._path.replace(target)  # where it is there already, by the very same content
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         return content
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # Windows cannot open a folder, and keeps its entries by itself
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -12,7 +12,7 @@ import importlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from loguru import logger
 
@@ -23,6 +23,7 @@ from deskside.backend.store.text import now_ms
 from deskside.backend.visible import made_visible
 
 if TYPE_CHECKING:
+    from deskside.backend.mcp.server_secrets import Access
     from deskside.backend.mcp.session import Session
 
 # Seconds until a server is tried again, by how often it failed in a row; past the last one it is given up.
@@ -36,10 +37,11 @@ STOP_S = 8.0
 # How often a server that says that its tools changed is asked for them.
 LISTING_EVERY_S = 1.0
 KEPT_LINES = 500
+WHERE_TO_SIGN_IN = "Sign in, in Settings under MCP servers."
 LONGEST_LINE = 2_000
 
-Secrets = Callable[[], Awaitable[tuple[Mapping[str, str], Mapping[str, str]]]]
-"""The environment and the headers, read when they are needed."""
+ReadAccess = Callable[[], Awaitable["Access"]]
+"""What the server is given, read when it is needed."""
 Offer = Callable[[Sequence[ToolDefinition]], Awaitable[None]]
 
 
@@ -53,7 +55,7 @@ class Connection:
     def __init__(
         self,
         stored: StoredServer,
-        secrets: Secrets,
+        access: ReadAccess,
         offer: Offer,
         publish: Callable[[], None],
         *,
@@ -67,7 +69,8 @@ class Connection:
         self.lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
         self.session: Session | None = None
         self.hashes: Mapping[str, str] = {}
-        self._secrets = secrets
+        self.challenge = ""  # where to sign in, in the server's words, while it wants that
+        self._access = access
         self._offer = offer
         self._publish = publish
         self._back_off_s = back_off_s
@@ -99,15 +102,25 @@ class Connection:
         self._set("idle")
 
     async def ready(self) -> Session:
-        """The session, once there is one. Raises McpServerError where the server was given up."""
+        """The session, once there is one. Raises McpServerError where the server was given up, or wants the
+        user to sign in."""
         self.start()
         while self.state != "ready" or self.session is None:
+            if self.state == "signed_out":
+                raise McpServerError(
+                    f"The MCP server “{self.stored.name}” wants you to sign in.", hint=WHERE_TO_SIGN_IN
+                )
             if self.state in ("failed", "idle"):
                 raise McpServerError(
                     f"The MCP server “{self.stored.name}” does not run. {self.reason}".strip()
                 )
             await self._changed.wait()
         return self.session
+
+    def explain(self, reason: str) -> None:
+        """Say why the user is still not signed in."""
+        if self.state == "signed_out":
+            self._set("signed_out", reason)
 
     def note(self, source: Any, text: str) -> None:
         """A line for the log that the user can look at. It is kept in memory only."""
@@ -120,32 +133,34 @@ class Connection:
         while not self._is_stopping:
             self._set("starting")
             began_s = time.monotonic()
-            reason, is_worth_it = await self._live()
+            reason, after = await self._live()
             if self._is_stopping:
                 return
-            self.note("deskside", reason)
+            self.note("deskside", reason or "The server wants you to sign in.")
             # Neither the reason nor the command is written to our log: both can hold what is the user's.
             logger.info("MCP server {} ended", self.stored.id)
+            if after == "signed_out":
+                self._set("signed_out", reason)
+                return
             failures = 1 if time.monotonic() - began_s > STEADY_S else failures + 1
-            if failures > len(self._back_off_s) or not is_worth_it:
+            if failures > len(self._back_off_s) or after == "failed":
                 self._set("failed", reason)
                 return
             await self._wait(self._back_off_s[failures - 1], reason)
 
-    async def _live(self) -> tuple[str, bool]:
-        """One session from its beginning to its end. Returns why it ended, and whether to try again."""
+    async def _live(self) -> tuple[str, Literal["waiting", "failed", "signed_out"]]:
+        """One session from its beginning to its end. Returns why it ended, and what comes now."""
         try:
             # Half a second of imports: beside the loop, which has a window to serve.
             sdk = await asyncio.to_thread(importlib.import_module, "deskside.backend.mcp.session")
-            environment, headers = await self._secrets()
+            failures = importlib.import_module("deskside.backend.mcp.failures")
+            access = await self._access()
         except KeychainUnavailable as error:
             # It would show its prompt again and again.
-            return f"{error.message} {error.hint}", False
+            return f"{error.message} {error.hint}", "failed"
         self._ended, self._has_news = "", False
         ears = sdk.Ears(self.note, self._end, self._hear_news)
-        opening = sdk.open_session(
-            self.stored, environment, headers, ears, is_old=self._is_old, limit_s=self._connect_s
-        )
+        opening = sdk.open_session(self.stored, access, ears, is_old=self._is_old, limit_s=self._connect_s)
         try:
             async with opening as session:
                 await self._list_tools(session)
@@ -153,24 +168,27 @@ class Connection:
                 self._set("ready")
                 self.note("deskside", f"Connected to {session.title or 'the server'}.")
                 await self._stay(session)
-        except sdk.EndedAtDiscovery as error:
+        except failures.SignInNeeded as error:
+            self.challenge = error.challenge
+            return "" if access.sign_in is None else "You are not signed in there any more.", "signed_out"
+        except failures.EndedAtDiscovery as error:
             self._is_old = True
-            self._ended = sdk.why(error)
-        except sdk.FAILURES as error:
-            self._ended = self._ended or sdk.why(error)
+            self._ended = failures.why(error)
+        except failures.FAILURES as error:
+            self._ended = self._ended or failures.why(error)
         except BaseExceptionGroup as group:
             expected, unexpected = group.split(
-                (*sdk.FAILURES, *sdk.FAILURES_OF_STREAMS, sdk.EndedAtDiscovery)
+                (*failures.FAILURES, *failures.FAILURES_OF_STREAMS, failures.EndedAtDiscovery)
             )
             if unexpected is not None or expected is None:
                 raise
-            ended_at_discovery = expected.subgroup(sdk.EndedAtDiscovery)
+            ended_at_discovery = expected.subgroup(failures.EndedAtDiscovery)
             self._is_old = self._is_old or ended_at_discovery is not None
-            self._ended = self._ended or sdk.why(ended_at_discovery or expected)
+            self._ended = self._ended or failures.why(ended_at_discovery or expected)
         finally:
             self.session = None
             self.hashes = {}
-        return self._ended or "The connection ended.", True
+        return self._ended or "The connection ended.", "waiting"
 
     async def _stay(self, session: Session) -> None:
         """Wait for the session's end, and ask for the tools again when the server says that they changed."""

@@ -29,12 +29,11 @@ class Answers:
     """What the server's HTTP answers said, for a sentence about why it does not work."""
 
     def __init__(self) -> None:
-        self.refused = 0  # the last status that was an error
+        self.refused = 0  # the status of the last answer, where it says that we may not
 
     async def look(self, response: httpx2.Response) -> None:
         """Called with each answer before its body is read. Raises AnswerTooLong."""
-        if response.status_code >= 400:
-            self.refused = response.status_code
+        self.refused = response.status_code if response.status_code in (401, 403) else 0
         # We ask for none, and what it unpacks to has no limit.
         if response.headers.get("content-encoding", "identity") != "identity":
             raise AnswerTooLong("the answer is compressed, which was not asked for")
@@ -60,18 +59,30 @@ class _Bounded(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
+def http_client(
+    headers: Mapping[str, str],
+    answers: Answers,
+    auth: httpx2.Auth | None = None,
+    *,
+    silence_s: float = SILENCE_S,
+) -> httpx2.AsyncClient:
+    """A client whose every answer `answers` looks at first, and whose every request has `headers`."""
+    return httpx2.AsyncClient(
+        headers={"User-Agent": f"deskside/{VERSION}", **headers, "Accept-Encoding": "identity"},
+        timeout=httpx2.Timeout(CONNECT_S, read=silence_s),
+        event_hooks={"response": [answers.look]},
+        auth=auth,
+    )
+
+
 @asynccontextmanager
 async def reach_server(
-    url: str, headers: Mapping[str, str], answers: Answers
+    url: str, headers: Mapping[str, str], answers: Answers, auth: httpx2.Auth | None
 ) -> AsyncIterator[tuple[Any, Any]]:
-    """Streams of messages to and from a server at `url`; every request has `headers`."""
-    client = httpx2.AsyncClient(
-        headers={"User-Agent": f"deskside/{VERSION}", **headers, "Accept-Encoding": "identity"},
-        timeout=httpx2.Timeout(CONNECT_S, read=SILENCE_S),
-        event_hooks={"response": [answers.look]},
-    )
+    """Streams of messages to and from a server at `url`; every request has `headers`, and what `auth`
+    does."""
     async with (
-        client,
+        http_client(headers, answers, auth) as client,
         streamable_http_client(url, http_client=client, max_sse_event_size=MESSAGE_LIMIT) as streams,
     ):
         yield streams

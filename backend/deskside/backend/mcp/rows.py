@@ -10,8 +10,11 @@ import msgspec
 from deskside.backend.agent.events import Effect
 from deskside.backend.tools.declaration import Approval
 
-ServerState = Literal["disabled", "idle", "starting", "ready", "waiting", "failed"]
-"""Switched off; not asked for yet; on its way; ready; broken and soon tried again; given up."""
+ServerState = Literal[
+    "disabled", "idle", "starting", "ready", "waiting", "failed", "signed_out", "signing_in"
+]
+"""Switched off; not asked for yet; on its way; ready; broken and soon tried again; given up; it wants the
+user to sign in; they are about to."""
 
 
 class ToolDefinition(msgspec.Struct, frozen=True):
@@ -69,9 +72,17 @@ class KeptVariable(msgspec.Struct, frozen=True):
     place: Literal["", "keychain", "file"] = ""
 
 
+class KeptSignIn(msgspec.Struct, frozen=True):
+    """What came of signing in is at `place`, in `parts` entries."""
+
+    place: Literal["keychain", "file"]
+    parts: int
+
+
 class McpServerRow(msgspec.Struct, frozen=True):
     """A server and how it does. `reason` says in a sentence why it is not ready; `retry_ms` when it is tried
-    again. `title` is what the server calls itself."""
+    again. `title` is what the server calls itself. `is_signed_in` says that there are tokens to sign out
+    with, also where the server takes them no more."""
 
     id: int
     name: str
@@ -82,6 +93,7 @@ class McpServerRow(msgspec.Struct, frozen=True):
     environment: list[KeptVariable]
     headers: list[KeptVariable]
     is_enabled: bool
+    is_signed_in: bool
     state: ServerState
     reason: str
     retry_ms: int | None

@@ -2,7 +2,7 @@
 
 Invariants
   - No program is started, and no address reached, that the user did not say yes to in a dialog that showed it
-    (`propose`); a changed command is asked about again.
+    (`propose`, and `sign_in` for where users sign in); a changed command is asked about again.
   - A tool reaches a model only as the user accepted it. `tools` gives what was accepted; `call` looks once
     more whether the server still has exactly that.
   - Secret values are in the keychain, or the encrypted file, and go from there into the program's environment
@@ -15,31 +15,28 @@ the window is there.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from deskside.backend.agent.invisible import without_invisible
-from deskside.backend.errors import InvalidRequest, KeychainUnavailable, McpServerError
+from deskside.backend.errors import Conflict, InvalidRequest, KeychainUnavailable, McpServerError
 from deskside.backend.events import McpChanged
 from deskside.backend.mcp import proposal as proposals
-from deskside.backend.mcp.connection import BACK_OFF_S, CONNECT_S, Connection
-from deskside.backend.mcp.proposal import Confirm, Proposal, Variable
+from deskside.backend.mcp import shown
+from deskside.backend.mcp.connection import BACK_OFF_S, CONNECT_S, WHERE_TO_SIGN_IN, Connection
+from deskside.backend.mcp.proposal import Confirm, Proposal
 from deskside.backend.mcp.rows import (
     InsertedText,
-    KeptVariable,
     LogLine,
     McpPrompt,
     McpResource,
     McpServerRow,
-    McpToolRow,
-    ShownDefinition,
+    ServerState,
     ToolDefinition,
 )
-from deskside.backend.mcp.tool import McpTool
+from deskside.backend.mcp.server_secrets import ServerSecrets, check_kept
+from deskside.backend.mcp.sign_ins import BROWSER_S, SignIns
+from deskside.backend.mcp.tool import McpTool, ToolFailed
 from deskside.backend.store import mcp_servers
 from deskside.backend.store.mcp_servers import StoredServer, StoredTool
 from deskside.backend.visible import made_visible
@@ -47,11 +44,10 @@ from deskside.backend.visible import made_visible
 if TYPE_CHECKING:
     from deskside.backend.event_buffer import EventBuffer
     from deskside.backend.keys import Keys
-    from deskside.backend.mcp.session import Elicit, Session
+    from deskside.backend.mcp.calls import Elicit
+    from deskside.backend.mcp.session import Session
+    from deskside.backend.mcp.sign_in import OpenPage
     from deskside.backend.store.database import Store
-
-# Of a resource or a prompt that goes into the message box.
-LONGEST_INSERTED = 100_000
 
 
 class McpServers:
@@ -67,12 +63,16 @@ class McpServers:
         *,
         back_off_s: Sequence[float] = BACK_OFF_S,
         connect_s: float = CONNECT_S,
+        browser_s: float = BROWSER_S,
     ) -> None:
         self._store = store
         self._events = events
         self._keys = keys
+        self._secrets = ServerSecrets(store, keys)
+        self._sign_ins = SignIns(self._publish)
         self._back_off_s = back_off_s
         self._connect_s = connect_s
+        self._browser_s = browser_s
         self._tools_changed = tools_changed
         self._connections: dict[int, Connection] = {}
         self._changes = 0
@@ -82,6 +82,7 @@ class McpServers:
     async def close(self) -> None:
         """End all servers, side by side."""
         self._is_closed = True
+        await self._sign_ins.close()
         await asyncio.gather(*(connection.stop() for connection in self._connections.values()))
 
     # -- what a run needs --
@@ -94,7 +95,7 @@ class McpServers:
 
     async def tools(self) -> list[McpTool]:
         """The tools that a model may be told of, by name: switched on, accepted, of a server that is switched
-        on and was not given up. Their servers are started; a call waits for its own."""
+        on, was not given up and wants no sign-in. Their servers are started; a call waits for its own."""
         changes = self._changes
         if self._none_since == changes:
             return []
@@ -109,7 +110,7 @@ class McpServers:
                 continue
             connection = self._connection(server)
             connection.start()
-            if connection.state != "failed":
+            if connection.state not in ("failed", "signed_out"):
                 found.append(McpTool.of(self, server, tool))
         return found
 
@@ -132,7 +133,16 @@ class McpServers:
                 f"{name!r} is no longer what the user accepted, and was not called.",
                 hint="Look at its new definition in Settings, under MCP servers.",
             )
-        return await session.call(tool.remote_name, arguments, elicit)
+        try:
+            return await session.call(tool.remote_name, arguments, elicit)
+        except ToolFailed as error:
+            if not session.is_refused:
+                raise
+            # What the SDK says instead names no reason.
+            raise McpServerError(
+                f"{name!r} was not called: the MCP server “{server.name}” wants the user to sign in again.",
+                hint=WHERE_TO_SIGN_IN,
+            ) from error
 
     # -- what the page shows --
 
@@ -150,23 +160,27 @@ class McpServers:
         """What the server has to read. Raises McpServerError."""
         session = await self._session(server_id)
         return (
-            [_visible(each) for each in await _answer(session.resources())] if session.has_resources else []
+            [shown.listed(each) for each in await _answer(session.resources())]
+            if session.has_resources
+            else []
         )
 
     async def read_resource(self, server_id: int, uri: str) -> InsertedText:
         """A resource as text. Raises McpServerError."""
         session = await self._session(server_id)
-        return _inserted(await _answer(session.read_resource(uri)))
+        return shown.inserted(await _answer(session.read_resource(uri)))
 
     async def prompts(self, server_id: int) -> list[McpPrompt]:
         """The server's prompts. Raises McpServerError."""
         session = await self._session(server_id)
-        return [_visible(each) for each in await _answer(session.prompts())] if session.has_prompts else []
+        return (
+            [shown.listed(each) for each in await _answer(session.prompts())] if session.has_prompts else []
+        )
 
     async def get_prompt(self, server_id: int, name: str, arguments: Mapping[str, str]) -> InsertedText:
         """A prompt, filled in. Raises McpServerError."""
         session = await self._session(server_id)
-        return _inserted(await _answer(session.get_prompt(name, arguments)))
+        return shown.inserted(await _answer(session.get_prompt(name, arguments)))
 
     # -- what the user changes --
 
@@ -177,7 +191,7 @@ class McpServers:
         None if they do not. Raises InvalidRequest for what cannot be run, and what `confirm` raises."""
         proposals.check(proposal)
         before = await self._stored(server_id) if server_id is not None else None
-        _check_kept(proposal, before)
+        check_kept(proposal, before)
         await self._check_name(proposal, before)
         program = proposals.find_program(proposal) if proposal.transport == "stdio" else ""
         asked = proposals.question(proposal, program, came_from, is_change=before is not None)
@@ -206,10 +220,9 @@ class McpServers:
     async def remove(self, server_id: int) -> None:
         """End a server and forget it, with its tools and secrets."""
         stored = await self._stored(server_id)
-        await self._drop(server_id)
         await self._store.write(mcp_servers.delete, server_id)
-        for account, variable in _secrets_of(stored).items():
-            await self._forget(account, variable)
+        await self._drop(server_id)
+        await self._secrets.drop(stored, None)
         self._publish_tools()
 
     async def restart(self, server_id: int) -> McpServerRow:
@@ -229,6 +242,59 @@ class McpServers:
         self._publish_tools()
         return await self._row(server_id)
 
+    async def sign_in(self, server_id: int, confirm: Confirm, open_page: OpenPage) -> McpServerRow:
+        """Let the user sign in at a server that wants it, in their browser; how that went is in the row.
+        Raises Conflict where it does not want it or they are about to, KeychainUnavailable where there is no
+        place for what comes of it, and what `confirm` and `open_page` raise."""
+        stored = await self._stored(server_id)
+        if self._state(stored) not in ("signed_out", "signing_in"):
+            raise Conflict(f"“{stored.name}” does not ask you to sign in.")
+        await self._keys.place()
+        await self._sign_ins.run(server_id, self._sign_in(stored, confirm, open_page))
+        return await self._row(server_id)
+
+    async def cancel_sign_in(self, server_id: int) -> McpServerRow:
+        """Give up a sign-in that is under way."""
+        await self._sign_ins.cancel(server_id)
+        return await self._row(server_id)
+
+    async def sign_out(self, server_id: int) -> McpServerRow:
+        """Forget what came of signing in at a server, and begin with it anew."""
+        await self._secrets.drop_sign_in(server_id)
+        await self._drop(server_id)
+        # Its connection may have renewed them until it ended.
+        await self._secrets.drop_sign_in(server_id)
+        stored = await self._stored(server_id)
+        if stored.is_enabled:
+            self._connection(stored).start()
+        return await self._row(server_id)
+
+    # -- signing in --
+
+    async def _sign_in(self, stored: StoredServer, confirm: Confirm, open_page: OpenPage) -> None:
+        from deskside.backend.mcp.sign_in import SignInFailed, sign_in
+
+        connection = self._connection(stored)
+        try:
+            signed_in = await sign_in(
+                stored.name,
+                stored.url,
+                connection.challenge,
+                confirm,
+                open_page,
+                browser_s=self._browser_s,
+            )
+            await self._secrets.keep_sign_in(stored.id, signed_in.as_text())
+        except SignInFailed as failed:
+            connection.explain(str(failed))
+            return
+        except KeychainUnavailable as error:
+            await self._secrets.drop_sign_in(stored.id)
+            connection.explain(f"{error.message} {error.hint}")
+            return
+        await connection.stop()
+        connection.start()
+
     # -- connections --
 
     def _connection(self, stored: StoredServer) -> Connection:
@@ -238,7 +304,7 @@ class McpServers:
                 raise McpServerError("Deskside is being closed.", hint="Start it again.")
             found = Connection(
                 stored,
-                lambda: self._secret_values(stored),
+                lambda: self._secrets.access(stored),
                 lambda definitions: self._note_offer(stored.id, definitions),
                 self._publish,
                 back_off_s=self._back_off_s,
@@ -248,6 +314,7 @@ class McpServers:
         return found
 
     async def _drop(self, server_id: int) -> None:
+        await self._sign_ins.cancel(server_id)
         connection = self._connections.pop(server_id, None)
         if connection is not None:
             await connection.stop()
@@ -262,31 +329,10 @@ class McpServers:
         if await self._store.write(mcp_servers.offer, server_id, definitions):
             self._publish_tools()
 
-    # -- secrets --
-
-    async def _secret_values(self, stored: StoredServer) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        variables = await self._values(stored, "env", stored.environment)
-        headers = await self._values(stored, "header", stored.headers)
-        return proposals.environment(variables), headers
-
-    async def _values(
-        self, stored: StoredServer, kind: str, variables: Sequence[KeptVariable]
-    ) -> dict[str, str]:
-        values: dict[str, str] = {}
-        for variable in variables:
-            if not variable.place:
-                values[variable.name] = variable.value or ""
-                continue
-            secret = await self._keys.kept_secret(_account(stored, kind, variable.name), variable.place)
-            if secret is None:
-                raise KeychainUnavailable(
-                    f"The value of {variable.name} is not in the keychain any more.",
-                    hint="Edit the server and type it again.",
-                )
-            values[variable.name] = secret
-        return values
+    # -- rows --
 
     async def _save(self, proposal: Proposal, before: StoredServer | None) -> StoredServer:
+        stays = before is not None and (before.transport, before.url) == (proposal.transport, proposal.url)
         stored = StoredServer(
             id=before.id if before else 0,
             name=proposal.name,
@@ -298,43 +344,13 @@ class McpServers:
             headers=[],
             is_enabled=True,
             secret_prefix=before.secret_prefix if before else f"mcp-{secrets.token_hex(8)}",
+            # A token is for the address that it was given for.
+            sign_in=before.sign_in if before and stays else None,
         )
-        kept = {} if before is None else _secrets_of(before)
-        stored = msgspec.structs.replace(
-            stored,
-            environment=await self._keep(stored, "env", proposal.environment, kept),
-            headers=await self._keep(stored, "header", proposal.headers, kept),
-        )
-        saved = await self._store.write(mcp_servers.save, stored)
-        for account, variable in kept.items():
-            if account not in _secrets_of(saved):
-                await self._forget(account, variable)
+        saved = await self._store.write(mcp_servers.save, await self._secrets.keep(stored, proposal, before))
+        if before is not None:
+            await self._secrets.drop(before, saved)
         return saved
-
-    async def _keep(
-        self,
-        stored: StoredServer,
-        kind: str,
-        variables: Sequence[Variable],
-        kept: Mapping[str, KeptVariable],
-    ) -> list[KeptVariable]:
-        found: list[KeptVariable] = []
-        for variable in variables:
-            account = _account(stored, kind, variable.name)
-            if not variable.is_secret:
-                found.append(KeptVariable(variable.name, variable.value))
-            elif variable.value is None:
-                found.append(kept[account])
-            else:
-                place = await self._keys.keep_secret(account, variable.value)
-                found.append(KeptVariable(variable.name, None, place))
-        return found
-
-    async def _forget(self, account: str, variable: KeptVariable) -> None:
-        if variable.place:
-            await self._keys.drop_secret(account, variable.place)
-
-    # -- rows --
 
     async def _check_name(self, proposal: Proposal, before: StoredServer | None) -> None:
         """Before the user is asked: afterwards is too late to say that it was for nothing."""
@@ -363,14 +379,23 @@ class McpServers:
             environment=stored.environment,
             headers=stored.headers,
             is_enabled=stored.is_enabled,
-            state="disabled" if not stored.is_enabled else connection.state if connection else "idle",
+            is_signed_in=stored.sign_in is not None,
+            state=self._state(stored),
             reason=made_visible(connection.reason) if connection else "",
             retry_ms=connection.retry_ms if connection else None,
             title=made_visible(session.title[:100]) if session else "",
             has_resources=session is not None and session.has_resources,
             has_prompts=session is not None and session.has_prompts,
-            tools=[_shown_tool(tool) for tool in tools if tool.server_id == stored.id],
+            tools=[shown.tool_row(tool) for tool in tools if tool.server_id == stored.id],
         )
+
+    def _state(self, stored: StoredServer) -> ServerState:
+        connection = self._connections.get(stored.id)
+        if not stored.is_enabled:
+            return "disabled"
+        if self._sign_ins.is_under_way(stored.id):
+            return "signing_in"
+        return connection.state if connection else "idle"
 
     def _publish(self) -> None:
         self._changes += 1
@@ -381,92 +406,10 @@ class McpServers:
         self._tools_changed()
 
 
-def _check_kept(proposal: Proposal, before: StoredServer | None) -> None:
-    """A stored secret stays with what it was given to: another program or host has to be given it anew."""
-    stays = before is not None and (
-        (before.transport, before.command, before.arguments, before.url)
-        == (proposal.transport, proposal.command, list(proposal.arguments), proposal.url)
-    )
-    stored = {} if before is None else _secrets_of(before)
-    for kind, variables in (("env", proposal.environment), ("header", proposal.headers)):
-        for variable in variables:
-            if variable.value is not None:
-                continue
-            if before is None or not stays or _account(before, kind, variable.name) not in stored:
-                raise InvalidRequest(
-                    f"The value of {variable.name} is missing.",
-                    hint="Type it again: a secret is not handed on to another command or address.",
-                )
-
-
-def _secrets_of(stored: StoredServer) -> dict[str, KeptVariable]:
-    """By what they are kept under."""
-    both = (("env", stored.environment), ("header", stored.headers))
-    return {
-        _account(stored, kind, variable.name): variable
-        for kind, variables in both
-        for variable in variables
-        if variable.place
-    }
-
-
-def _account(stored: StoredServer, kind: str, name: str) -> str:
-    return f"{stored.secret_prefix}-{kind}-{name}"
-
-
-def _shown_tool(tool: StoredTool) -> McpToolRow:
-    definition = tool.accepted or tool.offered
-    assert definition is not None
-    return McpToolRow(
-        name=tool.name,
-        remote_name=made_visible(tool.remote_name),
-        is_enabled=tool.is_enabled,
-        is_offered=tool.is_offered,
-        approval=tool.approval,
-        effect=definition.effect,
-        accepted=_shown_definition(tool.accepted),
-        offered=_shown_definition(tool.offered),
-    )
-
-
-def _shown_definition(definition: ToolDefinition | None) -> ShownDefinition | None:
-    if definition is None:
-        return None
-    details: dict[str, Any] = {"parameters": definition.parameters}
-    if definition.output is not None:
-        details["result"] = definition.output
-    if definition.annotations:
-        details["annotations"] = definition.annotations
-    return ShownDefinition(
-        definition.sha256,
-        made_visible(definition.title),
-        made_visible(definition.description, keeps_lines=True),
-        made_visible(json.dumps(details, indent=2, ensure_ascii=False), keeps_lines=True),
-    )
-
-
-def _visible(listed: Any) -> Any:
-    """A resource or a prompt with every text in it made visible; what the server is asked by stays."""
-    shown = {
-        name: made_visible(value) if isinstance(value, str) and name != "uri" else value
-        for name, value in msgspec.structs.asdict(listed).items()
-        if not (isinstance(listed, McpPrompt) and name == "name")
-    }
-    return msgspec.structs.replace(listed, **shown)
-
-
-def _inserted(text: str) -> InsertedText:
-    plain = without_invisible(text)
-    hidden = len(text) - len(plain)
-    if len(plain) > LONGEST_INSERTED:
-        plain = f"{plain[:LONGEST_INSERTED]}\n… cut after {LONGEST_INSERTED:,} of {len(plain):,} characters."
-    return InsertedText(plain, hidden)
-
-
 async def _answer(asked: Any) -> Any:
     """What a session answers, its failures in our words. Only called with a session at hand, so the SDK is
     imported."""
-    from deskside.backend.mcp.session import FAILURES, FAILURES_OF_STREAMS, why
+    from deskside.backend.mcp.failures import FAILURES, FAILURES_OF_STREAMS, why
 
     try:
         return await asked

@@ -8,60 +8,43 @@ something in the middle of a call (elicitation). What they cannot have: our mode
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
-import httpx2
 import mcp_types as types
 import msgspec
-from mcp.client.session import ClientRequestContext, ClientSession
+from mcp.client.session import ClientSession
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost, listen
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, URL_ELICITATION_REQUIRED
 from pydantic import ValidationError
 
+from deskside.backend.errors import AppError
+from deskside.backend.mcp.calls import Calls, Elicit
+from deskside.backend.mcp.failures import (
+    FAILURES,
+    FAILURES_OF_STREAMS,
+    EndedAtDiscovery,
+    SignInNeeded,
+    is_end,
+)
 from deskside.backend.mcp.http import Answers, reach_server
-from deskside.backend.mcp.results import prompt_text, resource_text, tool_text
+from deskside.backend.mcp.oauth import SignedIn, SignIn
+from deskside.backend.mcp.results import prompt_text, resource_text
 from deskside.backend.mcp.rows import McpPrompt, McpResource, PromptArgument, ToolDefinition
+from deskside.backend.mcp.server_secrets import Access
 from deskside.backend.mcp.stdio import run_program
-from deskside.backend.mcp.tool import CALL_S, ToolFailed
 from deskside.backend.store.mcp_servers import StoredServer
-from deskside.backend.store.messages import Elicitation, ElicitationAnswer
 from deskside.backend.version import VERSION
-
-Elicit = Callable[[Elicitation], Awaitable[ElicitationAnswer]]
 
 # A list or a text that the page asked for. A call of a tool has a limit of its own.
 ANSWER_S = 30.0
-# News of progress prolongs a call, but not for ever.
-LONGEST_CALL_S = 3_600.0
 MOST_PAGES = 20
 MOST_TOOLS = 300
 MOST_LISTED = 1_000
 LONGEST_DEFINITION = 60_000  # bytes of JSON; a model reads all of it with every step
-MOST_QUESTIONS = 20  # of one call
-LONGEST_QUESTION = 4_000
-LONGEST_SCHEMA = 20_000
-MOST_ROUNDS = 10
-
-FAILURES = (MCPError, OSError, TimeoutError, httpx2.HTTPError, ValueError, RuntimeError, anyio.EndOfStream)
-"""What talking to a server raises; also inside an exception group."""
-
-# The SDK writes what a server sent into its log lines. What matters of it is in the server's own log.
-for sdk_logger in ("mcp", "client"):
-    logging.getLogger(sdk_logger).setLevel(logging.CRITICAL + 1)
-
-FAILURES_OF_STREAMS = (anyio.ClosedResourceError, anyio.BrokenResourceError)
-
-
-class EndedAtDiscovery(Exception):
-    """The server left when it was asked whether it knows the newest protocol: ask it in the old way."""
 
 
 @dataclass(frozen=True)
@@ -71,28 +54,6 @@ class Ears:
     on_line: Callable[[str, str], None]
     on_end: Callable[[str], None]
     on_news: Callable[[], None]
-
-
-@dataclass
-class _Call:
-    """One call of a tool that is under way."""
-
-    elicit: Elicit | None
-    ends_s: float
-    limit: asyncio.Timeout | None = None
-    questions: set[asyncio.Future[ElicitationAnswer]] = field(default_factory=set)
-    asked: int = 0
-
-    def prolong(self) -> None:
-        """Something happened: the time limit begins anew, unless the user is thinking."""
-        if self.limit is None or self.limit.expired() or self.questions:
-            return
-        now_s = asyncio.get_running_loop().time()
-        self.limit.reschedule(min(now_s + CALL_S, max(self.ends_s, now_s)))
-
-
-# Follows a call into the SDK and, over HTTP, back out with what belongs to it.
-_current: ContextVar[_Call | None] = ContextVar("mcp_call", default=None)
 
 
 class _Client(ClientSession):
@@ -106,8 +67,10 @@ class Session:
     def __init__(self, server: str, ears: Ears) -> None:
         self._server = server
         self._ears = ears
-        self._calls: list[_Call] = []
+        self._calls = Calls(server, ears.on_end)
         self._client: _Client
+        self.is_refused = False
+        """The server no longer takes the user for who they are."""
 
     @property
     def title(self) -> str:
@@ -145,116 +108,8 @@ class Session:
         return list(found.values())
 
     async def call(self, name: str, arguments: dict[str, Any], elicit: Elicit | None) -> str:
-        """Call a tool. Raises ToolFailed with what the server says; TimeoutError after CALL_S without news
-        from it, the time that the user takes to answer a question not counted."""
-        loop = asyncio.get_running_loop()
-        call = _Call(elicit, loop.time() + LONGEST_CALL_S)
-        token = _current.set(call)
-        self._calls.append(call)
-        try:
-            async with asyncio.timeout(CALL_S) as call.limit:
-                result = await self._answered(call, name, arguments)
-        except MCPError as error:
-            if _is_end(error):
-                self._ears.on_end("The connection broke off.")
-            raise ToolFailed(self._server, error.message) from error
-        except (ValidationError, *FAILURES_OF_STREAMS) as error:
-            raise ToolFailed(self._server, "The server's answer could not be read.") from error
-        finally:
-            _current.reset(token)
-            self._calls.remove(call)
-            for question in call.questions:
-                question.cancel()
-        text = tool_text(result)
-        if result.is_error:
-            raise ToolFailed(self._server, text)
-        return text
-
-    async def _answered(self, call: _Call, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
-        """The result, once every question that the server has on the way was answered."""
-
-        async def progressed(progress: float, total: float | None, message: str | None) -> None:
-            call.prolong()
-
-        async def send(answers: Any, state: str | None) -> Any:
-            return await self._client.call_tool(
-                name,
-                arguments,
-                progress_callback=progressed,
-                input_responses=answers,
-                request_state=state,
-                allow_input_required=True,
-            )
-
-        answers: dict[str, Any] | None = None
-        state: str | None = None
-        for _ in range(MOST_ROUNDS):
-            try:
-                result = await send(answers, state)
-            except MCPError as error:
-                if error.code != URL_ELICITATION_REQUIRED or not await self._visited(call, error):
-                    raise
-                continue
-            if isinstance(result, types.CallToolResult):
-                return result
-            state = result.request_state
-            answers = {
-                key: await self._client.dispatch_input_request(
-                    ClientRequestContext(session=self._client, request_id=key), request
-                )
-                for key, request in (result.input_requests or {}).items()
-            }
-            for answer in answers.values():
-                if isinstance(answer, types.ErrorData):
-                    raise MCPError.from_error_data(answer)
-            if not answers:
-                await asyncio.sleep(0.1)  # it only wants to be asked again
-        raise ToolFailed(self._server, "The server keeps asking instead of answering.")
-
-    # -- questions for the user --
-
-    async def _visited(self, call: _Call, error: MCPError) -> bool:
-        """Ask the user to open the pages that the server wants them to see before it answers."""
-        try:
-            wanted = types.ElicitationRequiredErrorData.model_validate(error.data)
-        except ValidationError:
-            return False
-        for page in wanted.elicitations:
-            if (await self._ask(call, page)).action != "accept":
-                return False
-        return bool(wanted.elicitations)
-
-    async def _elicited(
-        self, context: ClientRequestContext, params: types.ElicitRequestParams
-    ) -> types.ElicitResult | types.ErrorData:
-        """The SDK's callback. Through pipes nothing says which call a question belongs to: then it is taken
-        for the newest one's."""
-        call = _current.get() or (self._calls[-1] if self._calls else None)
-        if call is None:
-            return types.ElicitResult(action="cancel")
-        answer = await self._ask(call, params)
-        content = answer.content if answer.action == "accept" else None
-        try:
-            return types.ElicitResult(action=answer.action, content=content)
-        except ValidationError:
-            return types.ElicitResult(action="cancel")
-
-    async def _ask(self, call: _Call, params: types.ElicitRequestParams) -> ElicitationAnswer:
-        question = _elicitation(self._server, params)
-        call.asked += 1
-        if call.elicit is None or question is None or call.asked > MOST_QUESTIONS:
-            return ElicitationAnswer("cancel")
-        if call.limit is not None and not call.limit.expired():
-            call.limit.reschedule(None)
-        answer = asyncio.ensure_future(call.elicit(question))
-        call.questions.add(answer)
-        try:
-            await asyncio.wait([answer])
-        finally:
-            answer.cancel()
-            call.questions.discard(answer)
-            call.prolong()
-        return ElicitationAnswer("cancel") if answer.cancelled() else answer.result()
+        """Call a tool, as `Calls.call`."""
+        return await self._calls.call(self._client, name, arguments, elicit)
 
     # -- resources and prompts --
 
@@ -312,7 +167,7 @@ class Session:
         """Greet the server. `is_old` says that it must not be asked about the newest protocol."""
         self._client = _Client(
             *streams,
-            elicitation_callback=self._elicited,
+            elicitation_callback=self._calls.elicited,
             logging_callback=self._logged,
             message_handler=self._heard,
             client_info=types.Implementation(name="deskside", title="Deskside", version=VERSION),
@@ -330,7 +185,7 @@ class Session:
         try:
             await self._client.discover()
         except MCPError as error:
-            if _is_end(error):
+            if is_end(error):
                 raise EndedAtDiscovery from error
             return False
         except (RuntimeError, ValidationError):  # it knows no version that we do; perhaps an older one
@@ -360,18 +215,19 @@ class Session:
 
 @asynccontextmanager
 async def open_session(
-    stored: StoredServer,
-    environment: Mapping[str, str],
-    headers: Mapping[str, str],
-    ears: Ears,
-    *,
-    is_old: bool,
-    limit_s: float,
+    stored: StoredServer, access: Access, ears: Ears, *, is_old: bool, limit_s: float
 ) -> AsyncIterator[Session]:
-    """Start or reach a server and greet it. Raises FAILURES, EndedAtDiscovery, and TimeoutError after
-    `limit_s`."""
+    """Start or reach a server and greet it. Raises FAILURES, EndedAtDiscovery, SignInNeeded, and TimeoutError
+    after `limit_s`."""
     session = Session(stored.name, ears)
     answers = Answers()
+    challenges: list[str] = []
+
+    def refused(challenge: str) -> None:
+        challenges.append(challenge)
+        session.is_refused = True
+        ears.on_end("The server wants you to sign in.")
+
     try:
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(limit_s):
@@ -379,50 +235,51 @@ async def open_session(
                     transport = run_program(
                         stored.command,
                         stored.arguments,
-                        environment,
+                        access.environment,
                         Path.home(),
                         on_line=lambda text: ears.on_line("program", text),
                         on_end=ears.on_end,
                     )
                 else:
-                    transport = reach_server(stored.url, headers, answers)
+                    auth = _auth(stored, access, ears, refused)
+                    transport = reach_server(stored.url, access.headers, answers, auth)
                 streams = await stack.enter_async_context(transport)
                 await session.begin(streams, stack, is_old=is_old)
             yield session
-    except FAILURES as error:
-        if answers.refused in (401, 403):
+    except (*FAILURES, ExceptionGroup) as error:
+        if challenges:
+            raise SignInNeeded(challenges[0]) from error
+        if answers.refused:
             raise PermissionError(
                 f"The server refuses us (HTTP {answers.refused}). It may want a token in a header."
             ) from error
         raise
+    if challenges:
+        raise SignInNeeded(challenges[0])
 
 
-def why(error: BaseException) -> str:
-    """A failure as a sentence for the user."""
-    if isinstance(error, BaseExceptionGroup):
-        return why(error.exceptions[0])
-    if isinstance(error, PermissionError) and error.errno is None:
-        return str(error)
-    if isinstance(error, EndedAtDiscovery):
-        return "It ended when it was greeted in the newest way; it is greeted in the old one now."
-    if isinstance(error, TimeoutError):
-        return "It did not answer in time."
-    if isinstance(error, httpx2.ConnectError):
-        return "There is nothing at its address that answers."
-    if isinstance(error, ValidationError):
-        return "What it says does not fit the protocol."
-    if isinstance(error, MCPError):
-        return f"It says: {error.message[:300]}"
-    return f"It could not be reached ({type(error).__name__}: {str(error)[:300]})."
+def _auth(
+    stored: StoredServer, access: Access, ears: Ears, on_refused: Callable[[str], None]
+) -> SignedIn | None:
+    """How a server elsewhere knows who asks; None where the user gave a header for that."""
+    if any(name.lower() == "authorization" for name in access.headers):
+        return None
 
+    async def keep(renewed: SignIn) -> None:
+        try:
+            await access.keep_sign_in(renewed.as_text())
+        except AppError as error:
+            ears.on_line("deskside", f"The renewed sign-in could not be kept. {error.message} {error.hint}")
 
-def _is_end(error: MCPError) -> bool:
-    """Whether the SDK says that the connection is gone. By its words: servers use the same codes for errors
-    of their own."""
-    return (error.code, error.message) in (
-        (CONNECTION_CLOSED, "Connection closed"),
-        (INVALID_REQUEST, "Session terminated"),
-    )
+    sign_in = None
+    if access.sign_in is not None:
+        try:
+            sign_in = SignIn.model_validate_json(access.sign_in)
+        except ValidationError:
+            ears.on_line("deskside", "What was kept of your sign-in cannot be read.")
+    if sign_in is not None and sign_in.url != stored.url:
+        sign_in = None  # a token is for the address that it was given for, whatever else went wrong
+    return SignedIn(sign_in, keep, on_refused)
 
 
 def _definition(tool: types.Tool) -> ToolDefinition:
@@ -450,19 +307,3 @@ def _problem(definition: ToolDefinition) -> str:
     if definition.parameters.get("type", "object") != "object":
         return "its parameters are not an object"
     return ""
-
-
-def _elicitation(server: str, params: types.ElicitRequestParams) -> Elicitation | None:
-    """The question as the page shows it; None for one that cannot be shown in full or opened."""
-    if len(params.message) > LONGEST_QUESTION:
-        return None
-    if isinstance(params, types.ElicitRequestURLParams):
-        is_web = params.url.startswith(("https://", "http://")) and params.url.isprintable()
-        return (
-            Elicitation(server, params.message, None, params.url)
-            if is_web and len(params.url) < 2_000
-            else None
-        )
-    if len(msgspec.json.encode(params.requested_schema)) > LONGEST_SCHEMA:
-        return None
-    return Elicitation(server, params.message, params.requested_schema)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import anyio
 from anyio.abc import ByteReceiveStream, Process
@@ -95,12 +96,8 @@ async def _process(
     command: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
 ) -> AsyncIterator[Process]:
     if sys.platform == "win32":
-        # There the end of its input is all that tells a program that Deskside was killed.
-        from mcp.os.win32.utilities import get_windows_executable_command
-
-        line = [get_windows_executable_command(command), *arguments]
-        hidden = 0x08000000  # CREATE_NO_WINDOW
-        yield await anyio.open_process(line, env=environment, cwd=folder, creationflags=hidden)
+        async with _process_in_a_job(command, arguments, environment, folder) as process:
+            yield process
         return
     ours, theirs = os.pipe()[::-1]
     try:
@@ -128,6 +125,28 @@ async def _process(
         with anyio.CancelScope(shield=True):
             await _is_gone_within(process, 1)
         _close_pipes(process)
+
+
+@asynccontextmanager
+async def _process_in_a_job(
+    command: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> AsyncIterator[Process]:
+    """Windows: the SDK puts the program into a job object, which ends it and all that it started when the
+    job's handle is closed: by us, or by the system when Deskside is killed."""
+    from mcp.os.win32 import utilities
+
+    # What is there for standard error goes to anyio as it is, and anyio takes subprocess.PIPE too.
+    errors = cast("TextIO", subprocess.PIPE)
+    program = utilities.get_windows_executable_command(command)
+    process = await utilities.create_windows_process(
+        program, list(arguments), dict(environment), errors, folder
+    )
+    # The other kind is for event loops that cannot run programs; ours is the proactor, which can.
+    assert isinstance(process, Process)
+    try:
+        yield process
+    finally:
+        await utilities.terminate_windows_process_tree(process)
 
 
 def _close_pipes(process: Process) -> None:
@@ -225,9 +244,7 @@ async def _end(process: Process) -> None:
     assert process.stdin is not None
     with suppress(*GONE):
         await process.stdin.aclose()
-    if not await _is_gone_within(process, LEAVE_S) and sys.platform == "win32":
-        process.kill()
-        await _is_gone_within(process, 1)
+    await _is_gone_within(process, LEAVE_S)
 
 
 async def _is_gone_within(process: Process, limit_s: float) -> bool:

@@ -21,6 +21,7 @@ from pony.orm import Database
 from pony.orm.dbapiprovider import DBAPIProvider
 from pony.orm.dbproviders.sqlite import SQLiteProvider
 
+from deskside.backend.store import segmentation
 from deskside.backend.store.entities import define_entities
 from deskside.backend.store.sqlite_errors import unsuitable
 
@@ -102,6 +103,7 @@ class StoreProvider(SQLiteProvider):
 def _prepare(db: Db, connection: sqlite3.Connection) -> None:
     """Settings of a new connection. Pony has switched foreign keys on; sqlite3 has the busy timeout."""
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    segmentation.register(connection)
     if db.is_writing_thread:
         _use_wal(connection, db.path, db.busy_timeout_s)
     else:

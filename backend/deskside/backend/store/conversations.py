@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from deskside.backend.errors import Conflict, InvalidRequest, NotFound
-from deskside.backend.store import agents, search_index, tags
+from deskside.backend.store import agents, tags
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import now_ms, plain_title, storable
 
@@ -235,11 +235,6 @@ def purge(db: Db, conversation_id: int) -> None:
     ).fetchone()
     if row is None:
         return
-    messages = db.sql.execute(
-        "select id from message where conversation = ? and status <> 'streaming'", (conversation_id,)
-    )
-    for (message,) in messages.fetchall():
-        search_index.remove(db, message)
     # A message goes with its parent, and SQLite does that at most a thousand levels deep.
     db.sql.execute(
         "update message set parent = null, delegator = null, is_shown = 0 where conversation = ?",

@@ -21,13 +21,23 @@ from filelock import FileLock, Timeout
 from loguru import logger
 from pony.orm import OrmError
 
-from deskside.backend.errors import AppError, StoreBusy, StoreDamaged, StoreFull, StoreGone, StoreReadOnly
-from deskside.backend.rescue import apply_pending
+from deskside.backend import rescue
+from deskside.backend.backups.restoring import Applied, apply_pending
+from deskside.backend.errors import (
+    AppError,
+    StoreBusy,
+    StoreDamaged,
+    StoreFull,
+    StoreGone,
+    StoreOutdated,
+    StoreReadOnly,
+    StoreRefused,
+)
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
 from deskside.backend.store.salvage import open_empty, open_salvaged, remove
-from deskside.backend.store.sqlite_errors import Health
+from deskside.backend.store.sqlite_errors import Health, store_error
 from deskside.backend.store.threads import Readers, Unit, Writer, gone, identity
 
 if TYPE_CHECKING:
@@ -65,9 +75,12 @@ class Store:
         """Somebody took the file with the latest changes away after a crash, and they are lost."""
         self._writer: Writer | None = None
         self._readers: Readers
+        self._shows_copy = False
         self._damaged_readers: Readers | None = None
         self._salvaged: asyncio.Future[Readers] | None = None
         self._scratch: TemporaryDirectory[str] | None = None
+        self.applied: Applied | None = None
+        """What became of a backup that was to be restored when this was opened."""
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -116,6 +129,11 @@ class Store:
         """Whether no other process had the store open when this one opened it."""
         return self._lock.is_locked
 
+    def take_applied(self) -> Applied | None:
+        """What became of a restore at the start, told once."""
+        applied, self.applied = self.applied, None
+        return applied
+
     async def read(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function that only reads, at one moment of the database: it sees every write that was
         awaited before. Several run side by side."""
@@ -139,6 +157,20 @@ class Store:
         the machine. For what comes several times a second."""
         return await self._write(lambda db: function(db, *args, **named), is_durable=False)
 
+    async def maintain(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function on the writer's connection outside of a transaction, for what SQLite does in no
+        other way. Writes wait for it."""
+
+        def call(db: Db) -> T:
+            return function(db.own_connection())
+
+        return await self._submit(self._open_writer().put, call, is_alone=True)
+
+    def refuse_writes(self, why: StoreReadOnly) -> None:
+        """Write nothing more: this file is no longer the one that counts."""
+        self._health.reading_only = why
+        self._health.on_trouble()
+
     async def open_reading(self, trouble: AppError) -> None:
         """Instead of `open`, where that has raised `trouble`: nothing is written, and what can be read is
         read from a copy. Raises `trouble` where no copy can be made."""
@@ -155,7 +187,8 @@ class Store:
         self._is_open = True
 
     async def open(self, paths: Paths, busy_timeout_s: float) -> None:
-        """Start the threads, finish a rescue, bring the file up to date, and repair what a crash left."""
+        """Start the threads, finish a rescue, restore the backup that was chosen, bring the file up to date,
+        and repair what a crash left."""
         open_db = partial(self._open_db, paths, busy_timeout_s)
         writer = self._writer = Writer(open_db, self._health, self._loop)
         writer.start()
@@ -181,9 +214,18 @@ class Store:
         if paths.rescue.exists():
             _lock_if_first(self._lock)
             if self._lock.is_locked:
-                apply_pending(paths)
+                rescue.apply_pending(paths)
+        if paths.restore.exists():
+            _lock_if_first(self._lock)
+            if self._lock.is_locked:
+                self.applied = apply_pending(paths)
         self.is_wal_missing = _is_wal_missing(self.path)
-        migrate(self.path, paths.backups, busy_timeout_s=busy_timeout_s)
+        try:
+            migrate(self.path, paths.backups, busy_timeout_s=busy_timeout_s)
+        except (sqlite3.Error, ValueError) as error:
+            if store_error(error, self.path) is not None:
+                raise
+            return self._open_outdated(error, busy_timeout_s)
         db = Db(self.path, busy_timeout_s=busy_timeout_s)
         _lock_if_first(self._lock)
         if self._lock.is_locked:
@@ -191,7 +233,25 @@ class Store:
                 left_by_a_crash.unlink()
         return db
 
+    def _open_outdated(self, cause: Exception, busy_timeout_s: float) -> Db:
+        """A migration failed, and is undone: show what is there as a copy, to which nothing is written."""
+        logger.opt(exception=cause).error("the database could not be brought to the new schema")
+        told = StoreOutdated("Your data could not be brought to the form that this Deskside needs.")
+        self._shows_copy = True
+        _lock_if_first(self._lock)
+        try:
+            db = open_salvaged(
+                self.path, self._copy_path(), busy_timeout_s=busy_timeout_s, is_ours=self._lock.is_locked
+            )
+        except (AppError, sqlite3.Error, OrmError, ValueError) as error:
+            raise StoreRefused(told.message, hint=told.hint) from error
+        told.hint = f"They are shown as they were, and nothing can be changed. {told.hint}"
+        self._health.reading_only = told
+        return db
+
     async def _repair(self) -> None:
+        if self._shows_copy:
+            return
         try:
             await self.write(first_start.make_rows)
             if self._lock.is_locked:
@@ -256,25 +316,34 @@ class Store:
         if self._damaged_readers is not None:
             await self._damaged_readers.close()
         await self._readers.close()
-        if self._salvaged is not None:
-            self._forget_copy()
         if self._writer is not None:
             self._writer.finish()
             await self._writer.closed
-            self._lock.release()
+        if self._salvaged is not None or self._shows_copy:
+            self._forget_copy()
+        self._lock.release()
 
     async def _write(self, call: Callable[[Db], T], *, is_durable: bool) -> T:
-        self._open_readers()
-        self._health.check_writable()
-        assert self._writer is not None
-        return await self._submit(self._writer.put, call, is_durable=is_durable)
+        return await self._submit(self._open_writer().put, call, is_durable=is_durable)
 
     async def _submit(
-        self, put: Callable[[Unit], None], call: Callable[[Db], T], *, is_durable: bool = False
+        self,
+        put: Callable[[Unit], None],
+        call: Callable[[Db], T],
+        *,
+        is_durable: bool = False,
+        is_alone: bool = False,
     ) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
-        put(Unit(call, future, is_durable))
+        put(Unit(call, future, is_durable, is_alone))
         return await future
+
+    def _open_writer(self) -> Writer:
+        """Raises why nothing is written, where that is so."""
+        self._open_readers()
+        self._health.check_writable()
+        assert self._writer is not None, "a store that only reads is not writable"
+        return self._writer
 
     def _open_readers(self) -> Readers:
         if not self._is_open:

@@ -69,6 +69,7 @@ def define_entities(db: Database) -> None:
         environment = Text(default="[]")
         headers = Text(default="[]")
         secret_prefix = TextOrEmpty()
+        sign_in = TextOrNull()
 
     class Prompt(Entity):
         _table_ = "prompt"
@@ -146,6 +147,8 @@ def define_entities(db: Database) -> None:
         forked_from = IntegerOrNull()
         titled_by = Text(default="start")
         source_sha256 = TextOrNull()
+        source_id = TextOrNull()
+        source_messages = IntegerOrNull()
 
     class Folder(Entity):
         _table_ = "folder"
@@ -194,6 +197,7 @@ def define_entities(db: Database) -> None:
         data = TextOrNull()
         provider_data = TextOrNull()
         origin = Text()
+        model = TextOrNull()
 
     class MessageChunk(Entity):
         _table_ = "message_chunk"

@@ -79,8 +79,9 @@ def _copy_belongings(db: Db, copies: dict[int, int]) -> None:
     """Parts and attachments. `copies` has the id of each message's copy."""
     pairs = [(copy, source) for source, copy in copies.items()]
     db.sql.executemany(
-        "insert into message_part (message, position, step, kind, text, data, provider_data, origin) "
-        "select ?, position, step, kind, text, data, provider_data, origin "
+        "insert into message_part "
+        "(message, position, step, kind, text, data, provider_data, origin, model) "
+        "select ?, position, step, kind, text, data, provider_data, origin, model "
         "from message_part where message = ?",
         pairs,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from deskside.backend.errors import Conflict, NotFound
-from deskside.backend.mcp.rows import KeptVariable, ToolDefinition
+from deskside.backend.mcp.rows import KeptSignIn, KeptVariable, ToolDefinition
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import as_json, now_ms
 from deskside.backend.tools.declaration import Approval
@@ -21,7 +21,8 @@ NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 class StoredServer(msgspec.Struct, frozen=True):
-    """A server's row. What its secrets are kept under begins with `secret_prefix`."""
+    """A server's row. What its secrets are kept under begins with `secret_prefix`; `sign_in` is there while
+    the user is signed in."""
 
     id: int
     name: str
@@ -33,6 +34,7 @@ class StoredServer(msgspec.Struct, frozen=True):
     headers: list[KeptVariable]
     is_enabled: bool
     secret_prefix: str
+    sign_in: KeptSignIn | None = None
 
 
 class StoredTool(msgspec.Struct, frozen=True):
@@ -84,6 +86,8 @@ def save(db: Db, stored: StoredServer) -> StoredServer:
     if stored.id:
         row = _row(db, stored.id)
         row.set(**columns)
+        if stored.sign_in is None:
+            row.set(sign_in=None)  # and otherwise as it is by now: `keep_sign_in` alone writes it
         # Another program may do another thing under the same description: its tools are looked at anew.
         db.sql.execute(
             "delete from tool_grant where tool in (select name from tool where mcp_server = ?)", (row.id,)
@@ -100,6 +104,12 @@ def enable(db: Db, server_id: int, is_enabled: bool) -> StoredServer:
     row = _row(db, server_id)
     row.set(is_enabled=is_enabled, updated_ms=now_ms())
     return _server(row)
+
+
+def keep_sign_in(db: Db, server_id: int, kept: KeptSignIn | None) -> None:
+    """Note where what came of signing in is; None for nowhere. Raises NotFound."""
+    sign_in = None if kept is None else as_json(kept)
+    _row(db, server_id).set(sign_in=sign_in, updated_ms=now_ms())
 
 
 def delete(db: Db, server_id: int) -> None:
@@ -241,6 +251,7 @@ def _server(row: Any) -> StoredServer:
         headers=msgspec.json.decode(row.headers, type=list[KeptVariable]),
         is_enabled=row.is_enabled,
         secret_prefix=row.secret_prefix,
+        sign_in=None if row.sign_in is None else msgspec.json.decode(row.sign_in, type=KeptSignIn),
     )
 
 

@@ -27,6 +27,7 @@ from deskside.backend.agent.events import (
     ToolRequested,
     UserText,
 )
+from deskside.backend.agent.invisible import without_tags
 from deskside.backend.errors import NotFound
 from deskside.backend.store import attachments, conversations
 from deskside.backend.store.attachments import AttachmentRow
@@ -53,12 +54,14 @@ class UserPart(msgspec.Struct, frozen=True, tag="user", tag_field="kind"):
 
 class Elicitation(msgspec.Struct, frozen=True):
     """What an MCP server asks the user in the middle of a call: `schema` is the JSON Schema of a flat form,
-    or None where `url` is a page to be opened."""
+    or None where `url` is a page to be opened. It is for one of `of_calls` calls of this server; with more
+    than one the server does not say for which."""
 
     server: str
     message: str
     schema: dict[str, Any] | None = None
     url: str = ""
+    of_calls: int = 1
 
 
 class ElicitationAnswer(msgspec.Struct, frozen=True):
@@ -116,6 +119,11 @@ class PausePart(msgspec.Struct, frozen=True, tag="pause", tag_field="kind"):
     asked_ms: int = 0
     decided_ms: int = 0
 
+    @property
+    def holds_tools(self) -> bool:
+        """Whether the calls that the model has asked for wait with it, and not its next step."""
+        return self.status == "waiting" and self.limit.endswith(".tool_calls")
+
 
 MessagePart = TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | PausePart
 
@@ -145,10 +153,11 @@ class MessageRow(msgspec.Struct, frozen=True):
     `status` is `interrupted` when the program died while it streamed, `stopped` when the user stopped
     it, `failed` when `error` says why. All three offer Continue and Retry.
 
-    `agent` is the label of who answered. A message with a `delegator_id` answers the call at
-    `call_position` of that reply and is shown inside it. `queue_place` counts from 1 while the reply waits
-    for others to finish, and is 0 otherwise. `steering` is what the user said meanwhile and the model has
-    not read yet. The last two are not stored with the message: the runner knows them.
+    `model` is the one that answered last, perhaps in place of the one that was asked; `agent` the label of
+    who answered. A message with a `delegator_id` answers the call at `call_position` of that reply and is
+    shown inside it. `queue_place` counts from 1 while the reply waits for others to finish, and is 0
+    otherwise. `steering` is what the user said meanwhile and the model has not read yet. The last two are
+    not stored with the message: the runner knows them.
     """
 
     id: int
@@ -223,7 +232,7 @@ HISTORY = """with recursive path (id, parent) as (
     union all
     select message.id, message.parent from path join message on message.id = path.parent
   )
-  select message.id, message.role, message.model,
+  select message.id, message.role, ifnull(part.model, message.model),
     part.step, part.kind, part.text, part.data, part.provider_data
   from path join message on message.id = path.id join message_part part on part.message = path.id
   order by message.depth, part.step, part.position"""
@@ -380,7 +389,8 @@ def history(db: Db, message_id: int, *, keeps_open: bool = False) -> list[Histor
             items = _with_less(items, read_part(kind, text, data))
         elif text:
             is_users = role == "user" or kind == "user"
-            items.append(UserText(text) if is_users else AssistantText(text))
+            # What was imported as an answer may hold what no model writes.
+            items.append(UserText(text) if is_users else AssistantText(without_tags(text)))
     return items + results
 
 

@@ -8,8 +8,8 @@ Invariants
   - A conversation has at most one reply with the status `streaming` (a unique index says so too).
   - What was flushed is never lost: whatever way a reply ends, its chunks become parts first.
   - A tool call is saved as a part (`writing`) before chunks of its arguments are flushed.
-  - What waits for the user (a call, a pause) outlives the program, with the calls of the agents above it.
-    It ends when they decide, or when the conversation goes on without them.
+  - What waits for the user (a call, a pause) outlives the program, with the calls of the agents above it
+    and those that a pause holds up. It ends when they decide, or when the conversation goes on without them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import msgspec
 from deskside.backend.agent.events import ApprovalQuestion, Origin
 from deskside.backend.errors import Conflict, InvalidRequest
 from deskside.backend.log import request_id
-from deskside.backend.store import agents, attachments, conversations, messages, search_index
+from deskside.backend.store import agents, attachments, conversations, messages, search_index, usage
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.messages import (
@@ -37,12 +37,14 @@ from deskside.backend.store.text import as_json, now_ms, storable, title_of
 
 
 class StoredPart(msgspec.Struct, frozen=True):
-    """A whole part. `provider_data` is what the provider wants back unchanged, as JSON text."""
+    """A whole part. `provider_data` is what the provider wants back unchanged, as JSON text. `model` is who
+    wrote it, where that is known."""
 
     position: int
     step: int
     part: MessagePart
     provider_data: str | None = None
+    model: str | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -144,12 +146,13 @@ def _head(db: Db, conversation_id: int) -> int | None:
 def answer_again(db: Db, reply_id: int, model: str | None) -> Asked:
     """Add another reply to the same question and show it; the old one stays as an earlier version.
 
-    `model` None takes the old reply's. Raises NotFound, Conflict while the conversation is still answering.
+    `model` None takes the one that was asked for the old reply. Raises NotFound, Conflict while the
+    conversation is still answering.
     """
     reply = _stored_reply(db, reply_id)
     _check_not_answering(db, reply.conversation_id)
     gone_on_without = go_on_without(db, reply_id)
-    asked = _new_reply(db, reply.conversation_id, reply.parent_id, model or reply.model or "", None)
+    asked = _new_reply(db, reply.conversation_id, reply.parent_id, model or asked_model(db, reply), None)
     return msgspec.structs.replace(asked, gone_on_without=gone_on_without)
 
 
@@ -170,8 +173,17 @@ def reopen(db: Db, reply_id: int, *, goes_on_waiting: bool = False) -> Asked:
     db.sql.execute(
         "update message set status = 'streaming', error = null, finished_ms = null where id = ?", (reply_id,)
     )
-    asked = _asked(db, reply.conversation_id, reply_id, reply.model or "", None)
+    asked = _asked(db, reply.conversation_id, reply_id, asked_model(db, reply), None)
     return msgspec.structs.replace(asked, gone_on_without=gone_on_without)
+
+
+def asked_model(db: Db, reply: MessageRow) -> str:
+    """The model that was asked last for this reply. `reply.model` is the one that answered, in its place
+    perhaps."""
+    row = db.sql.execute(
+        "select model from run where message = ? order by id desc limit 1", (reply.id,)
+    ).fetchone()
+    return str(row[0]) if row is not None else reply.model or ""
 
 
 def delegate(db: Db, reply_id: int, position: int, agent_id: int, model: str, parent_run: int) -> Asked:
@@ -342,6 +354,11 @@ def cut_parts(db: Db, message_id: int, position: int) -> None:
         db.sql.execute(f"delete from {table} where message = ? and position >= ?", (message_id, position))
 
 
+def set_model(db: Db, message_id: int, model: str) -> None:
+    """Another model answers than the one that was asked."""
+    db.sql.execute("update message set model = ? where id = ?", (model, message_id))
+
+
 def hear(db: Db, steering_ids: list[int]) -> None:
     """The model has been told: what the user said is a part of the reply now."""
     db.sql.executemany("delete from steering where id = ?", [(row,) for row in steering_ids])
@@ -396,7 +413,8 @@ def interrupt_unfinished(db: Db) -> int:
     """End what a crash left streaming: keep what was flushed, mark it `interrupted`. Returns how many.
 
     A tool call that had no result becomes a failed one, unless the user was still to decide about it or about
-    what is below it. When it ended is not known, so no time is set.
+    what is below it. What was used is what the records of its calls say. When it ended is not known, so no
+    time is set.
     """
     # Those of agents that were asked are newer than whoever asked them, and come first.
     streaming = [
@@ -406,7 +424,10 @@ def interrupt_unfinished(db: Db) -> int:
         _give_back_steering(db, message_id)
         _settle_chunks(db, message_id)
         _fail_open_tool_calls(db, message_id)
-        db.sql.execute("update message set status = 'interrupted' where id = ?", (message_id,))
+        used = _sum(messages.get(db, message_id).usage, usage.of_running(db, message_id))
+        db.sql.execute(
+            "update message set status = 'interrupted', usage = ? where id = ?", (_json(used), message_id)
+        )
         search_index.add(db, message_id)
     if db.sql.execute("select 1 from run where status = 'running'").fetchone() is not None:
         db.sql.execute("update run set status = 'interrupted' where status = 'running'")
@@ -496,11 +517,16 @@ def _insert_message(
 
 
 PUT_PART = """
-  insert into message_part (message, position, step, kind, text, data, provider_data, origin)
-  values (?, ?, ?, ?, ?, ?, ?, ?)
+  insert into message_part (message, position, step, kind, text, data, provider_data, origin, model)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?)
   on conflict (message, position) do update set step = excluded.step, kind = excluded.kind,
     text = excluded.text, data = excluded.data, provider_data = excluded.provider_data,
-    origin = excluded.origin"""
+    origin = excluded.origin, model = excluded.model"""
+
+
+def put_parts(db: Db, message_id: int, parts: list[StoredPart], *, is_question: bool) -> None:
+    """Keep the parts of a message that does not stream."""
+    db.sql.executemany(PUT_PART, [_part_row(message_id, part, is_question=is_question) for part in parts])
 
 
 def _put_part(db: Db, message_id: int, stored: StoredPart, *, is_question: bool = False) -> None:
@@ -520,6 +546,7 @@ def _part_row(message_id: int, stored: StoredPart, *, is_question: bool = False)
         None if is_plain else as_json(part),
         stored.provider_data,
         _origin(part, is_question=is_question),
+        stored.model,
     )
 
 
@@ -544,8 +571,8 @@ def _settle_chunks(db: Db, message_id: int) -> None:
         known = saved.get(position)
         step = step if known is None else known.step
         if position in grown:
-            provider_data = None if known is None else known.provider_data
-            _put_part(db, message_id, StoredPart(position, step, part, provider_data))
+            whole = StoredPart(position, step, part)
+            _put_part(db, message_id, whole if known is None else msgspec.structs.replace(known, part=part))
         # What comes behind a tool's result was said in the next call of the model.
         if isinstance(part, ToolCallPart) and part.output is not None:
             step += 1
@@ -553,10 +580,14 @@ def _settle_chunks(db: Db, message_id: int) -> None:
 
 
 def _fail_open_tool_calls(db: Db, message_id: int) -> None:
-    for stored in _stored_parts(db, message_id).values():
+    parts = _stored_parts(db, message_id).values()
+    held = any(isinstance(stored.part, PausePart) and stored.part.holds_tools for stored in parts)
+    for stored in parts:
         part = stored.part
         if isinstance(part, ToolCallPart) and part.status not in ("finished", "failed"):
-            if part.status == "waiting" or (part.is_agent and _agent_waits(db, message_id, stored.position)):
+            if part.status == "waiting" or (held and part.status == "requested"):
+                continue
+            if part.is_agent and _agent_waits(db, message_id, stored.position):
                 continue
             failed = msgspec.structs.replace(part, status="failed", output=INTERRUPTED)
             _put_part(db, message_id, msgspec.structs.replace(stored, part=failed))
@@ -593,13 +624,13 @@ def _taken_up(parts: list[StoredPart]) -> list[StoredPart]:
 
 def _stored_parts(db: Db, message_id: int) -> dict[int, StoredPart]:
     rows = db.sql.execute(
-        "select position, step, kind, text, data, provider_data from message_part "
+        "select position, step, kind, text, data, provider_data, model from message_part "
         "where message = ? order by position",
         (message_id,),
     )
     return {
-        position: StoredPart(position, step, messages.read_part(kind, text, data), provider_data)
-        for position, step, kind, text, data, provider_data in rows
+        position: StoredPart(position, step, messages.read_part(kind, text, data), provider_data, model)
+        for position, step, kind, text, data, provider_data, model in rows
     }
 
 

@@ -23,10 +23,10 @@ from loguru import logger
 from pony.orm import db_session
 
 from deskside.backend.errors import StoreDamaged, StoreRefused
-from deskside.backend.store import first_start, replies, search_index
+from deskside.backend.store import first_start, replies, search_index, segmentation
 from deskside.backend.store.connection import Db
 from deskside.backend.store.messages import read_error, read_part, read_usage
-from deskside.backend.store.migrate import APPLICATION_ID, migrate, read_migrations
+from deskside.backend.store.migrate import migrate
 from deskside.backend.store.pages import (
     INDEX_INTERIOR,
     INDEX_LEAF,
@@ -38,6 +38,7 @@ from deskside.backend.store.pages import (
     Value,
     open_image,
 )
+from deskside.backend.store.schema import APPLICATION_ID, read_migrations
 
 NOTHING_LEFT = "Restore a backup; or close Deskside, move the file elsewhere, and begin anew."
 LOST_TEXT = "(This text is on a damaged page of the database and cannot be read.)"
@@ -246,6 +247,7 @@ def _salvage(image: Image, by_sql: Path | None, target: Path) -> Rescue:
     with closing(_connect(target, "rw")) as copy, _readable(by_sql) as sql:
         copy.execute("PRAGMA synchronous = OFF")  # whoever keeps it syncs it when it is done
         copy.execute("BEGIN")
+        triggers = _drop_triggers(copy)
         source = _Source(image, sql, roots)
         tables = _tables(copy)
         for table in tables:
@@ -257,8 +259,10 @@ def _salvage(image: Image, by_sql: Path | None, target: Path) -> Rescue:
         for statement in CLOSE_GAPS:
             copy.execute(statement, TEXTS)
         _drop_dangling(copy, tables)
+        for trigger in triggers:
+            copy.execute(trigger)
         copy.execute("COMMIT")
-    migrate(target, None)
+    _bring_up_to_date(target)
     with closing(_connect(target, "rw")) as copy:
         copy.execute("BEGIN")
         _mend_parts(copy)
@@ -336,7 +340,50 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
     # A damaged text is worth more than none.
     connection.text_factory = lambda text: text.decode(errors="replace")
+    segmentation.register(connection)
     return connection
+
+
+def _drop_triggers(copy: sqlite3.Connection) -> list[str]:
+    """They keep the search index, which is made anew at the end. Returns how to make them again."""
+    found = copy.execute("select name, sql from sqlite_schema where type = 'trigger'").fetchall()
+    for name, _ in found:
+        copy.execute(f"drop trigger {name}")
+    return [sql for _, sql in found]
+
+
+def _bring_up_to_date(target: Path) -> None:
+    """To the newest schema; where a migration fails, by what both schemas have in common."""
+    try:
+        migrate(target, None)
+    except (sqlite3.Error, ValueError) as error:
+        logger.warning("the copy is brought to the new schema without its migrations: {}", error)
+        old = target.with_name(f"{target.name}-old")
+        target.replace(old)
+        try:
+            migrate(target, None)
+            _take_over(old, target)
+        finally:
+            remove(old)
+
+
+def _take_over(old: Path, target: Path) -> None:
+    with closing(_connect(old, "ro")) as source, closing(_connect(target, "rw")) as copy:
+        there = {table.name: table for table in _tables(source)}
+        copy.execute("BEGIN")
+        triggers = _drop_triggers(copy)
+        for table in _tables(copy):
+            known = there[table.name].columns if table.name in there else []
+            columns = [name for name in table.columns if name in known]
+            if columns:
+                names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+                copy.executemany(
+                    f"insert or ignore into {table.name} ({names}) values ({marks})",
+                    source.execute(f"select {names} from {table.name}"),
+                )
+        for trigger in triggers:
+            copy.execute(trigger)
+        copy.execute("COMMIT")
 
 
 def _tables(copy: sqlite3.Connection) -> list[_Table]:
@@ -437,18 +484,42 @@ def _insert(copy: sqlite3.Connection, table: _Table, rows: Iterable[Sequence[Val
     is_there = f"select 1 from {table.name} where " + " and ".join(
         f"{table.columns[number]} = ?" for number in table.key
     )
-    shown = table.columns.index("is_shown") if "is_shown" in table.columns else None
     for row in rows:
-        values = list(row)
-        if shown is not None:  # worked out anew; what the damage made of it may contradict another row
-            values[shown] = 0
-        with suppress(sqlite3.IntegrityError):  # a value that the damage made one of another type
+        values = _insertable(table, row)
+        try:
             if copy.execute(statement, values).rowcount:
                 table.rescued += 1
                 continue
             if copy.execute(is_there, [values[number] for number in table.key]).fetchone():
                 continue
+        except sqlite3.IntegrityError:  # a value that the damage made one of another type
+            pass
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # of a function in an index or a check
+                raise
         table.refused += 1
+
+
+def _insertable(table: _Table, row: Sequence[Value]) -> list[Value]:
+    """A row without what would keep it from being inserted, although the rest of it can be read."""
+    values = list(row)
+    if table.name == "message" and "is_shown" in table.columns:
+        # Worked out anew; what the damage made of it may contradict another row.
+        values[table.columns.index("is_shown")] = 0
+    if table.name == "message_part":
+        data = values[table.columns.index("data")]
+        if isinstance(data, str) and not _is_json(data):  # an index looks into it
+            mended = {"kind": "text", "data": None, "text": values[table.columns.index("text")] or LOST_TEXT}
+            values = [mended.get(name, value) for name, value in zip(table.columns, values, strict=True)]
+    return values
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _count_by_sql(table: _Table, sql: sqlite3.Connection) -> int | None:

@@ -162,11 +162,14 @@ def _why_no_locks(folder: Path) -> str | None:
 
 def way_out(path: Path) -> str:
     """What to do about a damaged file."""
-    backups = sorted((path.parent / "backups").glob("*.db"), key=lambda backup: backup.stat().st_mtime_ns)
-    rescue = "Close Deskside, then rescue what can be read: deskside rescue. The damaged file is kept."
+    backups = sorted((path.parent / "backups").glob("*.json"), key=lambda backup: backup.stat().st_mtime_ns)
+    rescue = "Rescue what can be read: in the window, or with Deskside closed by the command deskside rescue."
     if not backups:
-        return f"{rescue} There is no backup of it."
-    return f"{rescue} The newest backup is {backups[-1]}."
+        return f"{rescue} There is no backup of it. The damaged files are kept."
+    return (
+        f"{rescue} Or restore a backup: in Settings, under Data, or by deskside restore {backups[-1].stem}. "
+        "The damaged files are kept."
+    )
 
 
 def _of_failed_transfer(error: sqlite3.Error, path: Path) -> AppError:

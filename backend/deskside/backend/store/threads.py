@@ -23,7 +23,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,19 @@ LARGEST_WAL_BYTES = 16 * 1024 * 1024
 LOOK_AT_WAL_EVERY_S = 0.05
 # How long the writer waits for readers to let it empty the file; then it goes on and tries again later.
 EMPTY_WAL_WITHIN_MS = 100
+# Of SQLite's virtual machine, which does some millions a second.
+LOOK_AT_CALLER_EVERY_OPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One call of a store function. `is_durable` also survives a power cut, at the price of one fsync."""
+    """One call of a store function. `is_durable` also survives a power cut, at the price of one fsync.
+    `is_alone` runs outside of any transaction, between two groups."""
 
     call: Callable[[Db], Any]
     future: asyncio.Future[Any]
     is_durable: bool = False
+    is_alone: bool = False
     context: Context = field(default_factory=copy_context)
 
 
@@ -163,8 +168,10 @@ class Writer:
         is_open = True
         while is_open:
             units, is_open = self._take_group()
-            if units:
-                deliver(self._loop, self._commit(db, units))
+            for is_alone, group in groupby(units, key=lambda unit: unit.is_alone):
+                for together in [[unit] for unit in group] if is_alone else [list(group)]:
+                    outcomes = self._run_alone(db, together[0]) if is_alone else self._commit(db, together)
+                    deliver(self._loop, outcomes)
                 self._bound_wal(db)
         self._close(db)
         deliver(self._loop, [Outcome(self.closed)])
@@ -182,6 +189,14 @@ class Writer:
             units.append(unit)
         return units, True
 
+    def _run_alone(self, db: Db, unit: Unit) -> list[Outcome]:
+        try:
+            self._health.check_writable()
+            self._check_identity(db)
+            return [Outcome(unit.future, unit.context.run(unit.call, db))]
+        except BaseException as error:  # raised where the unit's caller awaits it
+            return [self._told(Outcome(unit.future, error=error))]
+
     def _commit(self, db: Db, units: list[Unit], *, mend: bool = True) -> list[Outcome]:
         """Run units as one transaction; where that fails as a whole, each alone."""
         try:
@@ -191,9 +206,7 @@ class Writer:
 
     def _try_commit(self, db: Db, units: list[Unit], *, mend: bool) -> list[Outcome]:
         self._health.check_writable()
-        if identity(db.path) != self.identity:
-            # SQLite would go on with a file that has no name any more, and that is gone when we close it.
-            raise gone(db.path)
+        self._check_identity(db)
         connection = db.own_connection()
         self._begin(connection, is_durable=any(unit.is_durable for unit in units))
         outcomes, failure = self._run_group(db, connection, units, mend=mend)
@@ -208,6 +221,11 @@ class Writer:
         if len(units) == 1:
             return [self._told(Outcome(units[0].future, error=failure))]
         return [outcome for unit in units for outcome in self._commit(db, [unit], mend=mend)]
+
+    def _check_identity(self, db: Db) -> None:
+        if identity(db.path) != self.identity:
+            # SQLite would go on with a file that has no name any more, and that is gone when we close it.
+            raise gone(db.path)
 
     def _run_group(
         self, db: Db, connection: sqlite3.Connection, units: list[Unit], *, mend: bool
@@ -280,6 +298,16 @@ class Writer:
             db.disconnect()
 
 
+def _given_up_when_cancelled(unit: Unit) -> Unit:
+    """A read that nobody waits for any more (a search that was typed on) does not keep its thread."""
+
+    def call(db: Db) -> Any:
+        db.sql.set_progress_handler(unit.future.cancelled, LOOK_AT_CALLER_EVERY_OPS)
+        return unit.call(db)
+
+    return replace(unit, call=call)
+
+
 class Readers:
     """Threads that read, each with a connection of its own that it opens with its first unit."""
 
@@ -305,14 +333,18 @@ class Readers:
 
     def _run(self, closed: asyncio.Future[None]) -> None:
         while (unit := self._units.get()) is not None:
-            if unit.future.cancelled():
-                continue
-            outcome = attempt(unit, self._db)
-            if outcome.error is not None:
-                outcome = Outcome(unit.future, error=self._told(outcome.error))
-            deliver(self._loop, [outcome])
+            self._read(unit)
+            del unit  # it can hold a whole history, and the next may be long in coming
         self._db.disconnect()
         deliver(self._loop, [Outcome(closed)])
+
+    def _read(self, unit: Unit) -> None:
+        if unit.future.cancelled():
+            return
+        outcome = attempt(_given_up_when_cancelled(unit), self._db)
+        if outcome.error is not None:
+            outcome = Outcome(unit.future, error=self._told(outcome.error))
+        deliver(self._loop, [outcome])
 
     def _told(self, error: BaseException) -> BaseException:
         told = self._health.told(error)

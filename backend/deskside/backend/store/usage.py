@@ -9,6 +9,7 @@ import msgspec
 from deskside.backend.agent.events import Usage
 from deskside.backend.log import request_id
 from deskside.backend.store.connection import Db
+from deskside.backend.store.messages import MessageUsage
 from deskside.backend.store.text import as_json
 
 
@@ -65,6 +66,19 @@ def record(db: Db, used: UsageRecord) -> None:
             used.agent_id,
         ),
     )
+
+
+def of_running(db: Db, message_id: int) -> MessageUsage:
+    """What the run that writes this message has used, and all that work for it."""
+    row = db.sql.execute(
+        "with recursive working (id) as (select id from run where message = ? and status = 'running' "
+        "union select run.id from working join run on run.parent = working.id) "
+        "select ifnull(sum(input_tokens), 0), ifnull(sum(cache_read_tokens), 0), "
+        "ifnull(sum(cache_write_tokens), 0), ifnull(sum(output_tokens), 0), ifnull(sum(reasoning_tokens), 0) "
+        "from usage_record where run in (select id from working)",
+        (message_id,),
+    ).fetchone()
+    return MessageUsage(*row)
 
 
 def spent(db: Db, agent_id: int | None, since_ms: int) -> Spent:

@@ -32,4 +32,5 @@ async def search_conversations(
 def _written(hit: FoundMessage) -> str:
     day = datetime.fromtimestamp(hit.created_ms / 1000)
     who = "the user" if hit.role == "user" else "the assistant"
-    return f"“{hit.title}” (conversation {hit.conversation_id}), {day:%Y-%m-%d}, {who}:\n{hit.snippet}"
+    snippet = "".join(f"**{piece.text}**" if piece.is_hit else piece.text for piece in hit.snippet)
+    return f"“{hit.title}” (conversation {hit.conversation_id}), {day:%Y-%m-%d}, {who}:\n{snippet}"

@@ -8,6 +8,7 @@ from deskside.bridge.commands import (
     agents,
     app,
     attachments,
+    backups,
     conversations,
     desktop,
     device,
@@ -21,15 +22,18 @@ from deskside.bridge.commands import (
     models,
     rescue,
     runs,
+    search,
     settings,
     sorting,
     tools,
+    transfers,
 )
 
 COMMANDS: list[ModuleType] = [
     agents,
     app,
     attachments,
+    backups,
     conversations,
     desktop,
     device,
@@ -43,7 +47,9 @@ COMMANDS: list[ModuleType] = [
     models,
     rescue,
     runs,
+    search,
     settings,
     sorting,
     tools,
+    transfers,
 ]

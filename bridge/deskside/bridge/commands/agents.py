@@ -17,7 +17,7 @@ from deskside.backend.app import App
 from deskside.backend.errors import Conflict, InvalidRequest, NotFound
 from deskside.backend.events import AgentsChanged
 from deskside.backend.exchange import agent_file
-from deskside.backend.store import agents, usage
+from deskside.backend.store import agents, tool_grants, usage
 from deskside.backend.store.agents import (
     Agent,
     AgentModel,
@@ -47,6 +47,11 @@ FieldNames = list[str]
 
 class AgentId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: RowId
+
+
+class AllowedTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: RowId
+    tool: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class NamedAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,6 +187,19 @@ async def delete(app: App, params: AgentId) -> None:
 async def restore(app: App, params: AgentId) -> AgentRow:
     """Undo `delete`. Conflict where another agent has its name by now."""
     return _told(app, await app.store.write(agents.restore, params.id))
+
+
+@command
+async def allowed_tools(app: App, params: AgentId) -> ToolNames:
+    """The tools that the user lets an agent use without asking, by name."""
+    return await app.store.read(tool_grants.of_agent, params.id)
+
+
+@command
+async def disallow_tool(app: App, params: AllowedTool) -> None:
+    """Take such a permission back: from its next call on the tool is asked about, also in a run under
+    way."""
+    await app.store.write(tool_grants.remove, params.id, params.tool)
 
 
 @command

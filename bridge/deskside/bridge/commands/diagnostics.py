@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from loguru import logger
@@ -71,6 +71,10 @@ async def page_ready(bridge: Bridge) -> None:
     logger.info("the page is ready")
     if bridge.app.store.is_wal_missing:
         bridge.app.events.publish(WAL_MISSING)
+    applied = bridge.app.store.take_applied()
+    if applied is not None:
+        level: Literal["info", "error"] = "info" if applied.outcome == "restored" else "error"
+        bridge.app.events.publish(Notice(level, f"backup_{applied.outcome}", applied.message, ""))
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
     if bridge.app.store.trouble is None:

@@ -9,6 +9,7 @@ import msgspec
 from deskside.backend.app import App
 from deskside.backend.mcp.proposal import Argument, Name, Proposal, Variable
 from deskside.backend.mcp.rows import InsertedText, LogLine, McpPrompt, McpResource, McpServerRow
+from deskside.bridge.desktop import check_link
 from deskside.bridge.registry import Bridge, command
 
 CAME_FROM = "Deskside's settings, or a command that was given to Deskside"
@@ -115,6 +116,30 @@ async def remove(app: App, params: ServerId) -> None:
 async def restart(app: App, params: ServerId) -> McpServerRow:
     """End a server and start it again."""
     return await app.mcp.restart(params.id)
+
+
+@command
+async def sign_in(bridge: Bridge, params: ServerId) -> McpServerRow:
+    """Let the user sign in at a server, in their browser, once they agreed in a dialog of the system. It
+    takes as long as they do, and goes on without the page. NeedsWindow without a window."""
+
+    async def open_page(url: str) -> None:
+        check_link(url)
+        await bridge.desktop.open_link(url)
+
+    return await bridge.app.mcp.sign_in(params.id, bridge.desktop.confirm, open_page)
+
+
+@command
+async def cancel_sign_in(app: App, params: ServerId) -> McpServerRow:
+    """Give up a sign-in that waits for the user."""
+    return await app.mcp.cancel_sign_in(params.id)
+
+
+@command
+async def sign_out(app: App, params: ServerId) -> McpServerRow:
+    """Forget the tokens of a server, and connect to it without them."""
+    return await app.mcp.sign_out(params.id)
 
 
 @command

@@ -8,14 +8,8 @@ from __future__ import annotations
 
 from deskside.backend.app import App
 from deskside.backend.errors import NeedsWindow
-from deskside.backend.rescue import Findings, OldBackup
+from deskside.backend.rescue import Findings
 from deskside.bridge.registry import Bridge, command
-
-
-@command
-async def backups(app: App) -> list[OldBackup]:
-    """The copies there are to go back to, the newest first."""
-    return await app.rescues.backups()
 
 
 @command

@@ -60,6 +60,10 @@ alter table conversation add column titled_by text not null default 'start'
   check (titled_by in ('start', 'model', 'user'));
 -- Of what an import read, so that importing it again adds nothing.
 alter table conversation add column source_sha256 text check (length(source_sha256) = 64);
+-- Which conversation of the other program it is, and how many messages came: one that grew there takes the place of
+-- what was imported, unless the user went on with that here.
+alter table conversation add column source_id text;
+alter table conversation add column source_messages integer;
 
 create index conversation_listed on conversation (updated_ms desc, id desc)
   where deleted_ms is null and archived_ms is null;
@@ -69,6 +73,7 @@ create index conversation_by_folder on conversation (folder, updated_ms desc, id
 create index conversation_deleted on conversation (deleted_ms) where deleted_ms is not null;
 create index conversation_by_forked_from on conversation (forked_from) where forked_from is not null;
 create index conversation_by_source on conversation (source_sha256) where source_sha256 is not null;
+create index conversation_by_source_id on conversation (source_id) where source_id is not null;
 
 -- A file is on the disk once, under its hash, for as long as an attachment refers to it. `text` is what was read out
 -- of it for models that do not take the file itself.
@@ -100,3 +105,44 @@ create table attachment (
 create index attachment_by_message on attachment (message, position) where message is not null;
 create index attachment_by_conversation on attachment (conversation) where conversation is not null;
 create index attachment_by_file on attachment (file);
+
+-- The index reads a whole message at once, so that words in two parts of a reply are found together, and reads it
+-- through `segmented` (store/segmentation.py), which our connections have: it makes words of what is written without
+-- spaces. `prefix` is of words that are half typed (SHORTEST_BEGIN in store/search_query.py). Deleting a message takes its text out; adding one is done by hand, as before (store/search_index.py).
+drop table message_search;
+drop view searchable_text;
+create view searchable_text as
+  select message.id, segmented((
+    select group_concat(text, char(10)) from (
+      select text from message_part
+      where message_part.message = message.id and kind in ('text', 'user') order by position
+    )
+  )) as text
+  from message
+  where message.status <> 'streaming' and exists (
+    select 1 from message_part where message_part.message = message.id and kind in ('text', 'user')
+  );
+create virtual table message_search using fts5 (
+  text, content = 'searchable_text', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2', prefix = '3'
+);
+insert into message_search (message_search) values ('rebuild');
+create trigger message_leaves_the_index before delete on message when old.status <> 'streaming' begin
+  insert into message_search (message_search, rowid, text)
+    select 'delete', id, text from searchable_text where id = old.id;
+end;
+
+create view searchable_title as select id, segmented(title) as text from conversation;
+create virtual table title_search using fts5 (
+  text, content = 'searchable_title', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2', prefix = '3'
+);
+insert into title_search (title_search) values ('rebuild');
+create trigger title_enters_the_index after insert on conversation begin
+  insert into title_search (rowid, text) values (new.id, segmented(new.title));
+end;
+create trigger title_changes_in_the_index after update of title on conversation begin
+  insert into title_search (title_search, rowid, text) values ('delete', old.id, segmented(old.title));
+  insert into title_search (rowid, text) values (new.id, segmented(new.title));
+end;
+create trigger title_leaves_the_index after delete on conversation begin
+  insert into title_search (title_search, rowid, text) values ('delete', old.id, segmented(old.title));
+end;
