@@ -23,7 +23,7 @@ from deskside.backend.attachments import documents
 from deskside.backend.attachments.content import Content, Contents, Incoming
 from deskside.backend.attachments.media import LONGEST_TEXT, kind_of, media_type_of
 from deskside.backend.child_text import ChildFailed
-from deskside.backend.errors import AppError, InvalidRequest, StoreFull
+from deskside.backend.errors import AppError, InvalidRequest, StoreFull, StoreGone
 from deskside.backend.events import AttachmentChanged
 from deskside.backend.store import attachments, conversations
 from deskside.backend.store.attachments import AttachmentRow, StoredFile, TextStatus
@@ -232,9 +232,12 @@ async def _take(incoming: Incoming, name: str, pieces: AsyncIterator[bytes]) -> 
 
 
 async def _on_disk(name: str, work: Callable[[], T]) -> T:
-    """Run on a thread what writes to the disk. Raises StoreFull where the disk does not take it."""
+    """Run on a thread what writes to the disk. Raises StoreFull where the disk does not take it, StoreGone
+    where the data folder is not there any more."""
     try:
         return await asyncio.to_thread(work)
+    except FileNotFoundError as error:
+        raise StoreGone(f"{name!r} could not be saved: the data folder is not there any more.") from error
     except OSError as error:
         raise StoreFull(f"{name!r} could not be saved: {error.strerror or error}.") from error
 
