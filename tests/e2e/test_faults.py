@@ -109,7 +109,7 @@ def test_a_store_that_fails_is_told_and_loses_nothing(openai: Desk) -> None:
         expect_growth(page)
         assert 0 == openai.close()
 
-    damage(openai.data / "deskside.db", "conversation_by_updated")
+    damage(openai.data / "deskside.db", "conversation_listed")
     page = openai.start()
     expect(page.locator(".toast")).to_contain_text("is damaged, so nothing more is written")
     expect(page.get_by_test_id("conversation-item")).to_have_count(2)
@@ -226,7 +226,7 @@ def test_a_hasty_user_breaks_nothing(openai: Desk) -> None:
         item = page.get_by_test_id("conversation-item").filter(has_text="second")
         item.get_by_role("button").first.focus()
         page.keyboard.press("Delete")
-        expect(page.locator(".toast")).to_contain_text("was deleted")
+        expect(page.locator(".toast")).to_contain_text("is in the trash")
         page.get_by_role("button", name="Undo").click()
         item.click()
         expect(last_reply(page)).to_have_attribute("data-status", "stopped")
