@@ -34,6 +34,12 @@ def attach(paths: Paths, content: bytes) -> str:
             "values (?, ?, 'text/plain', 'none', 0)",
             (sha256, len(content)),
         )
+        # To a draft: what nothing refers to is removed by the running program.
+        connection.execute(
+            "insert into attachment (position, name, file, created_ms) "
+            "select 0, 'attached', id, 0 from stored_file where sha256 = ?",
+            (sha256,),
+        )
     return sha256
 
 

@@ -2008,7 +2008,10 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Undo `delete`. */
       restore: (params: ConversationIds, options?: CallOptions): Promise<ConversationRow[]> =>
         call("conversations.restore", params, options),
-      /** Remove conversations that are in the trash, for good. Others stay. */
+      /**
+       * Remove conversations that are in the trash, for good, with the files that only they had. Others
+       * stay.
+       */
       purge: (params: ConversationIds, options?: CallOptions): Promise<void> =>
         call("conversations.purge", params, options),
       /** Remove all that is in the trash, for good. */

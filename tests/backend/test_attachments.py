@@ -207,7 +207,7 @@ async def test_after_a_crash_what_was_taken_in_is_there_and_the_rest_is_gone(tmp
 
     async with opened(tmp_path) as app:
         (row,) = await app.store.read(attachments.of_draft, None)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (
                 files(tmp_path) != [row.sha256]
                 or (await app.store.read(attachments.get, row.id)).text_status != "ready"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pony.orm import db_session
 
@@ -36,8 +36,10 @@ def empty_db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Db]:
     db.disconnect()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=TEXTS)
+@example(text="Sß")
+@example(text="Fluss Flußß ßs sßs")
 def test_every_word_of_a_text_finds_it(text: str, empty_db: Db) -> None:
     with db_session:
         asked = replies.ask(empty_db, None, text, "test/model")
@@ -49,7 +51,7 @@ def test_every_word_of_a_text_finds_it(text: str, empty_db: Db) -> None:
         empty_db.rollback()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=TEXTS, typed=st.text(max_size=30) | TEXTS)
 def test_any_text_can_be_looked_for_in_any_other(text: str, typed: str, empty_db: Db) -> None:
     with db_session:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from deskside.backend.app import App, open_app
 from deskside.backend.paths import Paths
+from deskside.backend.store import replies
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.server import Server
 
@@ -100,3 +102,23 @@ async def test_nobody_gets_a_file_without_the_session(tmp_path: Path, web: Path)
         async with httpx2.AsyncClient(base_url=http.base_url, trust_env=False) as stranger:
             assert 403 == (await stranger.get(f"/attachments/{row['id']}")).status_code
             assert 403 == (await stranger.post("/attachments/?name=x", content=b"x")).status_code
+
+
+@pytest.mark.parametrize("command", ["purge", "empty_trash"])
+async def test_a_file_goes_for_good_with_the_conversation_that_had_it(
+    command: str, tmp_path: Path, web: Path
+) -> None:
+    async with served(tmp_path, web) as (app, http):
+        row = (await http.post("/attachments/", params={"name": "a.txt"}, content=b"plums")).json()
+        asked = await app.store.write(replies.ask, None, "What is it?", "test/model", None, [row["id"]])
+        content = app.paths.files / row["sha256"][:2] / row["sha256"]
+
+        async def call(name: str, **params: Any) -> None:
+            answer = (await http.post(f"/rpc/conversations.{name}", json=params)).json()
+            assert answer["ok"], answer
+
+        await call("delete", ids=[asked.conversation.id])
+        assert content.exists()
+        await call(command, **({"ids": [asked.conversation.id]} if command == "purge" else {}))
+
+        assert not content.exists()

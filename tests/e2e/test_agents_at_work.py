@@ -125,7 +125,7 @@ def test_a_run_that_would_pass_its_limit_goes_on_when_the_user_says_so(
 
     expect(page.get_by_test_id("pause")).to_contain_text("the limit of “Thrifty” is 100 tokens for a run")
     asked_before = len(provider.requests) - before
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Go on", exact=True).click()
     expect_complete(page)
 
     assert 0 == asked_before

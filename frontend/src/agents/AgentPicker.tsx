@@ -1,8 +1,9 @@
 import { useSignal } from "@preact/signals";
 import { Check, ChevronDown } from "lucide-preact";
-import { useCallback, useEffect, useRef } from "preact/hooks";
+import { useCallback, useRef } from "preact/hooks";
 import type { AgentRow } from "../api.gen";
 import type { App } from "../app/app";
+import { useMenuKeys } from "../ui/menuKeys";
 import { Popover } from "../ui/Popover";
 import { AgentIcon } from "./AgentIcon";
 
@@ -70,22 +71,7 @@ interface ListProps {
 
 /** Arrow keys move, Enter chooses. */
 function AgentList({ agents, chosen, onClose, onChoose }: ListProps) {
-  const list = useRef<HTMLDivElement>(null);
-  const buttons = () => [...(list.current?.querySelectorAll("button") ?? [])];
-  useEffect(() => {
-    const all = buttons();
-    (all.find((button) => button.getAttribute("aria-checked") === "true") ?? all[0])?.focus();
-  }, []);
-
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Tab") onClose();
-    const all = buttons();
-    const at = all.indexOf(document.activeElement as HTMLButtonElement);
-    const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
-    if (next === undefined) return;
-    event.preventDefault();
-    all.at(next % all.length)?.focus();
-  };
+  const { list, onKeyDown } = useMenuKeys(onClose);
 
   if (agents.length === 0) return <p class="muted picker-empty">Loading the agents…</p>;
   const isShared = (label: string) => agents.filter((agent) => agent.label === label).length > 1;

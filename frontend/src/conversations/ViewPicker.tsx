@@ -1,7 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { Archive, ChevronDown, Folder, Inbox, type LucideIcon, Settings2, Tag, Trash2 } from "lucide-preact";
-import { useCallback, useEffect, useRef } from "preact/hooks";
+import { useCallback, useRef } from "preact/hooks";
 import type { App } from "../app/app";
+import { useMenuKeys } from "../ui/menuKeys";
 import { Popover } from "../ui/Popover";
 import { FoldersDialog } from "./FoldersDialog";
 import { ALL, type View } from "./list";
@@ -108,21 +109,7 @@ interface ChoicesProps {
 
 /** Arrow keys move, Enter chooses. */
 function Choices({ groups, chosen, onClose, onChoose, onManage }: ChoicesProps) {
-  const list = useRef<HTMLDivElement>(null);
-  const buttons = () => [...(list.current?.querySelectorAll("button") ?? [])];
-  useEffect(() => {
-    const all = buttons();
-    (all.find((button) => button.getAttribute("aria-checked") === "true") ?? all[0])?.focus();
-  }, []);
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Tab") onClose();
-    const all = buttons();
-    const at = all.indexOf(document.activeElement as HTMLButtonElement);
-    const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
-    if (next === undefined) return;
-    event.preventDefault();
-    all.at(next % all.length)?.focus();
-  };
+  const { list, onKeyDown } = useMenuKeys(onClose);
   return (
     <div ref={list} role="none" onKeyDown={onKeyDown}>
       {groups.map((group, at) =>

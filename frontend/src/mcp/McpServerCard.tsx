@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { Pencil, RotateCw, Trash2 } from "lucide-preact";
 import type { McpServerRow, McpToolRow } from "../api.gen";
 import type { App } from "../app/app";
-import { Dialog } from "../ui/Dialog";
+import { ConfirmDialog } from "../ui/ConfirmDialog";
 import { IconButton } from "../ui/IconButton";
 import { Switch } from "../ui/Switch";
 import { McpLog } from "./McpLog";
@@ -63,35 +63,15 @@ export function McpServerCard({ app, server, onEdit }: Props) {
         />
       </header>
       {isRemoving.value && (
-        <Dialog
+        <ConfirmDialog
           title={`Remove “${server.name}”?`}
+          text="Its secrets are deleted, and you will have to look at its tools again if you add it again."
+          action="Remove"
+          onConfirm={() => void attempt(() => mcp.remove({ id: server.id }))}
           onClose={() => {
             isRemoving.value = false;
           }}
-        >
-          <div class="dialog-body">
-            <p>Its secrets are deleted, and you will have to look at its tools again if you add it again.</p>
-            <div class="actions">
-              <button
-                type="button"
-                class="button danger"
-                disabled={isBusy.value}
-                onClick={() => void attempt(() => mcp.remove({ id: server.id }))}
-              >
-                Remove
-              </button>
-              <button
-                type="button"
-                class="button quiet"
-                onClick={() => {
-                  isRemoving.value = false;
-                }}
-              >
-                Cancel
-              </button>
-            </div>
-          </div>
-        </Dialog>
+        />
       )}
       <p class="mcp-command">
         {server.transport === "stdio" ? joinCommand([server.command, ...server.arguments]) : server.url}

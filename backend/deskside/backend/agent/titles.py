@@ -27,7 +27,6 @@ from deskside.backend.agent.host import Surroundings, model_named, next_call
 from deskside.backend.agent.limits import Use
 from deskside.backend.agent.user_files import as_text
 from deskside.backend.errors import AppError, Conflict, InvalidRequest, NoModel, StreamDropped
-from deskside.backend.events import ConversationChanged
 from deskside.backend.store import agents, conversations, messages, usage
 from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.text import NO_TITLE, now_ms, title_of
@@ -89,13 +88,13 @@ class Titles:
             if not await self._store.read(conversations.is_untitled, conversation_id):
                 return
             title = await self._title(await self._store.read(conversations.get, conversation_id))
-            row = await self._store.write(
+            await self._store.write(
                 conversations.rename_by_model, conversation_id, title, replaces_users=False
             )
         except AppError as error:
             logger.info("conversation {} got no title: {}", conversation_id, error.code)
             return
-        self._around.publish(ConversationChanged(row))
+        await self._around.publish_conversation(conversation_id)  # it may be answering again by now
 
     async def _title(self, row: ConversationRow) -> str:
         name = row.model or await self._around.models.default()

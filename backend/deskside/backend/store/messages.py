@@ -480,7 +480,8 @@ def _message_rows(db: Db, rows: list[Sequence[Any]]) -> list[MessageRow]:
             (streaming,),
         )
         parts[streaming] = with_chunks(parts[streaming], chunks)
-    files = attachments.of_messages(db, (row[0] for row in rows if row[3] == "user"))
+    questions = [row[0] for row in rows if row[3] == "user"]
+    files = attachments.of_messages(db, questions) if questions else {}
     return [_message_row(row, list(parts[row[0]].values()), files.get(row[0], [])) for row in rows]
 
 

@@ -107,14 +107,26 @@ def _patterns(term: Term, *, is_ascii: bool) -> tuple[re.Pattern[str], re.Patter
         if n:
             is_apart = not (UNSPACED_CHARACTER.match(words[n - 1]) or UNSPACED_CHARACTER.match(word))
             pattern += r"[\W_]+" if is_apart else r"[\W_]*"
-        letters = "".join(re.escape(letter) + accents for letter in word)
-        pattern += letters if is_ascii else letters.replace(f"s{accents}s", f"(?:s{accents}s|[ßẞ])")
+        if is_ascii:
+            pattern += word
+        else:
+            # Each ß of the text was two letters of the word.
+            pattern += "".join(
+                rf"(?:[sßẞ]{accents}){{{(len(run) + 1) // 2},{len(run)}}}"
+                if run[0] == "s" and len(run) > 1
+                else "".join(re.escape(letter) + accents for letter in run)
+                for run in re.findall("s+|[^s]+", word)
+            )
     if UNSPACED_CHARACTER.match(words[0]):
         start = pattern
     else:
         # Behind the first letter, so that the engine can jump to it.
         first = re.escape(words[0][0])
-        start = pattern.replace(first, rf"{first}(?<![^\W_]{first})", 1)
+        start = (
+            rf"(?<![^\W_]){pattern}"
+            if pattern.startswith("(")
+            else pattern.replace(first, rf"{first}(?<![^\W_]{first})", 1)
+        )
     # The rest of a word that was only begun belongs to it.
     is_begin = term.is_begin or term.name
     end = r"[^\W_]*" if is_begin else "" if UNSPACED_CHARACTER.match(words[-1]) else r"(?![^\W_])"

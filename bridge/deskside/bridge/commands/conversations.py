@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -160,16 +161,15 @@ async def restore(app: App, params: ConversationIds) -> list[ConversationRow]:
 
 @command
 async def purge(app: App, params: ConversationIds) -> None:
-    """Remove conversations that are in the trash, for good. Others stay."""
-    for id in params.ids:
-        await app.store.write(conversations.purge, id)
+    """Remove conversations that are in the trash, for good, with the files that only they had. Others
+    stay."""
+    await _purge(app, params.ids)
 
 
 @command
 async def empty_trash(app: App) -> None:
     """Remove all that is in the trash, for good."""
-    for id in await app.store.read(conversations.in_trash):
-        await app.store.write(conversations.purge, id)
+    await _purge(app, await app.store.read(conversations.in_trash))
 
 
 @command
@@ -179,6 +179,13 @@ async def save_draft(app: App, params: SaveDraft) -> None:
         await app.settings.save_new_chat_draft(params.text)
     else:
         await app.store.write(conversations.save_draft, params.id, params.text)
+
+
+async def _purge(app: App, ids: Sequence[int]) -> None:
+    for id in ids:
+        await app.store.write(conversations.purge, id)
+    await app.attachments.collect()
+    app.events.publish(FoldersChanged())
 
 
 async def _changed(app: App, row: ConversationRow) -> ConversationRow:
