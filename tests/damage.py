@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from deskside.backend.store import search_index, segmentation
+from deskside.backend.store import search_index
 from deskside.backend.store.messages import ToolCallPart
 from deskside.backend.store.migrate import migrate
+from stores import connected
 
 WORDS = ["the", "cat", "sat", "while", "rain", "fell", "über", "Straßen", "猫", "και", "def f(x):", "return"]
 
@@ -26,8 +27,7 @@ def make_database(path: Path, *, conversations: int = 60, seed: int = 1) -> None
     random_ = random.Random(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     migrate(path, None)
-    with closing(sqlite3.connect(path)) as db:
-        segmentation.register(db)
+    with closing(connected(path)) as db:
         db.execute("pragma journal_mode = wal")
         db.execute("insert into user values (1, 'Ann', 'dark', 'en', 1)")
         db.execute(

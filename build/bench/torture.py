@@ -41,7 +41,7 @@ import httpx2
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / root) for root in ("shell", "bridge", "backend", "tests")]
 
-from deskside.backend.store import segmentation  # noqa: E402
+from stores import connected  # noqa: E402
 
 SETTLED_S = 60.0
 WORKS_S = (0.05, 3.0)  # after the program answers
@@ -368,7 +368,7 @@ def check_copy(data: Path, journal: Journal) -> list[str]:
         for end in ("", "-wal"):
             if (data / f"deskside.db{end}").exists():
                 shutil.copyfile(data / f"deskside.db{end}", f"{copy}{end}")
-        with closing(sqlite3.connect(copy)) as database:
+        with closing(connected(copy)) as database:
             return [*inconsistencies(database), *missing(database, journal)]
 
 
@@ -398,13 +398,12 @@ def inconsistencies(database: sqlite3.Connection) -> list[str]:
     dangling = database.execute("pragma foreign_key_check").fetchall()
     if dangling:
         wrong.append(f"foreign_key_check: {dangling[:3]}")
-    segmentation.register(database)
     for index in ("message_search", "title_search"):
         try:
             database.execute(f"insert into {index} ({index}, rank) values ('integrity-check', 1)")
         except sqlite3.DatabaseError as error:
-            wrong.append(f"{index} differs from its table: {error}")
-    database.rollback()
+            wrong.append(f"{index} differs from what it is made of: {error}")
+        database.rollback()
     for what, select in PATHS.items():
         count = database.execute(select).fetchone()[0]
         if count:

@@ -1,4 +1,4 @@
-"""A clock that is wrong, was set back, or jumps ahead: order, trash and backups follow what happened."""
+"""A clock that is wrong, was set back, or jumps ahead: order and trash follow what happened."""
 
 from __future__ import annotations
 

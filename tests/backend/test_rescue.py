@@ -15,6 +15,8 @@ import pytest
 from damage import make_database, overwrite
 from deskside.backend import rescue
 from deskside.backend.app import App, open_app
+from deskside.backend.backups import restoring
+from deskside.backend.backups.making import make_backup
 from deskside.backend.errors import (
     AppError,
     Conflict,
@@ -158,6 +160,35 @@ async def test_attached_files_whose_row_is_lost_are_kept(tmp_path: Path) -> None
     assert done is not None
     assert 1 == done.kept_files
     assert [b"one"] == [file.read_bytes() for file in (Path(done.kept) / "files").iterdir()]
+
+
+# -- beside a restore ---------------------------------------------------------------------------
+
+
+async def test_of_a_rescue_and_a_restore_the_one_chosen_later_counts(
+    paths: Paths, tmp_path: Path, whole: Path
+) -> None:
+    backup = make_backup(whole, tmp_path / "elsewhere", "manual")
+    source = tmp_path / "elsewhere" / f"{backup.name}.json"
+
+    def choose_the_backup() -> None:
+        restoring.confirm(paths, restoring.prepare(paths, source).source)
+
+    choose_the_backup()
+    rescue.confirm(paths, rescue.prepare(paths))
+    assert not restoring.is_pending(paths)
+    choose_the_backup()
+    async with open_app(paths) as app:
+        applied = app.store.applied
+
+    assert applied is not None
+    assert "restored" == applied.outcome
+    assert rows(whole, "select id, title from conversation") == rows(
+        paths.database, "select id, title from conversation"
+    )
+    # What was rescued before that is kept, too.
+    assert (paths.backups / f"{applied.replaced}.json").is_file()
+    assert 1 == len(list(paths.data.glob("damaged-*")))
 
 
 # -- a store that can only be read --------------------------------------------------------------

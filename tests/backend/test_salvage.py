@@ -15,13 +15,13 @@ import pytest
 
 from damage import DAMAGES, make_database, overwrite
 from deskside.backend.errors import StoreDamaged, StoreRefused
-from deskside.backend.store import conversations, messages, segmentation
+from deskside.backend.store import conversations, messages
 from deskside.backend.store.database import open_store
 from deskside.backend.store.migrate import migrate
 from deskside.backend.store.pages import TABLE_LEAF, Image, open_image
 from deskside.backend.store.salvage import LOST_PLACE, Rescue, salvage
 from deskside.backend.store.schema import read_migrations
-from stores import paths_in, rows
+from stores import connected, paths_in, rows
 
 SHADOWS = "sqlite_", "message_search", "title_search"
 
@@ -80,7 +80,8 @@ def test_pages_say_what_sqlite_reads(whole: Path) -> None:
 
 
 def test_what_was_committed_to_the_wal_file_is_read_and_what_was_not_is_not(damaged: Path) -> None:
-    with closing(sqlite3.connect(damaged, isolation_level=None)) as db:
+    with closing(connected(damaged)) as db:
+        db.isolation_level = None
         db.execute("pragma wal_autocheckpoint = 0")
         db.execute("update conversation set title = 'changed' where id = 7")
         expected = as_sqlite_reads(damaged, "conversation")
@@ -105,8 +106,7 @@ def check_rescued(target: Path) -> None:
     """What is in the copy hangs together."""
     assert [("ok",)] == rows(target, "pragma integrity_check")
     assert [] == rows(target, "pragma foreign_key_check")
-    with closing(sqlite3.connect(target)) as db:
-        segmentation.register(db)
+    with closing(connected(target)) as db:
         for index in ("message_search", "title_search"):
             db.execute(f"insert into {index} ({index}, rank) values ('integrity-check', 1)")
     assert [] == rows(
@@ -267,7 +267,8 @@ def test_a_damaged_database_of_an_older_schema_is_rescued_at_the_newest(tmp_path
 def test_the_wal_file_of_another_database_is_left_out(whole: Path, damaged: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / "deskside.db"
     make_database(other, conversations=30, seed=2)
-    with closing(sqlite3.connect(other, isolation_level=None)) as db:
+    with closing(connected(other)) as db:
+        db.isolation_level = None
         db.execute("pragma wal_autocheckpoint = 0")
         db.execute("update message_part set text = 'of the other ' || text")
         db.execute("update conversation set title = 'of the other'")

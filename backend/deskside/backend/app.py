@@ -54,9 +54,9 @@ class App:
     attachments: Attachments
     runs: Runs
     user_tools: UserTools
-    rescues: Rescues
     backups: Backups
     transfers: Transfers
+    rescues: Rescues
 
 
 @asynccontextmanager
@@ -97,11 +97,11 @@ async def open_app(
         stack.push_async_callback(runs.close)
         await stack.enter_async_context(emptying_trash(store, attachments))
         await stack.enter_async_context(watching_store(store, events))
-        rescues = Rescues(store, paths)
         transfers = Transfers(store, events, paths, attachments)
         stack.push_async_callback(transfers.close)
         backups = Backups(store, events, paths)
         stack.push_async_callback(backups.close)
+        rescues = Rescues(store, paths)
         yield App(
             paths,
             store,
@@ -116,7 +116,7 @@ async def open_app(
             attachments,
             runs,
             user_tools,
-            rescues,
             backups,
             transfers,
+            rescues,
         )

@@ -6,6 +6,7 @@ start that has the data folder to itself puts it in place (`apply_pending`, befo
 Invariants
   - The damaged files are moved into a folder of their own, and neither changed nor removed by us. An attached
     file that the new database does not know goes there, too.
+  - A restore that waits beside a confirmed rescue was chosen after it.
   - A crash anywhere is made good by the next start: what was marked is put in place, what was not is removed.
     A -wal file of the damaged database never lies beside the new one.
 """
@@ -27,7 +28,8 @@ from loguru import logger
 from pony.orm import OrmError
 
 from deskside.backend.attachments.content import Contents
-from deskside.backend.errors import Conflict, NotFound, StoreDamaged
+from deskside.backend.backups import restoring
+from deskside.backend.errors import Conflict, NotFound, StoreDamaged, StoreOutdated
 from deskside.backend.paths import Paths
 from deskside.backend.store.salvage import Rescue, RescuedTable, salvage
 from deskside.backend.store.sqlite_errors import store_error
@@ -103,7 +105,7 @@ class Rescues:
     async def prepare(self) -> Findings:
         """Read what can be read, and say what that is. Nothing is changed yet. Conflict where the database is
         not damaged; StoreDamaged where nothing can be read; StoreFull."""
-        if self._store.damage is None:
+        if self._store.damage is None or isinstance(self._store.damage, StoreOutdated):
             raise Conflict("The database is not damaged.", hint="There is nothing to rescue.")
         async with self._turn:
             self._prepared = None
@@ -149,12 +151,14 @@ def prepare(paths: Paths) -> Rescue:
 
 
 def confirm(paths: Paths, found: Rescue) -> None:
-    """From here on the next start puts in place what was prepared."""
+    """From here on the next start puts in place what was prepared, and restores no backup: what was chosen
+    last counts."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     mark = _Confirmed(
         Findings.of(found), str(_free(paths.data / f"damaged-{stamp}")), time.time_ns() // 1_000_000
     )
     with _told(paths.database):
+        restoring.cancel(paths)
         _write(paths.rescue / MARK, msgspec.json.encode(mark))
 
 

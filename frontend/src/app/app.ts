@@ -191,11 +191,11 @@ export function createApp(
         // Asking starts the servers: only the page that shows them does.
         if (mcp.rows.value) void mcp.load();
         return;
-      case "trouble_changed":
-        if (state.value) state.value = { ...state.value, trouble: event.trouble };
-        return;
       case "backups_changed":
         backups.apply(event);
+        return;
+      case "trouble_changed":
+        if (state.value) state.value = { ...state.value, trouble: event.trouble };
         return;
       case "notice":
         toasts.show(event);

@@ -18,7 +18,8 @@ export function DamageDialog({ app, onClose }: { app: App; onClose(): void }) {
   const listing = useAction();
   useEffect(() => {
     void listing.run(async () => {
-      backups.value = (await app.api.backups.list()).backups.filter(({ state }) => state === "whole");
+      const found = await app.api.backups.list();
+      backups.value = found.backups.filter((backup) => backup.state === "whole");
     });
   }, []);
   const problem = action.problem.value;

@@ -30,27 +30,30 @@ const findings: Findings = {
 };
 
 const backup: BackupRow = {
-  name: "daily-20261120T120000Z-1",
+  name: "daily-20261125T120000Z-3",
   state: "whole",
   kind: "daily",
   made_ms: NOON_MS,
   size_bytes: 2_000_000,
   conversations: 3,
-  messages: 6,
+  messages: 9,
   files: 0,
   missing_files: 0,
   is_encrypted: false,
 };
-const backupList: BackupList = {
-  folder: "/data/backups",
-  backups: [backup, { ...backup, name: "daily-20261119T120000Z-2", state: "damaged" }],
-  is_encrypted: false,
-  pending: false,
-  can_move: true,
-  moved_to: null,
-  moved_from: null,
-  job: null,
-};
+
+function backups(...rows: BackupRow[]): BackupList {
+  return {
+    folder: "/data/backups",
+    backups: rows,
+    is_encrypted: false,
+    pending: false,
+    job: null,
+    can_move: true,
+    moved_to: null,
+    moved_from: null,
+  };
+}
 
 const press = async (name: string) => fireEvent.click(await screen.findByRole("button", { name }));
 
@@ -78,12 +81,13 @@ test("a trouble is told while it lasts, with another try where one can help", as
 
 test("damage offers a rescue that says what it finds before it is used", async () => {
   const { server } = await shownChat([question(1, "Hi")], {
-    "backups.list": () => backupList,
+    "backups.list": () => backups(backup, { ...backup, name: "broken", state: "damaged", size_bytes: 7 }),
     "rescue.prepare": () => findings,
     "rescue.confirm": () => null,
   });
   server.publish({ type: "trouble_changed", trouble: damage });
   await screen.findByText("2 MB");
+  expect(screen.queryByText("7 bytes")).toBeNull();
   expect(await violations()).toEqual([]);
 
   await press("See what can be rescued");
@@ -101,9 +105,7 @@ test("damage offers a rescue that says what it finds before it is used", async (
 });
 
 test("who closes the offer reads on, and finds it again in the line above", async () => {
-  const { server, app } = await shownChat([question(1, "Hi")], {
-    "backups.list": () => ({ ...backupList, backups: [] }),
-  });
+  const { server, app } = await shownChat([question(1, "Hi")], { "backups.list": () => backups() });
   server.publish({ type: "trouble_changed", trouble: damage });
   await screen.findByText(/There is no backup in the data folder/);
 
@@ -120,7 +122,7 @@ test("who closes the offer reads on, and finds it again in the line above", asyn
 
 test("where nothing can be rescued, or there is no window to restart, that is said", async () => {
   const { server } = await shownChat([question(1, "Hi")], {
-    "backups.list": () => ({ ...backupList, backups: [] }),
+    "backups.list": () => backups(),
     "rescue.prepare": () => {
       throw new Refusal("store_damaged", "Nothing of the damaged database can be read.", "Restore a backup.");
     },

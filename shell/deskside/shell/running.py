@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,10 +73,17 @@ def _start_again() -> NoReturn:
     """Become the same program with the same arguments, now that nothing of this one is open."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if os.name == "posix":
-        # Web engines leave sockets open that the next one would find taken.
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    _leave_nothing_open()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _leave_nothing_open() -> None:
+    """The web engine leaves sockets behind that a program which takes its place would inherit."""
+    folder = Path("/dev/fd")
+    for name in os.listdir(folder) if folder.exists() else []:
+        with suppress(OSError):  # the one that listed them
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 def _show_for_reading(paths: Paths, level: str, trouble: StoreReadOnly) -> bool:

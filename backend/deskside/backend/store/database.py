@@ -22,7 +22,8 @@ from loguru import logger
 from pony.orm import OrmError
 
 from deskside.backend import rescue
-from deskside.backend.backups.restoring import Applied, apply_pending
+from deskside.backend.backups import restoring
+from deskside.backend.backups.restoring import Applied
 from deskside.backend.errors import (
     AppError,
     StoreBusy,
@@ -36,7 +37,7 @@ from deskside.backend.errors import (
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
-from deskside.backend.store.salvage import open_empty, open_salvaged, remove
+from deskside.backend.store.salvage import open_empty, open_outdated, open_salvaged, remove
 from deskside.backend.store.sqlite_errors import Health, store_error
 from deskside.backend.store.threads import Readers, Unit, Writer, gone, identity
 
@@ -78,9 +79,9 @@ class Store:
         self._shows_copy = False
         self._damaged_readers: Readers | None = None
         self._salvaged: asyncio.Future[Readers] | None = None
-        self._scratch: TemporaryDirectory[str] | None = None
         self.applied: Applied | None = None
         """What became of a backup that was to be restored when this was opened."""
+        self._scratch: TemporaryDirectory[str] | None = None
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -168,8 +169,7 @@ class Store:
 
     def refuse_writes(self, why: StoreReadOnly) -> None:
         """Write nothing more: this file is no longer the one that counts."""
-        self._health.reading_only = why
-        self._health.on_trouble()
+        self._health.moved = why
 
     async def open_reading(self, trouble: AppError) -> None:
         """Instead of `open`, where that has raised `trouble`: nothing is written, and what can be read is
@@ -187,7 +187,7 @@ class Store:
         self._is_open = True
 
     async def open(self, paths: Paths, busy_timeout_s: float) -> None:
-        """Start the threads, finish a rescue, restore the backup that was chosen, bring the file up to date,
+        """Start the threads, put in place what was rescued or is to be restored, bring the file up to date,
         and repair what a crash left."""
         open_db = partial(self._open_db, paths, busy_timeout_s)
         writer = self._writer = Writer(open_db, self._health, self._loop)
@@ -211,14 +211,10 @@ class Store:
     def _open_db(self, paths: Paths, busy_timeout_s: float) -> Db:
         """On the writer's thread: the folder, the schema and the mapping."""
         paths.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if paths.rescue.exists():
+        if paths.rescue.exists() or paths.restore.exists():
             _lock_if_first(self._lock)
             if self._lock.is_locked:
-                rescue.apply_pending(paths)
-        if paths.restore.exists():
-            _lock_if_first(self._lock)
-            if self._lock.is_locked:
-                self.applied = apply_pending(paths)
+                self.applied = _apply_pending(paths)
         self.is_wal_missing = _is_wal_missing(self.path)
         try:
             migrate(self.path, paths.backups, busy_timeout_s=busy_timeout_s)
@@ -237,16 +233,16 @@ class Store:
         """A migration failed, and is undone: show what is there as a copy, to which nothing is written."""
         logger.opt(exception=cause).error("the database could not be brought to the new schema")
         told = StoreOutdated("Your data could not be brought to the form that this Deskside needs.")
+        self._health.reading_only = told
         self._shows_copy = True
         _lock_if_first(self._lock)
         try:
-            db = open_salvaged(
+            db = open_outdated(
                 self.path, self._copy_path(), busy_timeout_s=busy_timeout_s, is_ours=self._lock.is_locked
             )
         except (AppError, sqlite3.Error, OrmError, ValueError) as error:
             raise StoreRefused(told.message, hint=told.hint) from error
         told.hint = f"They are shown as they were, and nothing can be changed. {told.hint}"
-        self._health.reading_only = told
         return db
 
     async def _repair(self) -> None:
@@ -339,10 +335,9 @@ class Store:
         return await future
 
     def _open_writer(self) -> Writer:
-        """Raises why nothing is written, where that is so."""
         self._open_readers()
         self._health.check_writable()
-        assert self._writer is not None, "a store that only reads is not writable"
+        assert self._writer is not None
         return self._writer
 
     def _open_readers(self) -> Readers:
@@ -372,6 +367,14 @@ async def open_store(
         yield store
     finally:
         await store.close()
+
+
+def _apply_pending(paths: Paths) -> Applied | None:
+    """Put in place what waits for a start that has the data folder to itself. What became of a restore."""
+    # Confirming a rescue forgets a restore that waits. So of two that wait the restore was chosen later: it
+    # comes last and wins, and what was rescued is then among the backups.
+    rescue.apply_pending(paths)
+    return restoring.apply_pending(paths)
 
 
 def _is_wal_missing(path: Path) -> bool:

@@ -53,6 +53,9 @@ CLOSE_GAPS = (
     """insert into conversation (id, user, title, draft, created_ms, updated_ms, head)
       select conversation, 1, :title, '', min(created_ms), max(created_ms), max(id) from message
       where conversation not in (select id from conversation) group by conversation""",
+    # An index reads it, and refuses what is no JSON.
+    """update message_part set kind = 'text', data = null, text = iif(text = '', :text, text)
+      where data is not null and not json_valid(data)""",
     # What a message answers was there before it, in the same conversation. (No circle can be left.)
     """update message set parent = (
         select max(id) from message before
@@ -121,22 +124,42 @@ def open_salvaged(damaged: Path, target: Path, *, busy_timeout_s: float, is_ours
     raises.
     """
     salvage(damaged, target)
-    db = Db(target, busy_timeout_s=busy_timeout_s)
-    with db_session:
-        first_start.make_rows(db)
-        if is_ours:
-            replies.interrupt_unfinished(db)
-    db.disconnect()
-    return db
+    return _opened(target, busy_timeout_s, is_ours=is_ours)
+
+
+def open_outdated(outdated: Path, target: Path, *, busy_timeout_s: float, is_ours: bool) -> Db:
+    """The same of a database that is whole, and that a migration has failed on: of each table the columns
+    that both schemas have. Raises sqlite3.Error and OSError as they come."""
+    remove(target)
+    migrate(target, None)
+    with closing(_connect(outdated, "ro")) as source, _filling(target) as copy:
+        for table in _tables(copy):
+            there = source.execute("select name from pragma_table_info(?)", (table.name,)).fetchall()
+            columns = [name for name in table.columns if (name,) in there]
+            if columns:
+                names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+                for row in source.execute(f"select {names} from {table.name}"):
+                    with suppress(sqlite3.IntegrityError):  # what the new schema does not allow
+                        copy.execute(f"insert into {table.name} ({names}) values ({marks})", row)
+        for statement in (*CLOSE_GAPS, *CLOSE_GAPS_NOW):
+            copy.execute(statement, TEXTS)
+        search_index.rebuild(copy)
+    return _opened(target, busy_timeout_s, is_ours=is_ours)
 
 
 def open_empty(target: Path, *, busy_timeout_s: float) -> Db:
     """The same where nothing can be read."""
     remove(target)
     migrate(target, None)
+    return _opened(target, busy_timeout_s, is_ours=False)
+
+
+def _opened(target: Path, busy_timeout_s: float, *, is_ours: bool) -> Db:
     db = Db(target, busy_timeout_s=busy_timeout_s)
     with db_session:
         first_start.make_rows(db)
+        if is_ours:
+            replies.interrupt_unfinished(db)
     db.disconnect()
     return db
 
@@ -244,10 +267,7 @@ def _salvage(image: Image, by_sql: Path | None, target: Path) -> Rescue:
     roots = _roots(image)
     schema = _schema(image)
     migrate(target, None, read_migrations()[:schema])
-    with closing(_connect(target, "rw")) as copy, _readable(by_sql) as sql:
-        copy.execute("PRAGMA synchronous = OFF")  # whoever keeps it syncs it when it is done
-        copy.execute("BEGIN")
-        triggers = _drop_triggers(copy)
+    with _filling(target) as copy, _readable(by_sql) as sql:
         source = _Source(image, sql, roots)
         tables = _tables(copy)
         for table in tables:
@@ -259,10 +279,7 @@ def _salvage(image: Image, by_sql: Path | None, target: Path) -> Rescue:
         for statement in CLOSE_GAPS:
             copy.execute(statement, TEXTS)
         _drop_dangling(copy, tables)
-        for trigger in triggers:
-            copy.execute(trigger)
-        copy.execute("COMMIT")
-    _bring_up_to_date(target)
+    migrate(target, None)
     with closing(_connect(target, "rw")) as copy:
         copy.execute("BEGIN")
         _mend_parts(copy)
@@ -344,45 +361,22 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _drop_triggers(copy: sqlite3.Connection) -> list[str]:
-    """They keep the search index, which is made anew at the end. Returns how to make them again."""
-    found = copy.execute("select name, sql from sqlite_schema where type = 'trigger'").fetchall()
-    for name, _ in found:
-        copy.execute(f"drop trigger {name}")
-    return [sql for _, sql in found]
-
-
-def _bring_up_to_date(target: Path) -> None:
-    """To the newest schema; where a migration fails, by what both schemas have in common."""
-    try:
-        migrate(target, None)
-    except (sqlite3.Error, ValueError) as error:
-        logger.warning("the copy is brought to the new schema without its migrations: {}", error)
-        old = target.with_name(f"{target.name}-old")
-        target.replace(old)
-        try:
-            migrate(target, None)
-            _take_over(old, target)
-        finally:
-            remove(old)
-
-
-def _take_over(old: Path, target: Path) -> None:
-    with closing(_connect(old, "ro")) as source, closing(_connect(target, "rw")) as copy:
-        there = {table.name: table for table in _tables(source)}
+@contextmanager
+def _filling(target: Path) -> Iterator[sqlite3.Connection]:
+    """The copy, for one transaction and without what must wait until everything is there: the triggers, which
+    take texts out of a search index that is only made in the end, and the indexes that read JSON."""
+    with closing(_connect(target, "rw")) as copy:
+        copy.execute("PRAGMA synchronous = OFF")  # whoever keeps it syncs it when it is done
         copy.execute("BEGIN")
-        triggers = _drop_triggers(copy)
-        for table in _tables(copy):
-            known = there[table.name].columns if table.name in there else []
-            columns = [name for name in table.columns if name in known]
-            if columns:
-                names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-                copy.executemany(
-                    f"insert or ignore into {table.name} ({names}) values ({marks})",
-                    source.execute(f"select {names} from {table.name}"),
-                )
-        for trigger in triggers:
-            copy.execute(trigger)
+        waiting = copy.execute(
+            "select type, name, sql from sqlite_schema "
+            "where type = 'trigger' or type = 'index' and sql like '%json_extract%'"
+        ).fetchall()
+        for kind, name, _ in waiting:
+            copy.execute(f"drop {kind} {name}")
+        yield copy
+        for _, _, sql in waiting:
+            copy.execute(sql)
         copy.execute("COMMIT")
 
 
@@ -484,42 +478,18 @@ def _insert(copy: sqlite3.Connection, table: _Table, rows: Iterable[Sequence[Val
     is_there = f"select 1 from {table.name} where " + " and ".join(
         f"{table.columns[number]} = ?" for number in table.key
     )
+    shown = table.columns.index("is_shown") if "is_shown" in table.columns else None
     for row in rows:
-        values = _insertable(table, row)
-        try:
+        values = list(row)
+        if shown is not None:  # worked out anew; what the damage made of it may contradict another row
+            values[shown] = 0
+        with suppress(sqlite3.IntegrityError):  # a value that the damage made one of another type
             if copy.execute(statement, values).rowcount:
                 table.rescued += 1
                 continue
             if copy.execute(is_there, [values[number] for number in table.key]).fetchone():
                 continue
-        except sqlite3.IntegrityError:  # a value that the damage made one of another type
-            pass
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # of a function in an index or a check
-                raise
         table.refused += 1
-
-
-def _insertable(table: _Table, row: Sequence[Value]) -> list[Value]:
-    """A row without what would keep it from being inserted, although the rest of it can be read."""
-    values = list(row)
-    if table.name == "message" and "is_shown" in table.columns:
-        # Worked out anew; what the damage made of it may contradict another row.
-        values[table.columns.index("is_shown")] = 0
-    if table.name == "message_part":
-        data = values[table.columns.index("data")]
-        if isinstance(data, str) and not _is_json(data):  # an index looks into it
-            mended = {"kind": "text", "data": None, "text": values[table.columns.index("text")] or LOST_TEXT}
-            values = [mended.get(name, value) for name, value in zip(table.columns, values, strict=True)]
-    return values
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 def _count_by_sql(table: _Table, sql: sqlite3.Connection) -> int | None:

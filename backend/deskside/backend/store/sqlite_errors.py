@@ -41,6 +41,8 @@ class Health:
         self._path = path
         self.reading_only: AppError | None = None
         """Why nothing is written, for as long as this program runs."""
+        self.moved: StoreReadOnly | None = None
+        """Where the data are now. It is no trouble: the user has moved them."""
         self.gone: StoreGone | None = None
         self.on_trouble: Callable[[], None] = lambda: None
         """Called on whichever thread meets it."""
@@ -60,8 +62,9 @@ class Health:
 
     def check_writable(self) -> None:
         """Raises why nothing is written any more. (Whether the file is there, the writer sees by itself.)"""
-        if self.reading_only is not None:
-            raise type(self.reading_only)(self.reading_only.message, hint=self.reading_only.hint)
+        why = self.moved or self.reading_only
+        if why is not None:
+            raise type(why)(why.message, hint=why.hint)
 
     def told(self, error: BaseException) -> BaseException:
         """What to raise for `error` where it is awaited."""
