@@ -28,7 +28,7 @@ from deskside.backend.errors import (
 )
 from deskside.backend.events import TroubleChanged
 from deskside.backend.paths import Paths
-from deskside.backend.store import conversations
+from deskside.backend.store import attachments, conversations
 from deskside.backend.store.database import open_store
 from deskside.backend.store.sqlite_errors import store_error
 from stores import ask, files_of, paths_in, rows, run_to_its_death, shown, texts
@@ -117,7 +117,7 @@ def dies(function):
     return call
 
 os.replace = dies(os.replace)
-rescue._sync_folder = dies(rescue._sync_folder)
+rescue.sync_folder = dies(rescue.sync_folder)
 rescue.apply_pending(paths_in(Path(sys.argv[1])))
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -141,25 +141,53 @@ def test_a_crash_while_it_is_put_in_place_is_made_good_by_the_next_start(
     assert {"deskside.db", kept.name, "rescued.json"} == {path.name for path in paths.data.iterdir()}
 
 
-async def test_attached_files_whose_row_is_lost_are_kept(tmp_path: Path) -> None:
-    paths = paths_in(tmp_path)
+async def with_files(paths: Paths, *contents: bytes) -> None:
+    """A conversation with files put to its draft, each with the words of its content for a name."""
     async with open_app(paths) as app:
         asked = await ask(app.store)
-        for content in (b"one", b"other"):
-            await app.attachments.receive(asked.conversation.id, "notes.bin", pieces(content))
-    with closing(sqlite3.connect(paths.database)) as database:
+        for content in contents:
+            await app.attachments.receive(asked.conversation.id, content.decode(), pieces(content))
+        put = await app.store.read(attachments.of_draft, asked.conversation.id)
+        await app.attachments.wait_for_texts(row.sha256 for row in put)
+
+
+async def test_attached_files_that_nothing_left_refers_to_are_kept(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    await with_files(paths, b"one", b"other", b"third")
+    with closing(sqlite3.connect(paths.database)) as database:  # as a damaged page would
         database.execute("pragma foreign_keys = off")
-        database.execute("delete from stored_file where id = 1")  # as a damaged page would
+        database.execute("delete from stored_file where id = 1")
+        database.execute("delete from attachment where id = 2")
         database.commit()
 
     rescue.confirm(paths, rescue.prepare(paths))
     done = rescue.apply_pending(paths)
-    async with open_app(paths):
-        pass
+    async with open_app(paths) as app:
+        (left,) = await app.store.read(attachments.of_draft, 1)
+        assert b"third" == app.attachments.path_of(left).read_bytes()
 
     assert done is not None
-    assert 1 == done.kept_files
-    assert [b"one"] == [file.read_bytes() for file in (Path(done.kept) / "files").iterdir()]
+    assert 2 == done.kept_files
+    assert {b"one", b"other"} == {file.read_bytes() for file in (Path(done.kept) / "files").iterdir()}
+
+
+async def test_an_attached_file_whose_row_is_lost_is_known_again_by_its_hash(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    await with_files(paths, b"one", b"other")
+    before = rows(paths.database, "select sha256, size_bytes, media_type, text from stored_file")
+    lost = rows(paths.database, "select pageno from dbstat where name = 'stored_file'")
+    overwrite(paths.database, {page for (page,) in lost}, bytes)
+
+    found = rescue.prepare(paths)
+    rescue.confirm(paths, found)
+    async with open_app(paths) as app:
+        put = await app.store.read(attachments.of_draft, 1)
+        await app.attachments.wait_for_texts(row.sha256 for row in put)
+
+    (table,) = [table for table in found.tables if table.name == "stored_file"]
+    assert (0, 2, 0) == (table.rescued, table.rebuilt, table.lost)
+    assert ["one", "other"] == [row.name for row in put]
+    assert before == rows(paths.database, "select sha256, size_bytes, media_type, text from stored_file")
 
 
 # -- beside a restore ---------------------------------------------------------------------------

@@ -5,7 +5,7 @@ start that has the data folder to itself puts it in place (`apply_pending`, befo
 
 Invariants
   - The damaged files are moved into a folder of their own, and neither changed nor removed by us. An attached
-    file that the new database does not know goes there, too.
+    file that nothing in the new database refers to goes there, too.
   - A restore that waits beside a confirmed rescue was chosen after it.
   - A crash anywhere is made good by the next start: what was marked is put in place, what was not is removed.
     A -wal file of the damaged database never lies beside the new one.
@@ -28,7 +28,9 @@ from loguru import logger
 from pony.orm import OrmError
 
 from deskside.backend.attachments.content import Contents
+from deskside.backend.attachments.media import media_type_of, text_status_at_first
 from deskside.backend.backups import restoring
+from deskside.backend.durable import sync, sync_folder
 from deskside.backend.errors import Conflict, NotFound, StoreDamaged, StoreOutdated
 from deskside.backend.paths import Paths
 from deskside.backend.store.salvage import Rescue, RescuedTable, salvage
@@ -142,8 +144,9 @@ def prepare(paths: Paths) -> Rescue:
         try:
             new = paths.rescue / "deskside.db"
             found = salvage(paths.database, new)
+            _look_into_files(paths, new)
             _check(new)
-            _sync(new)
+            sync(new)
         except BaseException:
             cancel(paths)
             raise
@@ -184,9 +187,9 @@ def apply_pending(paths: Paths) -> Rescued | None:
         kept.mkdir(mode=0o700, exist_ok=True)
         for end in (*BESIDE, ""):
             _move(paths.database.with_name(paths.database.name + end), kept)
-        _sync_folder(kept)
+        sync_folder(kept)
         os.replace(new, paths.database)
-        _sync_folder(paths.data)
+        sync_folder(paths.data)
     files = _keep_unknown_files(paths, kept / "files")
     rescued = Rescued(confirmed.findings, confirmed.kept, confirmed.at_ms, files)
     _write(paths.data / SAID, msgspec.json.encode(rescued))
@@ -200,11 +203,28 @@ def _move(file: Path, folder: Path) -> None:
         os.replace(file, folder / file.name)
 
 
+def _look_into_files(paths: Paths, new: Path) -> None:
+    """Of a file that is known by its hash alone, what it is itself says. One that is gone stays as it is."""
+    contents = Contents(paths.files)
+    with closing(sqlite3.connect(new)) as connection:
+        found = connection.execute("select id, sha256 from stored_file where size_bytes = 0").fetchall()
+        for id, sha256 in found:
+            path = contents.path_of(sha256)
+            if path.is_file():
+                media_type = media_type_of(path)
+                connection.execute(
+                    "update stored_file set size_bytes = ?, media_type = ?, text_status = ? where id = ?",
+                    (path.stat().st_size, media_type, text_status_at_first(media_type), id),
+                )
+        connection.commit()
+
+
 def _keep_unknown_files(paths: Paths, folder: Path) -> int:
     """Attached files whose row is lost would be taken for left over, and removed."""
     contents = Contents(paths.files)
+    referred_to = "select sha256 from stored_file where id in (select file from attachment)"
     with closing(sqlite3.connect(paths.database)) as connection:
-        known = {sha256 for (sha256,) in connection.execute("select sha256 from stored_file")}
+        known = {sha256 for (sha256,) in connection.execute(referred_to)}
     unknown = [sha256 for sha256 in contents.all() if sha256 not in known]
     for sha256 in unknown:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -256,20 +276,6 @@ def _told(database: Path) -> Iterator[None]:
 def _write(file: Path, content: bytes) -> None:
     draft = file.with_suffix(".new")
     draft.write_bytes(content)
-    _sync(draft)
+    sync(draft)
     os.replace(draft, file)
-    _sync_folder(file.parent)
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb+") as opened:
-        os.fsync(opened.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # Windows cannot open a folder, and keeps its entries by itself
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync_folder(file.parent)

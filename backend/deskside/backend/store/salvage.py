@@ -22,6 +22,7 @@ import msgspec
 from loguru import logger
 from pony.orm import db_session
 
+from deskside.backend.attachments.content import IS_SHA256
 from deskside.backend.errors import StoreDamaged, StoreRefused
 from deskside.backend.store import first_start, replies, search_index, segmentation
 from deskside.backend.store.connection import Db
@@ -596,6 +597,28 @@ def _rebuild(copy: sqlite3.Connection, tables: dict[str, _Table], source: _Sourc
         if isinstance(row_id, int) and isinstance(conversation, int) and row_id not in there:
             _add_message(copy, message, row_id, parent, conversation)
     _place_parts(copy, message)
+    if "stored_file" in tables:
+        _add_files(copy, tables["stored_file"], source)
+
+
+def _add_files(copy: sqlite3.Connection, table: _Table, source: _Source) -> None:
+    """Attached files whose row is lost, from the index that knows their hashes. Their size is 0, which no
+    file's is: what else is known of them is in the files themselves."""
+    spoiled = copy.execute("delete from stored_file where sha256 glob '*[^0-9a-f]*'").rowcount
+    table.rescued -= spoiled
+    table.refused += spoiled
+    if not (table.is_broken or table.misses_rows or table.refused):
+        return
+    for values in _entries(source, "stored_file_by_sha256", is_whole=False):
+        match values:
+            case (str(sha256), int(id)) if IS_SHA256.fullmatch(sha256):
+                added = copy.execute(
+                    """insert or ignore into stored_file
+                      (id, sha256, size_bytes, media_type, text_status, created_ms)
+                      values (?, ?, 0, 'application/octet-stream', 'none', 0)""",
+                    (id, sha256),
+                )
+                table.rebuilt += added.rowcount
 
 
 def _add_message(
