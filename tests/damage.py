@@ -165,6 +165,17 @@ def flip_bytes(path: Path, random_: random.Random) -> set[int]:
     return touched
 
 
+def flip_bytes_of_headers(path: Path, random_: random.Random) -> set[int]:
+    """Where a page says what it is, how many rows it holds and where they are."""
+    count = path.stat().st_size // PAGE
+    pages = {random_.randrange(2, count + 1) for _ in range(random_.choice([1, 5, 40]))}
+    with path.open("r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * PAGE + random_.randrange(12))
+            file.write(random_.randbytes(1))
+    return pages
+
+
 def overwrite(path: Path, pages: set[int], content: Callable[[int], bytes]) -> set[int]:
     with path.open("r+b") as file:
         for number in pages:
@@ -212,6 +223,7 @@ def spoil_first_page(path: Path, random_: random.Random) -> set[int]:
 
 DAMAGES = {
     "bytes": flip_bytes,
+    "headers of pages": flip_bytes_of_headers,
     "pages": spoil_pages,
     "swapped": swap_pages,
     "cut off": cut_off,

@@ -18,7 +18,7 @@ from deskside.backend.errors import StoreDamaged, StoreRefused
 from deskside.backend.store import conversations, messages
 from deskside.backend.store.database import open_store
 from deskside.backend.store.migrate import migrate
-from deskside.backend.store.pages import TABLE_LEAF, Image, open_image
+from deskside.backend.store.pages import TABLE_LEAF, Image, _values, open_image
 from deskside.backend.store.salvage import LOST_PLACE, Rescue, salvage
 from deskside.backend.store.schema import read_migrations
 from stores import connected, paths_in, rows
@@ -128,9 +128,9 @@ def _untouched(image: Image, number: int, spoiled: set[int]) -> Iterator[tuple[i
     for n in range(count):
         offset = int.from_bytes(page[8 + 2 * n : 10 + 2 * n], "big")
         image.overflow.clear()
-        cell, _ = image._cell(page, offset, TABLE_LEAF)
+        row_id, payload, _ = image._cell(page, offset, TABLE_LEAF)
         if not image.overflow & spoiled:
-            yield cell.row_id, cell.values
+            yield row_id, _values(payload)
 
 
 CONTENT = {
@@ -232,6 +232,17 @@ def test_texts_whose_messages_nothing_knows_are_kept_in_a_conversation_of_their_
     )
     (message,) = [table for table in rescue.tables if table.name == "message"]
     assert (0, counts_of(whole)["message"], True) == (message.rescued, message.rebuilt, message.may_be_more)
+
+
+def test_what_looks_like_a_row_is_none_where_only_an_index_has_it(whole: Path, damaged: Path) -> None:
+    overwrite(damaged, {1}, bytes)  # so that nothing says which page is whose
+    target = damaged.with_name("rescued.db")
+
+    rescue = salvage(damaged, target)
+
+    check_rescued(target)
+    assert as_sqlite_reads(whole, "conversation_tag") == as_sqlite_reads(target, "conversation_tag")
+    assert 0 == rescue.lost
 
 
 def test_a_damaged_database_of_an_older_schema_is_rescued_at_the_newest(tmp_path: Path) -> None:

@@ -78,9 +78,8 @@ async def open_app(
         http = await stack.enter_async_context(Http())
         providers = Models(store, settings, keys, device, http, models or {})
         if not store.is_reading_only:
-            with suppress(
-                StoreDamaged
-            ):  # what is there can be looked at without it, and nothing else be done
+            # Where it is damaged, what is there can be looked at without it, and nothing else be done.
+            with suppress(StoreDamaged):
                 await store.write(tools.sync_built_in, TOOLS)
         sandbox = Sandbox()
         stack.push_async_callback(sandbox.close)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,8 @@ class Image:
         self._frames, committed = _frames(wal, self.page_bytes)
         self.count = committed or file.seek(0, os.SEEK_END) // self.page_bytes
         self.overflow: set[int] = set()
-        """Pages that continue a cell, of all cells that were read."""
+        """Pages that continue a cell, of all pages that were looked at."""
+        self._unread: dict[int, int] = {}
 
     @property
     def has_wal(self) -> bool:
@@ -117,22 +118,43 @@ class Image:
     def cells(self, number: int) -> tuple[list[Cell], int]:
         """What a page holds, and how much of it makes no sense: cells that cannot be read, and bytes that
         nothing accounts for. Raises Broken for no such page."""
+        found: list[Cell] = []
+
+        def take(row_id: int, payload: bytes) -> None:
+            found.append(Cell(row_id, _values(payload)))
+
+        unread = self._unread[number] = self._look(number, take)
+        return found, unread
+
+    def unread(self, number: int) -> int:
+        """How much of a page makes no sense; where nobody has asked for its cells, whatever is in them."""
+        if number not in self._unread:
+            self._unread[number] = self._look(number, lambda row_id, payload: None)
+        return self._unread[number]
+
+    def _look(self, number: int, take: Callable[[int, bytes], None]) -> int:
+        """Hand over the cells of a page in their order. Returns how much of it makes no sense."""
         page = self.page(number)
         kind = _kind(page, number)
         if kind == TABLE_INTERIOR:
-            return [], 0
-        found: list[Cell] = []
+            return 0
+        try:
+            offsets = _cell_offsets(page, number, kind)
+        except Broken:
+            return 1
         broken = used = 0
-        for offset in _cell_offsets(page, number, kind):
+        last: int | None = None
+        for offset in offsets:
             try:
-                cell, end = self._cell(page, offset, kind)
+                row_id, payload, end = self._cell(page, offset, kind)
+                take(row_id, payload)
             except (Broken, IndexError):
                 broken += 1
                 continue
             used += max(end - offset, LEAST_CELL_BYTES)
-            broken += kind == TABLE_LEAF and bool(found) and found[-1].row_id >= cell.row_id
-            found.append(cell)
-        return found, broken or int(used != _bytes_of_cells(page, number, kind))
+            broken += kind == TABLE_LEAF and last is not None and last >= row_id
+            last = row_id
+        return broken or int(used != _bytes_of_cells(page, number, kind))
 
     def free_pages(self) -> set[int]:
         """The pages that hold nothing any more, though their bytes are still those of deleted rows."""
@@ -156,8 +178,8 @@ class Image:
         start = _start(number)
         return [*children, int.from_bytes(page[start + 8 : start + 12], "big")]
 
-    def _cell(self, page: bytes, offset: int, kind: int) -> tuple[Cell, int]:
-        """A cell, and where on the page it ends."""
+    def _cell(self, page: bytes, offset: int, kind: int) -> tuple[int, bytes, int]:
+        """The row id of a cell, what it holds, and where on the page it ends."""
         if kind == INDEX_INTERIOR:
             offset += 4
         length, offset = _varint(page, offset)
@@ -171,7 +193,7 @@ class Image:
             following = int.from_bytes(_piece(page, end, 4), "big")
             payload += self._continued(following, length - local)
             end += 4
-        return Cell(row_id, _values(payload)), end
+        return row_id, payload, end
 
     def _local_bytes(self, length: int, kind: int) -> int:
         """How much of a payload is on the page of its cell."""
@@ -315,6 +337,9 @@ def _varint(content: bytes, offset: int) -> tuple[int, int]:
     return (value - (1 << 64) if value >= 1 << 63 else value), offset + 9
 
 
+INTEGER_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+
+
 def _values(record: bytes) -> tuple[Value, ...]:
     header_bytes, offset = _varint(record, 0)
     if not offset <= header_bytes <= len(record):
@@ -322,33 +347,30 @@ def _values(record: bytes) -> tuple[Value, ...]:
     values: list[Value] = []
     at = header_bytes
     while offset < header_bytes:
-        kind, offset = _varint(record, offset)
-        value, length = _value(record, at, kind)
-        values.append(value)
-        at += length
-    if offset != header_bytes or at != len(record):
+        kind = record[offset]
+        if kind < 0x80:  # nearly all
+            offset += 1
+        else:
+            kind, offset = _varint(record, offset)
+        if kind >= 12:
+            end = at + (kind - 12) // 2
+            piece = record[at:end]
+            # A damaged text is worth more than none.
+            values.append(piece.decode(errors="replace") if kind % 2 else piece)
+            at = end
+        elif kind == 0:
+            values.append(None)
+        elif kind in INTEGER_BYTES:
+            end = at + INTEGER_BYTES[kind]
+            values.append(int.from_bytes(record[at:end], "big", signed=True))
+            at = end
+        elif kind in (8, 9):
+            values.append(kind - 8)
+        elif kind == 7:
+            values.append(float(struct.unpack(">d", _piece(record, at, 8))[0]))
+            at += 8
+        else:
+            raise Broken
+    if offset != header_bytes or at != len(record):  # also where the last value was cut off
         raise Broken
     return tuple(values)
-
-
-INTEGER_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
-
-
-def _value(record: bytes, at: int, kind: int) -> tuple[Value, int]:
-    """A value and how many bytes it takes."""
-    if kind == 0:
-        return None, 0
-    if kind in INTEGER_BYTES:
-        length = INTEGER_BYTES[kind]
-        return int.from_bytes(_piece(record, at, length), "big", signed=True), length
-    if kind == 7:
-        (number,) = struct.unpack(">d", _piece(record, at, 8))
-        return float(number), 8
-    if kind in (8, 9):
-        return kind - 8, 0
-    if kind < 12:
-        raise Broken
-    length = (kind - 12) // 2
-    piece = _piece(record, at, length)
-    # A damaged text is worth more than none.
-    return (piece.decode(errors="replace") if kind % 2 else piece), length

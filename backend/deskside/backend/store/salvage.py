@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -87,6 +89,12 @@ CLOSE_GAPS_NOW = (
       where status = 'complete' and id not in (select message from message_part)""",
 )
 TEXTS = {"title": LOST_TITLE, "text": LOST_TEXT}
+
+Shape = tuple[type, ...]
+"""The types of the values of a record."""
+WRITTEN_AS: dict[str, tuple[type, ...]] = {
+    "INTEGER": (int,), "INT": (int,), "TEXT": (str,), "REAL": (int, float), "BLOB": (bytes,)
+}  # fmt: skip
 
 
 class RescuedTable(msgspec.Struct, frozen=True):
@@ -166,21 +174,30 @@ def _opened(target: Path, busy_timeout_s: float, *, is_ours: bool) -> Db:
 
 
 def salvage(damaged: Path, target: Path) -> Rescue:
-    """Make `target` anew of what can be read, at the newest schema. Takes about 30 s for 250 MB.
+    """Make `target` anew of what can be read, at the newest schema. Takes about 20 s for 250 MB.
 
     Raises StoreDamaged where that is nothing, StoreRefused for a newer schema or another program's file,
     sqlite3.Error and OSError where the disk does not take the copy.
     """
     with open_image(damaged) as image:
-        found = _salvage(image, damaged, target)
-        if found.is_whole or not image.has_wal:
-            return found
-        # SQLite cannot tell a -wal of another database from its own: if the file is whole without it, it was.
-        with suppress(StoreDamaged):
-            without = _salvage(image.without_wal(), None, target)
-            if without.is_whole:
-                return msgspec.structs.replace(without, is_without_wal=True)
-        return _salvage(image, damaged, target)
+        found = _copy(image, damaged, target)
+        if not found.is_whole and image.has_wal:
+            # SQLite cannot tell a -wal of another database from its own: where the file is whole without it,
+            # it was another's.
+            alone = target.with_name(f"{target.name}-alone")
+            try:
+                with suppress(StoreDamaged):
+                    without = _copy(image.without_wal(), None, alone)
+                    if without.is_whole:
+                        found = msgspec.structs.replace(without, is_without_wal=True)
+                        alone.replace(target)
+            finally:
+                remove(alone)
+    _finish(target)
+    for table in found.tables:
+        if table.lost or table.rebuilt or table.may_be_more:
+            logger.info("{}: {} rows rescued, {} rebuilt, {} lost", *msgspec.structs.astuple(table)[:4])
+    return found
 
 
 def remove(target: Path) -> None:
@@ -208,29 +225,45 @@ class _Table:
     rescued: int = 0
     rebuilt: int = 0
     refused: int = 0
+    placed: int = 0
+    """Of the rescued ones, those that were on pages which nothing leads to."""
     expected: int | None = None
     is_broken: bool = False
+    _fitting: dict[Shape, bool] = field(default_factory=dict)
 
     @property
     def misses_rows(self) -> bool:
         """The indexes know more than were read."""
         return self.expected is not None and self.expected > self.rescued
 
+    def fits(self, shape: Shape) -> bool:
+        """Whether a record of such values can be a row of this table."""
+        found = self._fitting.get(shape)
+        if found is None:
+            found = self._fitting[shape] = self._fits(shape)
+        return found
+
+    def _fits(self, shape: Shape) -> bool:
+        if len(shape) > len(self.columns):
+            return False
+        if not all(self.default[column] for column in self.order[len(shape) :]):
+            return False
+        return all(
+            kind is NoneType
+            if column == self.row_id_column
+            else not self.must_be[column]
+            if kind is NoneType
+            else kind in WRITTEN_AS[self.types[column]]
+            for column, kind in zip(self.order, shape, strict=False)
+        )
+
     def row(self, cell: Cell) -> list[Value] | None:
         """The values of a cell in the order of the columns, None where it is none of this table's."""
-        if len(cell.values) > len(self.columns):
-            return None
-        if not all(self.default[column] for column in self.order[len(cell.values) :]):
+        if not self.fits(_shape(cell)):
             return None
         values: list[Value] = [None] * len(self.columns)
         for column, value in zip(self.order, cell.values, strict=False):
-            if column == self.row_id_column:
-                if value is not None:
-                    return None
-                value = cell.row_id
-            elif not _fits(value, self.types[column], must_be=self.must_be[column]):
-                return None
-            values[column] = value
+            values[column] = cell.row_id if column == self.row_id_column else value
         return values
 
     def told(self) -> RescuedTable:
@@ -244,13 +277,8 @@ class _Table:
         )
 
 
-def _fits(value: Value, declared: str, *, must_be: bool) -> bool:
-    if value is None:
-        return not must_be
-    wanted: dict[str, type | tuple[type, ...]] = {
-        "INTEGER": int, "INT": int, "TEXT": str, "REAL": (int, float), "BLOB": bytes
-    }  # fmt: skip
-    return isinstance(value, wanted[declared])
+def _shape(cell: Cell) -> Shape:
+    return tuple(map(type, cell.values))
 
 
 @dataclass
@@ -263,7 +291,8 @@ class _Source:
     taken: set[int] = field(default_factory=lambda: {1})
 
 
-def _salvage(image: Image, by_sql: Path | None, target: Path) -> Rescue:
+def _copy(image: Image, by_sql: Path | None, target: Path) -> Rescue:
+    """What can be read, at the schema that it has, closed up where something is gone."""
     remove(target)
     roots = _roots(image)
     schema = _schema(image)
@@ -280,19 +309,20 @@ def _salvage(image: Image, by_sql: Path | None, target: Path) -> Rescue:
         for statement in CLOSE_GAPS:
             copy.execute(statement, TEXTS)
         _drop_dangling(copy, tables)
+    return Rescue([table.told() for table in tables], schema, is_without_wal=False)
+
+
+def _finish(target: Path) -> None:
+    """The newest schema, and what is worked out from all rows."""
     migrate(target, None)
     with closing(_connect(target, "rw")) as copy:
+        copy.execute("PRAGMA synchronous = OFF")
         copy.execute("BEGIN")
         _mend_parts(copy)
         for statement in CLOSE_GAPS_NOW:
             copy.execute(statement, TEXTS)
         search_index.rebuild(copy)
         copy.execute("COMMIT")
-    told = [table.told() for table in tables]
-    for each in told:
-        if each.lost or each.rebuilt or each.may_be_more:
-            logger.info("{}: {} rows rescued, {} rebuilt, {} lost", *msgspec.structs.astuple(each)[:4])
-    return Rescue(told, schema, is_without_wal=False)
 
 
 # -- where things are -----------------------------------------------------------------------------
@@ -531,17 +561,49 @@ def _place_strays(copy: sqlite3.Connection, tables: list[_Table], source: _Sourc
     damaged = [table for table in tables if table.is_broken or table.misses_rows]
     if not damaged:
         return
+    entries: list[int] = []
     for number in _strays(source, [table.name for table in damaged]):
         with suppress(Broken):
-            cells, _ = source.image.cells(number)
-            rows = [[row for cell in cells if (row := table.row(cell)) is not None] for table in damaged]
-            best = max(range(len(damaged)), key=lambda n: (len(rows[n]), len(damaged[n].columns)))
-            refused = damaged[best].refused
-            _insert(copy, damaged[best], rows[best])
-            damaged[best].refused = refused  # nobody knows that they were this table's
+            if source.image.page(number)[0] == TABLE_LEAF:
+                _place(copy, [table for table in damaged if not table.is_without_row_id], source, number)
+            else:
+                entries.append(number)
+    # What such a table holds looks like an entry of some index, and is known by what it refers to.
+    for number in entries:
+        if number not in source.image.overflow:
+            with suppress(Broken):
+                _place(copy, [table for table in damaged if table.is_without_row_id], source, number)
     if not _has_senseless_pages(source):
         for table in damaged:
             table.is_broken = table.is_broken and table.name in source.roots
+
+
+def _place(copy: sqlite3.Connection, tables: Sequence[_Table], source: _Source, number: int) -> None:
+    """Put what is on a page into the table that most of it fits."""
+    cells, _ = source.image.cells(number)
+    shapes = Counter(map(_shape, cells))
+    fitting = [(sum(shapes[shape] for shape in shapes if table.fits(shape)), table) for table in tables]
+    count, best = max(fitting, key=lambda found: (found[0], len(found[1].columns)), default=(0, None))
+    if best is None or count == 0:
+        return
+    rows = [row for cell in cells if (row := best.row(cell)) is not None]
+    if best.is_without_row_id and not _refer_to_something(copy, best, rows):
+        return
+    rescued, refused = best.rescued, best.refused
+    _insert(copy, best, rows)
+    best.placed += best.rescued - rescued
+    best.refused = refused  # nobody knows that they were this table's
+
+
+def _refer_to_something(copy: sqlite3.Connection, table: _Table, rows: Sequence[Sequence[Value]]) -> bool:
+    for target, column in copy.execute(
+        'select "table", "from" from pragma_foreign_key_list(?)', (table.name,)
+    ).fetchall():
+        number = table.columns.index(column)
+        is_there = f"select 1 from {target} where id = ?"
+        if not all(copy.execute(is_there, (row[number],)).fetchone() for row in rows):
+            return False
+    return True
 
 
 def _strays(source: _Source, read_already: Sequence[str]) -> Iterator[int]:
@@ -552,7 +614,8 @@ def _strays(source: _Source, read_already: Sequence[str]) -> Iterator[int]:
         tree = image.walk(root)
         source.taken |= tree.pages
         for number in tree.leaves:
-            image.cells(number)  # says which pages continue a row: whatever is in those is no row
+            with suppress(Broken):
+                image.unread(number)  # says which pages continue a row: whatever is in those is no row
     known = source.taken | image.free_pages()
     for number in range(2, image.count + 1):
         # Looked up each time: a stray that was read shows what continues it.
@@ -571,7 +634,7 @@ def _has_senseless_pages(source: _Source) -> bool:
         if number in known:
             continue
         try:
-            if image.cells(number)[1] > 0:
+            if image.unread(number) > 0:
                 return True
         except Broken:
             return True
@@ -708,6 +771,8 @@ def _drop_dangling_of(copy: sqlite3.Connection, table: _Table) -> bool:
         else:
             gone = copy.execute(f"delete from {table.name} where {dangling}").rowcount
             table.rescued -= gone
-            table.refused += gone
+            placed = min(gone, table.placed)  # perhaps they never were this table's
+            table.placed -= placed
+            table.refused += gone - placed
             changed += gone
     return changed > 0
