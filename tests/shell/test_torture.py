@@ -11,7 +11,7 @@ TORTURE = Path(__file__).resolve().parents[2] / "build" / "bench" / "torture.py"
 
 def test_a_program_that_is_killed_while_everything_happens_loses_nothing_it_has_acknowledged() -> None:
     done = subprocess.run(
-        [sys.executable, str(TORTURE), "--rounds", "5", "--seed", "11"],
+        [sys.executable, str(TORTURE), "--kills", "5", "--seed", "11"],
         capture_output=True,
         text=True,
         timeout=600,
