@@ -234,6 +234,25 @@ def test_texts_whose_messages_nothing_knows_are_kept_in_a_conversation_of_their_
     assert (0, counts_of(whole)["message"], True) == (message.rescued, message.rebuilt, message.may_be_more)
 
 
+def test_conversations_whose_row_is_lost_are_put_together_with_the_title_of_a_new_one(
+    whole: Path, damaged: Path
+) -> None:
+    lost = rows(whole, "select pageno from dbstat where name = 'conversation' and pagetype <> 'internal'")
+    overwrite(damaged, {page for (page,) in lost}, bytes)
+    target = damaged.with_name("rescued.db")
+
+    rescue = salvage(damaged, target)
+
+    check_rescued(target)
+    (table,) = [table for table in rescue.tables if table.name == "conversation"]
+    assert (0, 54, 0) == (table.rescued, table.rebuilt, table.lost)
+    ids = "select id from conversation order by id"
+    assert rows(whole, ids) == rows(target, ids)
+    first = rows(target, "select id, title from conversation order by id limit 1")
+    begin = "select text from message_part join message on message.id = message where conversation = 1"
+    assert first[0][1].removesuffix("…") in rows(whole, f"{begin} order by message.id limit 1")[0][0]
+
+
 def test_what_looks_like_a_row_is_none_where_only_an_index_has_it(whole: Path, damaged: Path) -> None:
     overwrite(damaged, {1}, bytes)  # so that nothing says which page is whose
     target = damaged.with_name("rescued.db")
@@ -272,7 +291,10 @@ def test_a_damaged_database_of_an_older_schema_is_rescued_at_the_newest(tmp_path
     assert 5 == rescue.schema
     assert [(len(read_migrations()),)] == rows(tmp_path / "rescued.db", "pragma user_version")
     assert [(399,)] == rows(tmp_path / "rescued.db", "select count(*) from message")
-    assert 0 < sum(table.lost for table in rescue.tables if table.name == "conversation") < 60
+    (table,) = [table for table in rescue.tables if table.name == "conversation"]
+    assert 0 == table.lost
+    assert 0 < table.rebuilt < 60
+    assert 399 == table.rescued + table.rebuilt
 
 
 def test_the_wal_file_of_another_database_is_left_out(whole: Path, damaged: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ export function FindingsTable({ findings }: { findings: Findings }) {
       <p class="muted">
         {findings.is_whole
           ? "Nothing is lost, as far as can be seen."
-          : "What is put together was lost itself, and made again from what refers to it: a message has its text and its place, but not its date."}
+          : "What is put together was lost itself, and made again from what refers to it: a conversation has its messages, but not its title; a message has its text and its place, but not its date."}
       </p>
       {findings.is_without_wal && (
         <p class="muted">

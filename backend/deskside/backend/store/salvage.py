@@ -42,6 +42,7 @@ from deskside.backend.store.pages import (
     open_image,
 )
 from deskside.backend.store.schema import APPLICATION_ID, read_migrations
+from deskside.backend.store.text import title_of
 
 NOTHING_LEFT = "Restore a backup; or close Deskside, move the file elsewhere, and begin anew."
 LOST_TEXT = "(This text is on a damaged page of the database and cannot be read.)"
@@ -53,9 +54,6 @@ CLOSE_GAPS = (
     """insert into user (id, name, theme, language, created_ms)
       select 1, '', 'system', 'en', 0 where not exists (select 1 from user)""",
     "update conversation set user = (select min(id) from user) where user not in (select id from user)",
-    """insert into conversation (id, user, title, draft, created_ms, updated_ms, head)
-      select conversation, 1, :title, '', min(created_ms), max(created_ms), max(id) from message
-      where conversation not in (select id from conversation) group by conversation""",
     # An index reads it, and refuses what is no JSON.
     """update message_part set kind = 'text', data = null, text = iif(text = '', :text, text)
       where data is not null and not json_valid(data)""",
@@ -88,7 +86,7 @@ CLOSE_GAPS_NOW = (
       select id, 0, 0, 'text', :text, iif(role = 'user', 'user', 'model') from message
       where status = 'complete' and id not in (select message from message_part)""",
 )
-TEXTS = {"title": LOST_TITLE, "text": LOST_TEXT}
+TEXTS = {"text": LOST_TEXT}
 
 Shape = tuple[type, ...]
 """The types of the values of a record."""
@@ -660,8 +658,28 @@ def _rebuild(copy: sqlite3.Connection, tables: dict[str, _Table], source: _Sourc
         if isinstance(row_id, int) and isinstance(conversation, int) and row_id not in there:
             _add_message(copy, message, row_id, parent, conversation)
     _place_parts(copy, message)
+    _add_conversations(copy, tables["conversation"])
     if "stored_file" in tables:
         _add_files(copy, tables["stored_file"], source)
+
+
+def _add_conversations(copy: sqlite3.Connection, table: _Table) -> None:
+    """Conversations that only their messages know, with the title that a new one would get."""
+    lost = copy.execute(
+        "select conversation, min(id), max(id), min(created_ms), max(created_ms) from message "
+        "where conversation not in (select id from conversation) group by conversation"
+    ).fetchall()
+    for id, first, last, created_ms, updated_ms in lost:
+        said = copy.execute(
+            "select text from message_part where message = ? and text <> '' order by position limit 1",
+            (first,),
+        ).fetchone()
+        copy.execute(
+            "insert into conversation (id, user, title, draft, created_ms, updated_ms, head) "
+            "values (?, 1, ?, '', ?, ?, ?)",
+            (id, title_of(said[0]) if said else LOST_TITLE, created_ms, updated_ms, last),
+        )
+        table.rebuilt += 1
 
 
 def _add_files(copy: sqlite3.Connection, table: _Table, source: _Source) -> None:
