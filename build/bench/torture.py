@@ -24,10 +24,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,32 +134,25 @@ def work_and_kill(place: Place, chance: random.Random, seed: str) -> Round:
         return Round(f"{after_s:.2f} s into its start")
     wrong: list[str] = []
     program = started(place.data, place.environ, wrong)
-    try:
-        program.call("settings.change", {"max_runs": 2 * len(ACTIVITIES)})
-        place.journal.told.clear()
-        after_s = chance.uniform(*WORKS_S)
-        threads = [
-            threading.Thread(target=work, args=(activity, program, place, seed, wrong))
-            for activity in ACTIVITIES
-        ]
-        for thread in threads:
-            thread.start()
-        time.sleep(after_s)
-    finally:
-        program.kill()
-    for thread in threads:
-        thread.join(60)
+    with ThreadPoolExecutor(len(ACTIVITIES)) as threads:
+        try:
+            program.call("settings.change", {"max_runs": 2 * len(ACTIVITIES)})
+            place.journal.told.clear()
+            after_s = chance.uniform(*WORKS_S)
+            ended = {
+                activity.__name__: threads.submit(
+                    activity, Worker(activity.__name__, program, place.journal, seed, place.files)
+                )
+                for activity in ACTIVITIES
+            }
+            time.sleep(after_s)
+        finally:
+            program.kill()
+    for name, future in ended.items():
+        error = future.exception()
+        if not isinstance(error, Gone):
+            wrong.append(f"{name}: {type(error).__name__}: {error}")
     return Round(f"{after_s:.2f} s into its work", Counter(place.journal.told), wrong=wrong)
-
-
-def work(
-    activity: Callable[[Worker], None], program: Program, place: Place, seed: str, wrong: list[str]
-) -> None:
-    try:
-        with suppress(Gone):
-            activity(Worker(activity.__name__, program, place.journal, seed, place.files))
-    except Exception as error:  # a thread that ended unseen would prove nothing
-        wrong.append(f"{activity.__name__}: {type(error).__name__}: {error}")
 
 
 # -- a restore ------------------------------------------------------------------------------------
