@@ -292,7 +292,7 @@ async def test_what_was_attached_comes_as_a_file_with_its_text(tmp_path: Path) -
         "file_type": "txt",
         "extracted_content": "gr\u00fc\u00dfe!",
     }
-    page = {"file_name": "p.pdf", "file_type": "pdf", "extracted_content": "All of it"}
+    page = {"file_name": "p.pdf", "file_type": "pdf", "extracted_content": "All\u200b of it\U000e0041"}
     export = zipped(
         tmp_path / "export.zip",
         users__json=[],
@@ -310,11 +310,11 @@ async def test_what_was_attached_comes_as_a_file_with_its_text(tmp_path: Path) -
     assert [("file", "e.txt", GONE)] == brought.skipped
     assert 2 == brought.counts.files
     assert [
-        ("paste.txt", "text/plain", 8, "grüße!", "ready"),
-        ("p.pdf", "text/plain", 9, "All of it", "ready"),
+        ("paste.txt", "text/plain", 8, "grüße!", "ready", 0),
+        ("p.pdf", "text/plain", 16, "All\u200b of it\U000e0041", "ready", 2),
     ] == rows(
         home.paths.database,
-        "select name, media_type, size_bytes, text, text_status from attachment "
+        "select name, media_type, size_bytes, text, text_status, hidden_characters from attachment "
         "join stored_file on stored_file.id = file order by position",
     )
 

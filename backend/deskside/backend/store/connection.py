@@ -105,6 +105,9 @@ def _prepare(db: Db, connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     segmentation.register(connection)
     if db.is_writing_thread:
+        # What a savepoint may have to put back, some 100 kB with each question and each answer, would go to
+        # a file in the system's folder for passing files: a second disk that can be full, and not ours.
+        connection.execute("PRAGMA temp_store = MEMORY")
         _use_wal(connection, db.path, db.busy_timeout_s)
     else:
         connection.execute("PRAGMA query_only = ON")

@@ -273,15 +273,14 @@ def _kept(db: Db, conversation_id: int) -> Any:
 
 
 def _row(columns: tuple[Any, ...]) -> ConversationRow:
-    row = ConversationRow(*columns)
     # SQLite says 0 or 1, and has lists as JSON.
-    return msgspec.structs.replace(
-        row,
-        is_waiting=bool(row.is_waiting),
-        is_pinned=bool(row.is_pinned),
-        is_archived=bool(row.is_archived),
-        tags=_read_tags(columns[-1]),
+    id_, title, model, draft, created, updated, agent, waits, folder, pinned, archived, deleted, named = (
+        columns
     )
+    return ConversationRow(
+        id_, title, model, draft, created, updated, agent,
+        bool(waits), folder, bool(pinned), bool(archived), deleted, _read_tags(named),
+    )  # fmt: skip
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int]:

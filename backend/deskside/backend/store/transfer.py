@@ -2,11 +2,9 @@
 
 Invariants
   - `put` adds a conversation in one go, or nothing of it; depth, shown path and search index are as
-  messages.py and
-    search_index.py promise.
+    messages.py and search_index.py promise.
   - Rows are numbered in the order of their ids, and put in the order of their numbers, so that what was put
-  is
-    taken again as it was. Messages stand behind their parents, because children are newer than their parents.
+    is taken again as it was. Messages stand behind their parents, because children are newer than them.
   - What a call of a model used is counted once, however often its conversation is put.
 """
 
@@ -17,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from deskside.backend.agent.invisible import without_invisible
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.exchange.conversation_file import (
     FileAttachment,
@@ -501,16 +500,18 @@ def _insert_attachments(
     db: Db, conversation_id: int, message_id: int | None, attachments: Iterable[FileAttachment]
 ) -> None:
     for each in attachments:
+        text = each.text or ""
         db.sql.execute(
             "insert into stored_file (sha256, size_bytes, media_type, text, text_status, text_error, "
-            "created_ms) values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
+            "hidden_characters, created_ms) values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
             (
                 each.sha256,
                 each.size_bytes,
                 each.media_type,
-                None if each.text is None else storable(each.text),
+                None if each.text is None else storable(text),
                 each.text_status,
                 storable(each.text_error),
+                len(text) - len(without_invisible(text)),
                 each.kept_ms,
             ),
         )

@@ -37,8 +37,12 @@ def check_space(database: Path) -> None:
 def vacuum(connection: sqlite3.Connection, report: Report) -> Vacuumed:
     """Outside of a transaction. Raises Cancelled, which leaves the database as it was; sqlite3.Error."""
     before = _size(connection)
-    with reporting(connection, report, "vacuum"):
-        connection.execute("VACUUM")
+    connection.execute("PRAGMA temp_store = FILE")  # the new database is as large as the old one
+    try:
+        with reporting(connection, report, "vacuum"):
+            connection.execute("VACUUM")
+    finally:
+        connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return Vacuumed(before, _size(connection))
 
