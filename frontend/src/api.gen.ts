@@ -204,7 +204,8 @@ export interface Spent {
  * `needs_start` is True until the user has chosen how to begin (a key, a server, the small model).
  *
  * `default_model` is what a new conversation would use now: the setting, else DESKSIDE_MODEL, else
- * the first that is configured; None when nothing is.
+ * the first that is configured; None when nothing is. `trouble`: why nothing can be saved. `rescued`:
+ * what a rescue at the start has done, until the user has seen it.
  */
 export interface AppState {
   version: string;
@@ -215,6 +216,8 @@ export interface AppState {
   needs_start: boolean;
   draft: string;
   last_event: number;
+  trouble: Trouble | null;
+  rescued: Rescued | null;
 }
 
 /**
@@ -276,6 +279,44 @@ export interface Field {
 export interface Limits {
   day: Limit;
   month: Limit;
+}
+
+/** Why nothing can be saved now: `code` as in errors.py. `is_lasting`: until the program starts again. */
+export interface Trouble {
+  code: string;
+  message: string;
+  hint: string;
+  is_lasting: boolean;
+}
+
+/**
+ * A rescue that took effect. `kept` is the folder with the damaged files, `kept_files` how many attached
+ * files are there because no message that is left refers to them.
+ */
+export interface Rescued {
+  findings: Findings;
+  kept: string;
+  at_ms: number;
+  kept_files: number;
+}
+
+/** A rescue as it is told: a line for each kind of thing that a user knows, and one for all else. */
+export interface Findings {
+  lines: RescuedTable[];
+  is_whole: boolean;
+  is_without_wal: boolean;
+}
+
+/**
+ * `rescued` rows are as they were; `rebuilt` ones were put together from what refers to them; `lost` ones
+ * are gone. `may_be_more`: a part is damaged that nothing says the size of.
+ */
+export interface RescuedTable {
+  name: string;
+  rescued: number;
+  rebuilt: number;
+  lost: number;
+  may_be_more: boolean;
 }
 
 /** None is the conversation that does not exist yet. */
@@ -1771,6 +1812,12 @@ export interface Notice {
   hint: string;
 }
 
+/** The store cannot write any more, or can again (None). */
+export interface TroubleChanged {
+  type: "trouble_changed";
+  trouble: Trouble | null;
+}
+
 export type AppEvent =
   | ConversationChanged
   | ConversationDeleted
@@ -1791,7 +1838,8 @@ export type AppEvent =
   | McpChanged
   | TransferChanged
   | BackupsChanged
-  | Notice;
+  | Notice
+  | TroubleChanged;
 
 export function commandsOver(call: Call, _stream: Stream) {
   return {
@@ -2130,6 +2178,26 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Look for Ollama, LM Studio, llama.cpp and vLLM on their usual ports of this machine. */
       find_servers: (options?: CallOptions): Promise<FoundServer[]> =>
         call("models.find_servers", null, options),
+    },
+    rescue: {
+      /**
+       * Read what can be read of the damaged database, and say what that is. Nothing is changed yet. Conflict
+       * where it is not damaged, StoreDamaged where nothing can be read.
+       */
+      prepare: (options?: CallOptions): Promise<Findings> =>
+        call("rescue.prepare", null, options),
+      /**
+       * Put what was prepared in the place of the damaged database: Deskside starts again for that. NeedsWindow
+       * without a window; then it happens at the next start.
+       */
+      confirm: (options?: CallOptions): Promise<void> =>
+        call("rescue.confirm", null, options),
+      /** The user has seen what was rescued; it is not told again. */
+      seen: (options?: CallOptions): Promise<void> =>
+        call("rescue.seen", null, options),
+      /** Close Deskside and start it again. NeedsWindow without a window. */
+      restart: (options?: CallOptions): Promise<void> =>
+        call("rescue.restart", null, options),
     },
     runs: {
       /**

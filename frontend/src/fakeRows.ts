@@ -200,6 +200,8 @@ export function appState(changes: Partial<AppState> = {}): AppState {
     needs_start: false,
     draft: "",
     last_event: 0,
+    trouble: null,
+    rescued: null,
     ...changes,
   };
 }

@@ -621,7 +621,7 @@ async def test_damage_to_one_part_does_not_hide_the_conversations(damaged: str, 
     assert [] == list(paths.data.glob("*readable*"))
 
 
-async def test_lost_rows_leave_everything_else_within_reach(tmp_path: Path) -> None:
+async def test_lost_messages_are_put_together_from_what_refers_to_them(tmp_path: Path) -> None:
     paths = paths_in(tmp_path)
     async with open_store(paths) as store:
         ids = [await talk(store, *((f"question {n}", f"answer {n}") for n in range(40))) for _ in range(10)]
@@ -633,9 +633,8 @@ async def test_lost_rows_leave_everything_else_within_reach(tmp_path: Path) -> N
     async with open_store(paths) as store:
         seen = {id: len(await shown(store, id)) for id in ids}
 
-    assert 800 - 200 < sum(seen.values()) < 800
-    assert 3 >= sum(count < 80 for count in seen.values())
-    assert all(seen.values())
+    # The rows are gone; the indexes and the texts still say what they were.
+    assert {80} == set(seen.values())
 
 
 async def test_damage_that_a_write_meets_stops_writing(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from typing import IO, Any
 
 import pytest
 
+from damage import make_database, overwrite
 from provider_server import ProviderServer
 from stores import rows
 
@@ -43,6 +46,12 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+
+    def printed(self, *arguments: str) -> tuple[int, str]:
+        """The exit code, and what was printed on stdout."""
+        with self.start(*arguments) as process:
+            printed, _ = process.communicate(timeout=LIMIT_S)
+        return process.returncode, printed.decode()
 
     def run(self, *arguments: str, typed: bytes = b"", prefix: Sequence[str] = ()) -> tuple[int, str]:
         """The exit code, and what was said on stderr."""
@@ -168,3 +177,66 @@ def test_a_file_that_is_not_ours_is_told_in_one_sentence_and_left_alone(
     assert str(terminal.data / broken) in said
     assert "fault" not in said
     assert "Dear diary\n" * 1000 == (terminal.data / broken).read_text()
+
+
+@pytest.fixture
+def damaged(terminal: Terminal) -> Path:
+    """A database that does not open any more."""
+    database = terminal.data / "deskside.db"
+    make_database(database, conversations=20)
+    overwrite(database, {1}, bytes)
+    return database
+
+
+def test_a_damaged_database_is_told_with_what_to_do_about_it(terminal: Terminal, damaged: Path) -> None:
+    code, said = terminal.run("call", "app.state")
+
+    assert 1 == code
+    assert 1 == said.count("\n")
+    assert str(damaged) in said
+    assert "deskside rescue" in said
+
+
+def test_a_damaged_database_is_rescued_from_the_terminal(terminal: Terminal, damaged: Path) -> None:
+    before = damaged.read_bytes()
+
+    looked = terminal.printed("rescue", "--dry-run")
+    refused = terminal.run("rescue")
+    untouched = damaged.read_bytes()
+    rescued = terminal.printed("rescue", "--yes", "--json")
+    again = terminal.run("call", "app.state")
+
+    assert 0 == looked[0]
+    assert re.search(r"Conversations +18 +0 ", looked[1])
+    assert before == untouched
+    assert 1 == refused[0]
+    assert "--yes" in refused[1]
+    assert 0 == rescued[0]
+    found = {table["name"]: table["rescued"] for table in json.loads(rescued[1])["tables"]}
+    assert 18 == found["conversation"] == rows(damaged, "select count(*) from conversation")[0][0]
+    (kept,) = terminal.data.glob("damaged-*")
+    assert before == (kept / "deskside.db").read_bytes()
+    assert (0, "") == again
+
+
+def test_what_holds_nothing_of_ours_is_not_rescued_and_left_alone(terminal: Terminal) -> None:
+    terminal.data.mkdir(mode=0o700)
+    (terminal.data / "deskside.db").write_text("Dear diary\n" * 1000)
+
+    code, said = terminal.run("rescue", "--yes")
+
+    assert 1 == code
+    assert "Nothing of the damaged database can be read. Restore a backup" in said
+    assert "Dear diary\n" * 1000 == (terminal.data / "deskside.db").read_text()
+
+
+def test_a_running_deskside_is_not_rescued_behind_its_back(terminal: Terminal) -> None:
+    with terminal.start("--serve") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        code, said = terminal.run("rescue", "--yes")
+        process.terminate()
+        process.communicate(timeout=LIMIT_S)
+
+    assert 1 == code
+    assert "Close it first" in said

@@ -20,6 +20,7 @@ from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
 from deskside.backend.paths import Paths
+from deskside.backend.rescue import Rescues
 from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
 from deskside.backend.store.database import Store, open_store
@@ -32,6 +33,7 @@ from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_fetch import PageTexts
 from deskside.backend.trash import emptying_trash
+from deskside.backend.watch import watching_store
 from deskside.backend.written_files import WrittenFiles
 
 
@@ -54,17 +56,20 @@ class App:
     user_tools: UserTools
     backups: Backups
     transfers: Transfers
+    rescues: Rescues
 
 
 @asynccontextmanager
-async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> AsyncIterator[App]:
+async def open_app(
+    paths: Paths, models: Mapping[str, Model] | None = None, *, or_read: bool = False
+) -> AsyncIterator[App]:
     """Open everything in the order of these lines, and close it in reverse.
 
     `models` are used by their name instead of what a provider would give. Raises the store's errors,
-    with what to do, when the database cannot be opened.
+    with what to do, when the database cannot be opened; `or_read` as for `open_store`.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(paths))
+        store = await stack.enter_async_context(open_store(paths, or_read=or_read))
         events = EventBuffer()
         settings = await open_settings(store, events)
         keys = Keys(store, events, paths)
@@ -72,8 +77,10 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         stack.push_async_callback(device.close)
         http = await stack.enter_async_context(Http())
         providers = Models(store, settings, keys, device, http, models or {})
-        with suppress(StoreDamaged):  # what is there can be looked at without it, and nothing else be done
-            await store.write(tools.sync_built_in, TOOLS)
+        if not store.is_reading_only:
+            # Where it is damaged, what is there can be looked at without it, and nothing else be done.
+            with suppress(StoreDamaged):
+                await store.write(tools.sync_built_in, TOOLS)
         sandbox = Sandbox()
         stack.push_async_callback(sandbox.close)
         web = Web()
@@ -88,10 +95,12 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services, attachments)
         stack.push_async_callback(runs.close)
         await stack.enter_async_context(emptying_trash(store, attachments))
+        await stack.enter_async_context(watching_store(store, events))
         transfers = Transfers(store, events, paths, attachments)
         stack.push_async_callback(transfers.close)
         backups = Backups(store, events, paths)
         stack.push_async_callback(backups.close)
+        rescues = Rescues(store, paths)
         yield App(
             paths,
             store,
@@ -108,4 +117,5 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
             user_tools,
             backups,
             transfers,
+            rescues,
         )

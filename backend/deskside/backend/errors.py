@@ -27,7 +27,9 @@
     ├── StoreBusy             another program holds the database               close it, retry
     ├── StoreFull             the disk is full                                 free space, retry
     ├── StoreReadOnly         the data folder cannot be written                change its permissions
-    ├── StoreDamaged          the database file is corrupted                   restore a backup
+    │   ├── StoreGone             it was moved or removed, or its drive is gone    put it back
+    │   └── StoreUnsuitable       its drive cannot keep a database safely          choose another folder
+    ├── StoreDamaged          the database file is corrupted                   rescue, or restore a backup
     │   └── StoreOutdated         an update of its form failed                 install the version before
     ├── StoreRefused          an edited migration, or a newer schema           update Deskside
     ├── NeedsWindow           only the real window can do this                 use the window
@@ -204,9 +206,28 @@ class StoreReadOnly(AppError):
     default_hint = "Give your user the right to write to the data folder, then start Deskside again."
 
 
+class StoreGone(StoreReadOnly):
+    code = "store_gone"
+    retryable = True
+    default_hint = (
+        "Put it back where it was, or connect the drive again: Deskside goes on by itself. "
+        "Until then nothing is saved."
+    )
+
+
+class StoreUnsuitable(StoreReadOnly):
+    code = "store_unsuitable"
+    default_hint = (
+        "Move the data folder to a disk of this computer, or start Deskside with another one (--data-dir)."
+    )
+
+
 class StoreDamaged(AppError):
     code = "store_damaged"
-    default_hint = "Close Deskside and restore a backup from the data folder's backups."
+    default_hint = (
+        "Close Deskside, then rescue what can be read: deskside rescue. "
+        "Or bring back a backup from the data folder's backups."
+    )
 
 
 class StoreOutdated(StoreDamaged):

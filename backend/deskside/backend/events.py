@@ -141,6 +141,21 @@ class Notice(msgspec.Struct, frozen=True, tag="notice"):
     hint: str
 
 
+class Trouble(msgspec.Struct, frozen=True):
+    """Why nothing can be saved now: `code` as in errors.py. `is_lasting`: until the program starts again."""
+
+    code: str
+    message: str
+    hint: str
+    is_lasting: bool
+
+
+class TroubleChanged(msgspec.Struct, frozen=True, tag="trouble_changed"):
+    """The store cannot write any more, or can again (None)."""
+
+    trouble: Trouble | None
+
+
 AppEvent = (
     ConversationChanged
     | ConversationDeleted
@@ -162,4 +177,5 @@ AppEvent = (
     | TransferChanged
     | BackupsChanged
     | Notice
+    | TroubleChanged
 )

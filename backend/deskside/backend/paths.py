@@ -38,3 +38,8 @@ class Paths:
     def restore(self) -> Path:
         """What is to take the place of the data at the next start, while there is such."""
         return self.data / "restore"
+
+    @property
+    def rescue(self) -> Path:
+        """What was read of a damaged database, until it takes its place."""
+        return self.data / "rescue"

@@ -10,13 +10,15 @@ from loguru import logger
 
 from deskside.backend.attachments.attachments import Attachments
 from deskside.backend.errors import AppError
-from deskside.backend.store import conversations
+from deskside.backend.store import conversations, settings
 from deskside.backend.store.database import Store
 from deskside.backend.store.text import now_ms
 
 LOOK_EVERY_S = 6 * 3600
 # The start of the program belongs to the user.
 FIRST_LOOK_S = 60
+LOOKED = "trash_looked_ms"
+BELIEVED_MS = 2 * 24 * 3600 * 1000
 
 
 @asynccontextmanager
@@ -35,11 +37,20 @@ async def _look_again_and_again(store: Store, attachments: Attachments) -> None:
     await asyncio.sleep(FIRST_LOOK_S)
     while True:
         try:
-            await empty_expired(store, now_ms())
+            await empty_expired(store, await believed_ms(store, now_ms()))
             await attachments.collect()
         except AppError as error:  # a full disk, a damaged file: the user hears of it where they use it
             logger.warning("the trash could not be emptied: {}", error.code)
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def believed_ms(store: Store, at_ms: int) -> int:
+    """The time, as far as it is believed: a clock that was wrong once, years ahead, must not empty the trash.
+    From one look to the next it goes on by BELIEVED_MS at most; who was away for long waits a few looks."""
+    looked = (await store.read(settings.load)).get(LOOKED)
+    believed = min(at_ms, looked + BELIEVED_MS) if isinstance(looked, int) else at_ms
+    await store.write(settings.save, {LOOKED: believed})
+    return believed
 
 
 async def empty_expired(store: Store, at_ms: int) -> None:

@@ -45,8 +45,11 @@ def run_backend(
     web: Path,
     port: int = 0,
     models: Mapping[str, Model] | None = None,
+    *,
+    or_read: bool = False,
 ) -> Iterator[Running]:
-    """Open the application and serve it from a thread of its own; close both on the way out.
+    """Open the application and serve it from a thread of its own; close both on the way out. `or_read`: a
+    store that cannot be opened for writing is shown as far as it can be read.
 
     Raises what opening raised: an `AppError` when the store cannot be opened, OSError when the port is
     taken, FileNotFoundError when the page was not built.
@@ -55,7 +58,7 @@ def run_backend(
     closing = asyncio.Event()
 
     async def serve() -> None:
-        async with open_app(paths, models) as app:
+        async with open_app(paths, models, or_read=or_read) as app:
             server = Server(app, desktop, web, port)
             await server.start()
             try:

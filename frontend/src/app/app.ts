@@ -194,6 +194,9 @@ export function createApp(
       case "backups_changed":
         backups.apply(event);
         return;
+      case "trouble_changed":
+        if (state.value) state.value = { ...state.value, trouble: event.trouble };
+        return;
       case "notice":
         toasts.show(event);
         return;

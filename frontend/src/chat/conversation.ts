@@ -196,6 +196,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "transfer_changed":
       case "backups_changed":
       case "notice":
+      case "trouble_changed":
         return;
       default:
         event satisfies never;

@@ -86,6 +86,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     doctor = commands.add_parser("doctor", parents=[common], help="check everything, and say what to do")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
 
+    rescuing = commands.add_parser(
+        "rescue", parents=[common], help="make a new database of what can be read of a damaged one"
+    )
+    rescuing.add_argument("--dry-run", action="store_true", help="only say what can be rescued")
+    rescuing.add_argument("--yes", action="store_true", help="answer the question with yes")
+    rescuing.add_argument("--json", action="store_true", help="print what was found as JSON")
+
     backing = commands.add_parser("backup", parents=[common], help="back everything up, or list the backups")
     backing.add_argument("--to", metavar="DIR", help="into DIR/deskside-backups instead of the data folder")
     backing.add_argument("--passphrase", action="store_true", help="ask for one and encrypt with it")
@@ -248,6 +255,11 @@ def _run(arguments: argparse.Namespace) -> int:
         from deskside.shell.doctor import examine
 
         return examine(paths, level, as_json=arguments.json)
+    if arguments.command == "rescue":
+        from deskside.shell.rescue import rescue
+
+        rescue(paths, arguments)
+        return 0
     if arguments.command == "mcp":
         from deskside.shell.mcp_add import add
 

@@ -12,6 +12,7 @@ ends first does not take the store away from another that still listens.
 
 from __future__ import annotations
 
+import errno
 import hmac
 import os
 import secrets
@@ -29,6 +30,7 @@ from loguru import logger
 
 from deskside.backend.errors import AppError, NeedsWindow, StoreBusy, StoreReadOnly
 from deskside.backend.paths import Paths
+from deskside.backend.store.sqlite_errors import NO_LOCKS, unsuitable
 
 Action = Literal["show", "boot-url", "folder", "file"]
 
@@ -216,6 +218,8 @@ def claim(paths: Paths) -> Iterator[Instance]:
         except Timeout as error:
             raise AlreadyRunning from error
         except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise unsuitable(paths.data, errno.errorcode[error.errno]) from error
             raise StoreReadOnly(
                 f"The data folder {paths.data} cannot be used: {error.strerror or error}.",
                 hint="Let your user write there, free some space, or choose another with --data-dir.",

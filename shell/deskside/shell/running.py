@@ -14,9 +14,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from loguru import logger
@@ -24,7 +25,7 @@ from loguru import logger
 from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.backend.paths import Paths
-from deskside.shell.instance import FolderChange, Instance, Remote, claim_or_send, send
+from deskside.shell.instance import FolderChange, Instance, Remote, claim, claim_or_send, send
 from deskside.shell.paths import web_folder
 
 if TYPE_CHECKING:
@@ -41,14 +42,20 @@ def open_window(paths: Paths, level: str) -> int:
 
     Whoever starts a window may not look at a terminal, so what goes wrong is shown in a dialog too.
     """
-    wants_restart = False
+    wants_restart = is_claimed = False
     try:
-        with claim_or_send(paths, "show") as found:
-            if isinstance(found, Instance):
-                with _log(paths, level, to_stderr=True):
-                    wants_restart = _show(found, paths)
-            elif not found.answer.ok:
-                raise NeedsWindow(found.answer.message, hint=found.answer.hint)
+        try:
+            with claim_or_send(paths, "show") as found:
+                if isinstance(found, Instance):
+                    with _log(paths, level, to_stderr=True):
+                        is_claimed = True
+                        wants_restart = _show(found, paths, paths.data)
+                elif not found.answer.ok:
+                    raise NeedsWindow(found.answer.message, hint=found.answer.hint)
+        except StoreReadOnly as error:
+            if is_claimed or not paths.database.exists():
+                raise
+            wants_restart = _show_for_reading(paths, level, error)
     except Exception as error:
         from deskside.shell.message_box import show_error
 
@@ -66,23 +73,43 @@ def _start_again() -> NoReturn:
     """Become the same program with the same arguments, now that nothing of this one is open."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if os.name == "posix":
-        # Web engines leave sockets open that the next one would find taken.
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    _leave_nothing_open()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def _show(instance: Instance, paths: Paths) -> bool:
-    """Returns whether the program is to be started again."""
+def _leave_nothing_open() -> None:
+    """The web engine leaves sockets behind that a program which takes its place would inherit."""
+    folder = Path("/dev/fd")
+    for name in os.listdir(folder) if folder.exists() else []:
+        with suppress(OSError):  # the one that listed them
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
+
+
+def _show_for_reading(paths: Paths, level: str, trouble: StoreReadOnly) -> bool:
+    """The window on a data folder that takes neither our lock nor our log: both are elsewhere for as long as
+    it is shown. Raises `trouble` where nothing can be kept anywhere."""
+    try:
+        scratch = TemporaryDirectory(prefix="deskside-", ignore_cleanup_errors=True)
+    except OSError:
+        raise trouble from None
+    with scratch as name:
+        elsewhere = Paths(Path(name) / "data", Path(name) / "logs", Path(name) / "cache")
+        with claim(elsewhere) as instance, _log(elsewhere, level, to_stderr=True):
+            return _show(instance, paths, elsewhere.data)
+
+
+def _show(instance: Instance, paths: Paths, state: Path) -> bool:
+    """Returns whether the program is to be started again. `state` is where the window's size is kept."""
     # Until the page can be loaded nothing becomes garbage; looking for it took 100 of 620 ms of importing.
     gc.disable()
     try:
-        return _show_until_closed(instance, paths)
+        return _show_until_closed(instance, paths, state)
     finally:
         gc.enable()
 
 
-def _show_until_closed(instance: Instance, paths: Paths) -> bool:
+def _show_until_closed(instance: Instance, paths: Paths, state: Path) -> bool:
     from deskside.shell.desktop import WindowDesktop
     from deskside.shell.engine import load_engine
     from deskside.shell.signals import closing_on_signals
@@ -93,7 +120,7 @@ def _show_until_closed(instance: Instance, paths: Paths) -> bool:
     def open_backend() -> AbstractContextManager[Running]:
         from deskside.bridge.thread import run_backend
 
-        return run_backend(paths, desktop, web_folder())
+        return run_backend(paths, desktop, web_folder(), or_read=True)
 
     def offer(running: Future[Running]) -> None:
         gc.freeze()  # what was imported stays: later collections, which hold up everything, leave it out
@@ -102,7 +129,7 @@ def _show_until_closed(instance: Instance, paths: Paths) -> bool:
             _offer(instance, running.result())
 
     # The engine first: it must not be loaded while the backend's thread imports.
-    window = AppWindow(load_engine(os.environ), paths.data / "window.json", desktop)
+    window = AppWindow(load_engine(os.environ), state / "window.json", desktop)
     with closing_on_signals(window.close) as take_signals, Opening(open_backend) as opening:
         instance.on_show = window.bring_forward
         opening.running.add_done_callback(offer)

@@ -21,12 +21,12 @@ from deskside.backend.agent.file_contents import FileContents
 from deskside.backend.agent.invisible import without_invisible
 from deskside.backend.attachments import documents
 from deskside.backend.attachments.content import Content, Contents, Incoming
-from deskside.backend.attachments.media import LONGEST_TEXT, kind_of, media_type_of
+from deskside.backend.attachments.media import LONGEST_TEXT, kind_of, media_type_of, text_status_at_first
 from deskside.backend.child_text import ChildFailed
-from deskside.backend.errors import AppError, InvalidRequest, StoreFull
+from deskside.backend.errors import AppError, InvalidRequest, StoreFull, StoreGone
 from deskside.backend.events import AttachmentChanged
 from deskside.backend.store import attachments, conversations
-from deskside.backend.store.attachments import AttachmentRow, StoredFile, TextStatus
+from deskside.backend.store.attachments import AttachmentRow, StoredFile
 from deskside.backend.store.text import plain_title
 from deskside.backend.text_files import NotText, read_text
 
@@ -131,6 +131,10 @@ class Attachments:
             await self.collect()
             async with self._placing:
                 known = await self._store.read(attachments.known)
+                if (
+                    self._store.is_reading_only
+                ):  # what can be read of a damaged file may be less than was known
+                    return
                 await asyncio.to_thread(self._tidy, known)
             waiting = await self._store.read(attachments.waiting_for_text)
         except (AppError, OSError) as error:
@@ -156,7 +160,7 @@ class Attachments:
         self, conversation_id: int | None, name: str, content: Content
     ) -> tuple[StoredFile, AttachmentRow]:
         media_type = await asyncio.to_thread(media_type_of, self._contents.path_of(content.sha256))
-        status: TextStatus = "waiting" if kind_of(media_type) in ("pdf", "office", "text") else "none"
+        status = text_status_at_first(media_type)
 
         def put(db: Db) -> tuple[StoredFile, AttachmentRow]:
             file = attachments.put_file(db, content.sha256, content.size_bytes, media_type, status)
@@ -232,9 +236,12 @@ async def _take(incoming: Incoming, name: str, pieces: AsyncIterator[bytes]) -> 
 
 
 async def _on_disk(name: str, work: Callable[[], T]) -> T:
-    """Run on a thread what writes to the disk. Raises StoreFull where the disk does not take it."""
+    """Run on a thread what writes to the disk. Raises StoreFull where the disk does not take it, StoreGone
+    where the data folder is not there any more."""
     try:
         return await asyncio.to_thread(work)
+    except FileNotFoundError as error:
+        raise StoreGone(f"{name!r} could not be saved: the data folder is not there any more.") from error
     except OSError as error:
         raise StoreFull(f"{name!r} could not be saved: {error.strerror or error}.") from error
 

@@ -65,7 +65,9 @@ class Incoming:
 
     def __init__(self, contents: Contents, folder: Path) -> None:
         self._contents = contents
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Not the folders above: where the data folder was moved away, there must not be another one.
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=folder)  # mode 0600
         self._file = os.fdopen(descriptor, "wb")
         self._path = Path(name)

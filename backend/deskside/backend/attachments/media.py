@@ -67,3 +67,8 @@ def _office_type(path: Path) -> str:
     except (zipfile.BadZipFile, OSError, ValueError):
         return OTHER
     return next((media_type for member, media_type in OFFICE.items() if member in names), OTHER)
+
+
+def text_status_at_first(media_type: str) -> Literal["waiting", "none"]:
+    """Whether text is to be read out of such a file."""
+    return "waiting" if kind_of(media_type) in ("pdf", "office", "text") else "none"

@@ -30,7 +30,7 @@ from deskside.backend.paths import Paths
 
 FROM = "moved-from.json"
 # What belongs to the process that runs, to the place, or is copied in its own way.
-LEFT = {"instance.json", "instance.lock", "location.json", "restore", "logs", "cache", FROM}
+LEFT = {"instance.json", "instance.lock", "location.json", "restore", "rescue", "logs", "cache", FROM}
 DATABASE = "deskside.db"
 PIECE_BYTES = 1 << 20
 

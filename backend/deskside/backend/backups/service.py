@@ -18,7 +18,7 @@ from deskside.backend.backups.job import Job, Jobs
 from deskside.backend.backups.manifest import Kind, Manifest, read_folder, read_manifest
 from deskside.backend.backups.progress import Report
 from deskside.backend.backups.restoring import Preview
-from deskside.backend.errors import AppError, Conflict, NotFound, StoreDamaged, StoreReadOnly
+from deskside.backend.errors import AppError, Conflict, NotFound, StoreDamaged, StoreGone, StoreReadOnly
 from deskside.backend.events import BackupsChanged, Notice
 from deskside.backend.store import settings, statistics, vacuum
 from deskside.backend.store.statistics import Statistics
@@ -246,7 +246,7 @@ class Backups:
             await asyncio.sleep(self._look_every_s)
 
     async def _look(self) -> None:
-        if self._store.damage is not None or not await asyncio.to_thread(self.is_due):
+        if self._store.trouble is not None or not await asyncio.to_thread(self.is_due):
             return
         try:
             await self.make("daily")
@@ -260,9 +260,9 @@ class Backups:
                 self._events.publish(Notice("warning", error.code, message, error.hint))
 
     def _check_readable(self) -> None:
-        damage = self._store.damage
-        if damage is not None:
-            raise StoreDamaged(damage.message, hint=damage.hint)
+        trouble = self._store.trouble
+        if isinstance(trouble, StoreDamaged | StoreGone):
+            raise type(trouble)(trouble.message, hint=trouble.hint)
 
     def _path(self, name: str) -> Path:
         path = self._paths.backups / f"{name}.json"

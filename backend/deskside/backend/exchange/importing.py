@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from deskside.backend.attachments.content import Content, Contents
-from deskside.backend.attachments.media import kind_of, media_type_of
+from deskside.backend.attachments.media import media_type_of, text_status_at_first
 from deskside.backend.errors import InvalidRequest, StoreFull
 from deskside.backend.exchange import chatgpt, claude, deskside, librechat, openwebui
 from deskside.backend.exchange.archive import Archive
@@ -364,7 +364,6 @@ class Import:
         if found.as_was is not None:
             return msgspec.structs.replace(found.as_was, size_bytes=content.size_bytes)
         media_type = media_type_of(self._contents.path_of(content.sha256))
-        has_text = kind_of(media_type) in ("pdf", "office", "text")
         return FileAttachment(
             position=place,
             name=found.name,
@@ -372,7 +371,7 @@ class Import:
             sha256=content.sha256,
             size_bytes=content.size_bytes,
             text=found.text,
-            text_status="ready" if found.text is not None else "waiting" if has_text else "none",
+            text_status="ready" if found.text is not None else text_status_at_first(media_type),
             kept_ms=at_ms,
             attached_ms=at_ms,
         )

@@ -23,6 +23,7 @@ from pony.orm.dbproviders.sqlite import SQLiteProvider
 
 from deskside.backend.store import segmentation
 from deskside.backend.store.entities import define_entities
+from deskside.backend.store.sqlite_errors import unsuitable
 
 CACHE_KIB = 8 * 1024
 
@@ -107,18 +108,20 @@ def _prepare(db: Db, connection: sqlite3.Connection) -> None:
         # What a savepoint may have to put back, some 100 kB with each question and each answer, would go to
         # a file in the system's folder for passing files: a second disk that can be full, and not ours.
         connection.execute("PRAGMA temp_store = MEMORY")
-        _use_wal(connection, db.busy_timeout_s)
+        _use_wal(connection, db.path, db.busy_timeout_s)
     else:
         connection.execute("PRAGMA query_only = ON")
 
 
-def _use_wal(connection: sqlite3.Connection, busy_timeout_s: float) -> None:
+def _use_wal(connection: sqlite3.Connection, path: Path, busy_timeout_s: float) -> None:
     """The first connection to a new file switches it to WAL, for good. SQLite does not wait by itself when
     another program that starts at the same moment is looking at the file."""
     give_up = time.monotonic() + busy_timeout_s
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":  # SQLite says so where there is no memory that programs could share
+                raise unsuitable(path, f"it allows the journal mode {mode!r} only")
             return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:

@@ -195,8 +195,8 @@ class MessagePage(msgspec.Struct, frozen=True):
 # What the model is told, and the page shows, as the result of a tool that never came to its end.
 INTERRUPTED = "interrupted"
 
-_read_error = msgspec.json.Decoder(MessageError).decode
-_read_usage = msgspec.json.Decoder(MessageUsage).decode
+read_error = msgspec.json.Decoder(MessageError).decode
+read_usage = msgspec.json.Decoder(MessageUsage).decode
 _read_data_part: Callable[[str], ToolCallPart | NotePart | PausePart] = msgspec.json.Decoder(
     ToolCallPart | NotePart | PausePart
 ).decode
@@ -499,8 +499,8 @@ def _message_row(row: Sequence[Any], parts: list[MessagePart], files: list[Attac
         parts=parts,
         model=model,
         run_id=run,
-        error=None if error is None else _read_error(error),
-        usage=None if usage is None else _read_usage(usage),
+        error=None if error is None else read_error(error),
+        usage=None if usage is None else read_usage(usage),
         versions=[int(version) for version in versions.split(",")],
         created_ms=created_ms,
         finished_ms=finished_ms,

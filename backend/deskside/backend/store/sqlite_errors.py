@@ -5,14 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from loguru import logger
 
-from deskside.backend.errors import AppError, StoreBusy, StoreDamaged, StoreFull, StoreReadOnly
+from deskside.backend.errors import (
+    AppError,
+    StoreBusy,
+    StoreDamaged,
+    StoreFull,
+    StoreGone,
+    StoreReadOnly,
+    StoreUnsuitable,
+)
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM = ("WRITE", "FSYNC", "SHMSIZE")
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -20,24 +33,38 @@ class Health:
     """What is known of one database file. Shared by the threads that use it.
 
     Damage stays: reading what is left is worth a try, writing to a damaged file destroys more of it. (A
-    damaged search index is none: it is made anew.)
+    damaged search index is none: it is made anew.) So does what kept the file from being opened for writing.
+    A file that is gone may come back.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.damage: StoreDamaged | None = None
+        self.reading_only: AppError | None = None
+        """Why nothing is written, for as long as this program runs."""
         self.moved: StoreReadOnly | None = None
+        """Where the data are now. It is no trouble: the user has moved them."""
+        self.gone: StoreGone | None = None
+        self.on_trouble: Callable[[], None] = lambda: None
+        """Called on whichever thread meets it."""
 
     @property
-    def is_damaged(self) -> bool:
-        return self.damage is not None
+    def damage(self) -> StoreDamaged | None:
+        return self.reading_only if isinstance(self.reading_only, StoreDamaged) else None
+
+    @property
+    def trouble(self) -> AppError | None:
+        """Why nothing is written now."""
+        return self.reading_only or self.gone
+
+    @property
+    def is_writable(self) -> bool:
+        return self.reading_only is None
 
     def check_writable(self) -> None:
-        """Raises StoreDamaged once damage was seen, StoreReadOnly once the data are elsewhere."""
-        if self.moved is not None:
-            raise StoreReadOnly(self.moved.message, hint=self.moved.hint)
-        if self.damage is not None:
-            raise type(self.damage)(self.damage.message, hint=self.damage.hint)
+        """Raises why nothing is written any more. (Whether the file is there, the writer sees by itself.)"""
+        why = self.moved or self.reading_only
+        if why is not None:
+            raise type(why)(why.message, hint=why.hint)
 
     def told(self, error: BaseException) -> BaseException:
         """What to raise for `error` where it is awaited."""
@@ -45,9 +72,10 @@ class Health:
         if found is None:
             return error
         code = getattr(found.__cause__, "sqlite_errorcode", 0)
-        if isinstance(found, StoreDamaged) and code != sqlite3.SQLITE_CORRUPT_VTAB and not self.is_damaged:
-            self.damage = found
+        if isinstance(found, StoreDamaged) and code != sqlite3.SQLITE_CORRUPT_VTAB and self.is_writable:
+            self.reading_only = found
             logger.error("the database is damaged; nothing more is written to it")
+            self.on_trouble()
         return found
 
 
@@ -89,6 +117,10 @@ def _of_sqlite(error: sqlite3.Error, path: Path) -> AppError | None:
     code = getattr(error, "sqlite_errorcode", 0)  # absent on errors that Python itself raises
     match code & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            # SQLite says so, too, where the drive has no locks at all.
+            reason = _why_no_locks(path.parent)
+            if reason is not None:
+                return unsuitable(path, reason)
             return StoreBusy(f"Another program is using {path}.")
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"The disk that holds {path} is full.")
@@ -100,34 +132,58 @@ def _of_sqlite(error: sqlite3.Error, path: Path) -> AppError | None:
             return _of_failed_transfer(error, path)
         case sqlite3.SQLITE_NOTADB:
             return StoreDamaged(
-                f"{path} is not a database, or its first bytes are damaged.", hint=_restore(path)
+                f"{path} is not a database, or its first bytes are damaged.", hint=way_out(path)
             )
         case sqlite3.SQLITE_CORRUPT:
-            return StoreDamaged(f"{path} is damaged, so nothing more is written to it.", hint=_restore(path))
+            return StoreDamaged(f"{path} is damaged, so nothing more is written to it.", hint=way_out(path))
+        case sqlite3.SQLITE_PROTOCOL | sqlite3.SQLITE_NOLFS:
+            return unsuitable(path, error.sqlite_errorname)
     return None
 
 
-def _restore(path: Path) -> str:
-    """What to do about a damaged file, with the backup that is there."""
+def unsuitable(path: Path, reason: str) -> StoreUnsuitable:
+    """A drive without the locks or the shared memory that keep a database whole."""
+    return StoreUnsuitable(
+        f"The drive that holds {path} cannot keep a database safely ({reason}). Network drives often cannot."
+    )
+
+
+def _why_no_locks(folder: Path) -> str | None:
+    """What the system says where files in a folder cannot be locked; None where they can."""
+    if sys.platform == "win32":
+        return None  # there it is the file's own system that keeps others out
+    import fcntl
+
+    with suppress(OSError), TemporaryFile(dir=folder) as probe:
+        try:
+            fcntl.lockf(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return errno.errorcode[error.errno]
+    return None
+
+
+def way_out(path: Path) -> str:
+    """What to do about a damaged file."""
     backups = sorted((path.parent / "backups").glob("*.json"), key=lambda backup: backup.stat().st_mtime_ns)
+    rescue = "Rescue what can be read: in the window, or with Deskside closed by the command deskside rescue."
     if not backups:
-        return (
-            "There is no backup of it. Keep a copy of the data folder, as much may still be readable; to "
-            "begin anew, close Deskside and move the file elsewhere."
-        )
+        return f"{rescue} There is no backup of it. The damaged files are kept."
     return (
-        "Restore a backup: in Settings, under Data, or with Deskside closed by this command: "
-        f"deskside restore {backups[-1].stem}. The damaged files are kept."
+        f"{rescue} Or restore a backup: in Settings, under Data, or by deskside restore {backups[-1].stem}. "
+        "The damaged files are kept."
     )
 
 
 def _of_failed_transfer(error: sqlite3.Error, path: Path) -> AppError:
     """SQLite reports a quota or a file size limit as an I/O error without saying which."""
-    if "WRITE" in error.sqlite_errorname or "FSYNC" in error.sqlite_errorname:
+    if any(error.sqlite_errorname.endswith(word) for word in NO_ROOM):
         return StoreFull(
             f"The disk did not take what was written to {path} ({error.sqlite_errorname}).",
             hint="Check that the disk has space and is still connected, then try again.",
         )
+    if any(word in error.sqlite_errorname for word in ("LOCK", "SHM")):
+        return unsuitable(path, error.sqlite_errorname)
     return StoreReadOnly(
         f"The disk that holds {path} cannot be read ({error.sqlite_errorname}).",
         hint="Check that the disk is still connected, then start Deskside again.",
@@ -138,6 +194,8 @@ def _of_system(error: OSError, path: Path) -> AppError | None:
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(path)
     if error.errno in FULL:
         return StoreFull(f"The disk that holds {where} is full.")
+    if error.errno in NO_LOCKS:
+        return unsuitable(path, errno.errorcode[error.errno])
     if error.errno in NOT_ALLOWED:
         return StoreReadOnly(f"{where} cannot be written to.")
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):

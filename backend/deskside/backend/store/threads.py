@@ -20,7 +20,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -30,7 +31,7 @@ from typing import Any
 from loguru import logger
 from pony.orm import db_session
 
-from deskside.backend.errors import StoreReadOnly
+from deskside.backend.errors import StoreGone, StoreReadOnly
 from deskside.backend.store import search_index
 from deskside.backend.store.connection import Db
 from deskside.backend.store.sqlite_errors import Health, chain
@@ -106,11 +107,26 @@ def identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def gone(path: Path) -> StoreGone:
+    return StoreGone(f"{path} was moved, removed or replaced while Deskside was running.")
+
+
 def _wal_bytes(db: Db) -> int:
     try:
         return os.stat(f"{db.path}-wal").st_size
     except FileNotFoundError:
         return 0
+
+
+@contextmanager
+def _no_checkpoint(path: Path) -> Iterator[None]:
+    """Whoever closes a database last brings its -wal file into it: into a damaged one, and even one that
+    belongs to another database. Beside an open connection SQLite does not; and the last one, which may only
+    read, cannot."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
+        with suppress(sqlite3.DatabaseError):
+            reader.execute("PRAGMA schema_version").fetchone()
+        yield
 
 
 class Writer:
@@ -122,7 +138,8 @@ class Writer:
         self._loop = loop
         self._units: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._synchronous = ""
-        self._identity: tuple[int, int] | None = None
+        self.identity: tuple[int, int] | None = None
+        """Of the file that was opened."""
         self._empty_wal_at_bytes = LARGEST_WAL_BYTES
         self._look_at_wal_s = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -146,7 +163,7 @@ class Writer:
             outcome = Outcome(self.opened, error=self._health.told(error))
             deliver(self._loop, [outcome, Outcome(self.closed)])
             return
-        self._identity = identity(db.path)
+        self.identity = identity(db.path)
         deliver(self._loop, [Outcome(self.opened, db)])
         is_open = True
         while is_open:
@@ -206,12 +223,9 @@ class Writer:
         return [outcome for unit in units for outcome in self._commit(db, [unit], mend=mend)]
 
     def _check_identity(self, db: Db) -> None:
-        if identity(db.path) != self._identity:
+        if identity(db.path) != self.identity:
             # SQLite would go on with a file that has no name any more, and that is gone when we close it.
-            raise StoreReadOnly(
-                f"{db.path} was moved, removed or replaced while Deskside was running.",
-                hint="Put it back, or close Deskside and start it again. Until then nothing is saved.",
-            )
+            raise gone(db.path)
 
     def _run_group(
         self, db: Db, connection: sqlite3.Connection, units: list[Unit], *, mend: bool
@@ -249,7 +263,7 @@ class Writer:
         if now_s < self._look_at_wal_s:
             return
         self._look_at_wal_s = now_s + LOOK_AT_WAL_EVERY_S
-        if _wal_bytes(db) < self._empty_wal_at_bytes or self._health.is_damaged:
+        if _wal_bytes(db) < self._empty_wal_at_bytes or not self._health.is_writable:
             return
         connection = db.own_connection()
         (usual_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
@@ -271,13 +285,17 @@ class Writer:
     def _close(self, db: Db) -> None:
         try:
             connection = db.own_connection()
-            if not self._health.is_damaged:
+            if self._health.is_writable and identity(db.path) == self.identity:
                 connection.execute(f"PRAGMA busy_timeout = {EMPTY_WAL_WITHIN_MS}")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             # Nothing is lost: what was committed is in the -wal file and is read from there.
             logger.warning("the database was closed without a checkpoint: {}", error)
-        db.disconnect()
+        if self._health.is_writable or _wal_bytes(db) == 0:
+            db.disconnect()
+            return
+        with _no_checkpoint(db.path):
+            db.disconnect()
 
 
 def _given_up_when_cancelled(unit: Unit) -> Unit:
@@ -325,5 +343,12 @@ class Readers:
             return
         outcome = attempt(_given_up_when_cancelled(unit), self._db)
         if outcome.error is not None:
-            outcome = Outcome(unit.future, error=self._health.told(outcome.error))
+            outcome = Outcome(unit.future, error=self._told(outcome.error))
         deliver(self._loop, [outcome])
+
+    def _told(self, error: BaseException) -> BaseException:
+        told = self._health.told(error)
+        # A reader opens the file with its first unit; where there is none, Pony says so with an OSError.
+        if isinstance(told, OSError | StoreReadOnly) and identity(self._db.path) is None:
+            return gone(self._db.path)
+        return told

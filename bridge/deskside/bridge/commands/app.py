@@ -7,9 +7,12 @@ import platform
 import msgspec
 
 from deskside.backend.app import App
+from deskside.backend.events import Trouble
+from deskside.backend.rescue import Rescued
 from deskside.backend.settings import Settings
 from deskside.backend.store import conversations
 from deskside.backend.version import VERSION
+from deskside.backend.watch import trouble_of
 from deskside.bridge.registry import command
 
 
@@ -17,7 +20,8 @@ class AppState(msgspec.Struct, frozen=True):
     """`needs_start` is True until the user has chosen how to begin (a key, a server, the small model).
 
     `default_model` is what a new conversation would use now: the setting, else DESKSIDE_MODEL, else
-    the first that is configured; None when nothing is.
+    the first that is configured; None when nothing is. `trouble`: why nothing can be saved. `rescued`:
+    what a rescue at the start has done, until the user has seen it.
     """
 
     version: str
@@ -28,6 +32,8 @@ class AppState(msgspec.Struct, frozen=True):
     needs_start: bool
     draft: str
     last_event: int
+    trouble: Trouble | None
+    rescued: Rescued | None
 
 
 async def _needs_start(app: App, default_model: str | None) -> bool:
@@ -53,4 +59,6 @@ async def state(app: App) -> AppState:
         needs_start=await _needs_start(app, default_model),
         draft=await app.settings.new_chat_draft(),
         last_event=last_event,
+        trouble=trouble_of(app.store),
+        rescued=await app.rescues.done(),
     )

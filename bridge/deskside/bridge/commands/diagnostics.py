@@ -16,6 +16,14 @@ from deskside.bridge.timings import CommandTiming
 Short = Annotated[str, msgspec.Meta(max_length=500)]
 
 
+WAL_MISSING = Notice(
+    "error",
+    "wal_missing",
+    "The file with the latest changes (deskside.db-wal) is gone, and those changes with it.",
+    "If something is missing, restore a backup. When you copy the data folder, close Deskside first.",
+)
+
+
 class ReportWindowError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fault in the page: `where` names the part of the window, `component` the components around it,
     `build` the page's build id."""
@@ -61,16 +69,15 @@ async def page_ready(bridge: Bridge) -> None:
     """The page can be used: note it in the log, say what the user must know, and prepare what the first
     question will need."""
     logger.info("the page is ready")
-    damage = bridge.app.store.damage
-    if damage is not None:
-        bridge.app.events.publish(Notice("error", damage.code, damage.message, damage.hint))
+    if bridge.app.store.is_wal_missing:
+        bridge.app.events.publish(WAL_MISSING)
     applied = bridge.app.store.take_applied()
     if applied is not None:
         level: Literal["info", "error"] = "info" if applied.outcome == "restored" else "error"
         bridge.app.events.publish(Notice(level, f"backup_{applied.outcome}", applied.message, ""))
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
-    if damage is None:
+    if bridge.app.store.trouble is None:
         await bridge.app.mcp.wake()
 
 
