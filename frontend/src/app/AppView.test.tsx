@@ -294,7 +294,7 @@ test("a message that cannot be shown does not hide the others", async () => {
   );
 
   await screen.findByTestId("error-fallback");
-  expect(screen.getByTestId("chat-response").textContent).toContain("Fine");
+  expect((await screen.findByTestId("chat-response")).textContent).toContain("Fine");
   expect(input()).toBeTruthy();
 });
 

@@ -1,6 +1,8 @@
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import type { App } from "../app/app";
 import { MessageFiles } from "../attachments/MessageFiles";
+import { useTurn } from "../ui/useTurn";
 import type { Conversation } from "./conversation";
 import { MessageActions } from "./MessageActions";
 import { type MessageState, plainText } from "./message";
@@ -14,11 +16,15 @@ interface Props {
   conversation: Conversation;
   message: MessageState;
   isLast: boolean;
+  /** What is in it need not be there at once. */
+  mayWait?: boolean;
   onChooseModel(): void;
 }
 
 export function Message(props: Props) {
   const { role, status } = props.message.row.value;
+  const element = useRef<HTMLElement>(null);
+  const isShown = useTurn(element, props.mayWait ?? false);
   const isEditing = useSignal(false);
   const closeEditor = () => {
     isEditing.value = false;
@@ -32,16 +38,18 @@ export function Message(props: Props) {
   };
   return (
     <article
+      ref={element}
       id={`message-${props.message.id}`}
       class={`message ${role}`}
       data-found={props.conversation.found.value?.id === props.message.id || undefined}
       data-testid="message"
       data-role={role}
       data-status={status}
+      data-waiting={!isShown || undefined}
       aria-label={role === "user" ? "You" : "Deskside"}
       aria-busy={status === "streaming"}
     >
-      {isEditing.value ? (
+      {isShown && isEditing.value && (
         <QuestionEditor
           conversation={props.conversation}
           messageId={props.message.id}
@@ -49,7 +57,8 @@ export function Message(props: Props) {
           files={<Files {...props} />}
           onClose={closeEditor}
         />
-      ) : (
+      )}
+      {isShown && !isEditing.value && (
         <>
           {role === "user" ? <Question {...props} /> : <Reply {...props} />}
           <MessageActions

@@ -8,6 +8,8 @@ import type { Conversation } from "./conversation";
 import { useFollow } from "./follow";
 import { Message } from "./Message";
 
+/** Messages at the end that are there at once; a page of them together would hold up the window. */
+const AT_ONCE = 2;
 /** Pixels from the top or the bottom at which more messages are asked for. */
 const NEAR = 800;
 
@@ -89,6 +91,7 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
                 conversation={conversation}
                 message={message}
                 isLast={index === messages.length - 1}
+                mayWait={index < messages.length - AT_ONCE && message.id !== found.value?.id}
                 onChooseModel={onChooseModel}
               />
             </ErrorBoundary>

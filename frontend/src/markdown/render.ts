@@ -9,7 +9,7 @@
 import { Marked, type RendererObject, type Tokens } from "marked";
 import remend from "remend";
 import { type Block, readFence } from "./blocks";
-import { highlight, prepareHighlighting } from "./highlight";
+import { highlight, linesOf, prepareHighlighting } from "./highlight";
 import { escapeHtml } from "./html";
 import { dialect, isTooCostly } from "./lexer";
 import { imageHtml, linkHtml } from "./links";
@@ -28,6 +28,9 @@ export interface Rendered {
 export const PROSE_LIMIT_CHARS = 50_000;
 /** remend searches brackets by the square: 10,000 take up to 60 ms. A longer paragraph shows its open markers. */
 const COMPLETION_LIMIT_CHARS = 8_000;
+const LONG_FENCE_CHARS = 4_000;
+/** Characters of code that get their colours together. */
+const COLOURED_CHARS = 6_000;
 const MEMO_LIMIT_CHARS = 4_000_000;
 
 const REMEND = {
@@ -54,6 +57,41 @@ export function renderBlock(block: Block, isOpen: boolean): Rendered {
   const rendered = renderAfresh(block, false);
   if (!rendered.isWaiting) finished.set(key, rendered, rendered.html.toString().length);
   return rendered;
+}
+
+/** A fence so long that it is shown plain first, and its colours come in pieces. */
+export function isColouredLater({ isFence, raw }: Block): boolean {
+  return isFence && raw.length > LONG_FENCE_CHARS;
+}
+
+/** One `<code>` of whole lines after the other, and how many characters of the code are in it. */
+export type Colours = Iterator<{ readonly html: SafeHtml; readonly length: number }, undefined>;
+
+/** The colours of a finished fence; null if it stays plain, "waiting" until the languages are loaded. */
+export function coloursOf({ raw }: Block): Colours | "waiting" | null {
+  const { language, code } = readFence(raw);
+  const html = highlight(code, language.toLowerCase());
+  return html === null || html === "waiting" ? html : colouredLines(code, html);
+}
+
+function* colouredLines(
+  code: string,
+  html: string,
+): Generator<{ html: SafeHtml; length: number }, undefined> {
+  const lines = linesOf(html);
+  const lengths = code.split("\n").map((line) => line.length + 1);
+  let text = "";
+  let length = 0;
+  for (const [at, line] of lines.entries()) {
+    const isLast = at === lines.length - 1;
+    text += isLast ? line : `${line}\n`;
+    length += (lengths[at] ?? 0) - (isLast ? 1 : 0);
+    if (length < COLOURED_CHARS && !isLast) continue;
+    yield { html: sanitize(`<code>${text}</code>`), length };
+    text = "";
+    length = 0;
+  }
+  return undefined;
 }
 
 function renderAfresh(block: Block, isOpen: boolean): Rendered {
