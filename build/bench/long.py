@@ -10,7 +10,7 @@ are streamed into it. Another one, whose last page is full of large messages, is
 
 Printed are for each activity how long it took, the main thread's tasks of 50 ms and more (as the browser's
 own observer reports them), the messages in the page and the memory of its JavaScript. The aim: no task over
-100 ms, and no more than 400 messages kept. A task's time is the clock's: on a busy machine it holds what
+100 ms, and no more than 200 messages kept. A task's time is the clock's: on a busy machine it holds what
 others took. Runs without a screen. Needs the built page and Playwright for Python.
 """
 

@@ -11,6 +11,10 @@ import { ReplyEnd } from "./ReplyEnd";
 import { ReplyParts, Steering } from "./ReplyParts";
 import { Waiting } from "./Waiting";
 
+const LONG_CHARS = 4_000;
+/** As in chat.css, where the height of a chunk that is not laid out follows from it. */
+const CHUNK_LINES = 50;
+
 interface Props {
   app: App;
   conversation: Conversation;
@@ -78,8 +82,27 @@ function Question(props: Props) {
   return (
     <>
       <Files {...props} />
-      {text.trim() !== "" && <div class="bubble">{text}</div>}
+      {text.trim() !== "" && <Words text={text} />}
     </>
+  );
+}
+
+/** What was pasted may be long: the engine lays out what is in view of it, not all lines as one paragraph. */
+function Words({ text }: { text: string }) {
+  if (text.length <= LONG_CHARS) return <div class="bubble">{text}</div>;
+  const lines = text.split("\n");
+  const chunks = Array.from({ length: Math.ceil(lines.length / CHUNK_LINES) }, (_, at) =>
+    lines.slice(at * CHUNK_LINES, (at + 1) * CHUNK_LINES).join("\n"),
+  );
+  return (
+    <div class="bubble long">
+      {chunks.map((chunk, at) => (
+        // An empty block would have no height.
+        <div key={at} class="bubble-lines">
+          {chunk || "\n"}
+        </div>
+      ))}
+    </div>
   );
 }
 

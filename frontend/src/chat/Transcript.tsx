@@ -8,8 +8,6 @@ import type { Conversation } from "./conversation";
 import { useFollow } from "./follow";
 import { Message } from "./Message";
 
-/** Messages at the end that are there at once; a page of them together would hold up the window. */
-const AT_ONCE = 2;
 /** Pixels from the top or the bottom at which more messages are asked for. */
 const NEAR = 800;
 
@@ -33,6 +31,11 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
   useEffect(() => {
     if (lastAsked.value !== 0) jump();
   }, [lastAsked.value]);
+
+  // What waits for its turn takes it in the order of its distance from the view.
+  useLayoutEffect(() => {
+    if (isFollowing.peek()) jump();
+  }, [messages]);
 
   useLayoutEffect(() => {
     if (found.value === null) return;
@@ -91,7 +94,7 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
                 conversation={conversation}
                 message={message}
                 isLast={index === messages.length - 1}
-                mayWait={index < messages.length - AT_ONCE && message.id !== found.value?.id}
+                mayWait={index < messages.length - 1 && message.id !== found.value?.id}
                 onChooseModel={onChooseModel}
               />
             </ErrorBoundary>

@@ -106,11 +106,11 @@ export class BlockView extends Component<BlockViewProps> implements Waiting {
   #rendered(piece: Block, isOpen: boolean): Rendered {
     this.#colours = null;
     if (isOpen || !isColouredLater(piece)) return renderBlock(piece, isOpen);
-    const { html } = renderBlock(piece, true);
+    const { html } = renderBlock(piece, false);
     const colours = coloursOf(piece);
     if (colours === "waiting") return { html, isWaiting: true };
     this.#colours = colours;
-    slices.add(this);
+    if (colours !== null) slices.add(this);
     return { html, isWaiting: false };
   }
 
@@ -119,19 +119,16 @@ export class BlockView extends Component<BlockViewProps> implements Waiting {
     for (const { nodes } of this.#shown.splice(first)) for (const node of nodes) node.remove();
   }
 
-  /** The next lines of a long piece of code in their colours, in place of the same lines without. */
+  /** The next lines of a long piece of code in their colours. */
   #colourSome(colours: Colours): void {
-    const code = this.#element.current?.querySelector("code");
-    const plain = code?.lastChild;
+    const lines = this.#element.current?.querySelector(".md-lines:not(.md-coloured)");
     const { value } = colours.next();
-    if (!value || !(plain instanceof Text)) {
+    if (!lines || value === undefined) {
       this.#colours = null;
       return;
     }
-    const template = document.createElement("template");
-    setContent(template, value.html);
-    plain.before(...(template.content.firstChild?.childNodes ?? []));
-    plain.deleteData(0, value.length);
+    lines.classList.add("md-coloured");
+    setContent(lines, value);
     slices.add(this);
   }
 

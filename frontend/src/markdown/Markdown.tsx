@@ -28,7 +28,7 @@ export interface MarkdownProps {
 
 /** A text of more is shown piece by piece, its end first; a shorter one costs about two frames. */
 const LONG_GROUPS = 8;
-const LONG_CHARS = 8_000;
+const LONG_CHARS = 5_000;
 /** Groups at the end of a long text that are there at once: they fill a window. */
 const GROUPS_AT_ONCE = 3;
 
