@@ -167,11 +167,16 @@ def _fill(db: Db) -> None:
         [(f"Conversation {n}", n, n) for n in range(CONVERSATIONS - 2)],
     )
     # The newest two, so that they are in the first page of the list.
-    _add(db, LONG, CONVERSATIONS, [f"Message {n}.\n\n{PART.format(n=n)[:600]}" for n in range(MESSAGES)])
-    _add(db, LARGE, CONVERSATIONS + 1, ["A question", f"{answer(LARGE_ANSWER_CHARS)} {LARGE_END}"])
+    add_conversation(
+        db, LONG, CONVERSATIONS, [f"Message {n}.\n\n{PART.format(n=n)[:600]}" for n in range(MESSAGES)]
+    )
+    add_conversation(
+        db, LARGE, CONVERSATIONS + 1, ["A question", f"{answer(LARGE_ANSWER_CHARS)} {LARGE_END}"]
+    )
 
 
-def _add(db: Db, title: str, at_ms: int, texts: list[str]) -> None:
+def add_conversation(db: Db, title: str, at_ms: int, texts: list[str]) -> None:
+    """A conversation of questions and answers in turn. What it says is not in the search index."""
     conversation = db.sql.execute(
         "insert into conversation (user, agent, title, model, draft, created_ms, updated_ms) "
         "values ((select min(id) from user), (select min(id) from agent), ?, 'local/bench', '', ?, ?)",
@@ -179,14 +184,17 @@ def _add(db: Db, title: str, at_ms: int, texts: list[str]) -> None:
     ).lastrowid
     parent = None
     for n, text in enumerate(texts):
+        role, origin = ("assistant", "model") if n % 2 else ("user", "user")
         parent = db.sql.execute(
-            "insert into message (conversation, parent, role, status, created_ms, finished_ms) "
-            "values (?, ?, ?, 'complete', ?, ?)",
-            (conversation, parent, "assistant" if n % 2 else "user", n, n),
+            "insert into message "
+            "(conversation, parent, role, status, created_ms, finished_ms, depth, is_shown) "
+            "values (?, ?, ?, 'complete', ?, ?, ?, 1)",
+            (conversation, parent, role, n, n, n),
         ).lastrowid
         db.sql.execute(
-            "insert into message_part (message, position, step, kind, text) values (?, 0, 0, 'text', ?)",
-            (parent, text),
+            "insert into message_part (message, position, step, kind, text, origin) "
+            "values (?, 0, 0, 'text', ?, ?)",
+            (parent, text, origin),
         )
     db.sql.execute("update conversation set head = ? where id = ?", (parent, conversation))
 
@@ -210,9 +218,8 @@ def provider() -> Iterator[str]:
             server.terminate()
 
 
-def prepare_answer(url: str) -> int:
-    """Let the provider's next answer be the long one; returns in how many pieces it comes."""
-    text = answer(ANSWER_CHARS)
+def prepare_answer(url: str, text: str) -> int:
+    """Let the provider's next answer be this text; returns in how many pieces it comes."""
     pieces = [text[start : start + PIECE_CHARS] for start in range(0, len(text), PIECE_CHARS)]
     reply = {"body": b"".join(chat_stream(pieces)).decode(), "piece_bytes": 0, "delay_s": PIECE_EVERY_S}
     script = urllib.request.Request(f"{url.removesuffix('/v1')}/_script", json.dumps([reply]).encode())
@@ -256,7 +263,7 @@ def _in_the_page(page: Page, desk: Desk, url: str) -> dict[str, Any]:
 
 def streamed(page: Page, url: str) -> dict[str, Any]:
     """Ask, and watch the page while the answer comes."""
-    pieces = prepare_answer(url)
+    pieces = prepare_answer(url, answer(ANSWER_CHARS))
     replies = page.locator("[data-testid=message][data-role=assistant][data-status=complete]")
     expected = replies.count() + 1
     page.get_by_test_id("chat-input").fill("Tell me everything.")

@@ -35,6 +35,7 @@ class Desk:
         self._playwright = playwright
         self.data = data
         self.environ: dict[str, str] = {}
+        self._dialogs: Path | None = None
         self._browser: Browser | None = None
         self._port = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -53,12 +54,22 @@ class Desk:
         log = (self.data.parent / "program.log").open("ab")
         with log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "deskside", "--data-dir", str(self.data), *arguments],
+                [sys.executable, *self._program(), "--data-dir", str(self.data), *arguments],
                 env=environ,
                 stdout=log,
                 stderr=log,
             )
         return self.attach()
+
+    def answer_dialogs(self, *paths: Path) -> None:
+        """Before a start: these are what the user chooses in the file dialogs that open, in order."""
+        self._dialogs = self.data.parent / "dialogs.txt"
+        self._dialogs.write_text("".join(f"{path}\n" for path in paths), "utf-8")
+
+    def _program(self) -> list[str]:
+        if self._dialogs is None:
+            return ["-m", "deskside"]
+        return [str(Path(__file__).with_name("answered_dialogs.py")), str(self._dialogs)]
 
     def call(self, command: str, params: Any) -> Any:
         """One bridge command from the command line, and what it answered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pypdfium2
 import pytest
 from desk import Desk
 from PIL import Image
@@ -34,6 +35,15 @@ def file(name: str, content: bytes) -> FilePayload:
 def picture() -> bytes:
     content = io.BytesIO()
     Image.new("RGB", (400, 300), "purple").save(content, "PNG")
+    return content.getvalue()
+
+
+def pdf(pages: int) -> bytes:
+    content = io.BytesIO()
+    document = pypdfium2.PdfDocument.new()
+    for _ in range(pages):
+        document.new_page(612, 792)
+    document.save(content)
     return content.getvalue()
 
 
@@ -84,4 +94,27 @@ def test_files_come_in_wait_over_a_restart_go_with_the_question_and_can_be_seen(
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("file-preview")).to_have_count(0)
+    assert 0 == desk.close()
+
+
+def test_a_pdf_is_looked_at_page_by_page(desk: Desk, keyed: dict[str, str]) -> None:
+    desk.environ |= keyed
+    page = desk.start()
+    page.get_by_test_id("file-chooser").set_input_files(
+        [file("plums.pdf", pdf(12)), file("torn.pdf", pdf(1)[:200])]
+    )
+
+    chips = page.get_by_test_id("attachment")
+    expect(page.locator("[data-testid=attachment][data-status=ready]")).to_have_count(1, timeout=30_000)
+    expect(page.locator("[data-testid=attachment][data-status=failed]")).to_have_count(1, timeout=30_000)
+    chips.filter(has_text="plums.pdf").get_by_role("button").first.click()
+    expect(page.get_by_text("Page 1 of 12")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Next page").click()
+    shown = page.get_by_role("img", name="Page 2 of plums.pdf")
+    expect(shown).to_have_js_property("naturalHeight", 1400)
+    expect(page.get_by_text("Page 2 of 12")).to_be_visible()
+    page.keyboard.press("Escape")
+
+    chips.filter(has_text="torn.pdf").get_by_role("button").first.click()
+    expect(page.get_by_test_id("file-preview")).to_contain_text("cannot be shown", timeout=30_000)
     assert 0 == desk.close()

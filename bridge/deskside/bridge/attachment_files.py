@@ -1,5 +1,5 @@
 """The content of attachments over HTTP, behind the guard: `POST /attachments/?name=…&conversation=…` takes a
-file in, `GET /attachments/ID` gives one back.
+file in, `GET /attachments/ID` gives one back, `GET /attachments/ID/pages/N` page N of a PDF as a picture.
 
 Not over the socket: its frames are JSON, and a file of 100 MB would hold everything else up.
 """
@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from deskside.backend.app import App
+from deskside.backend.attachments.attachments import gone
 from deskside.backend.errors import AppError, InvalidRequest, NotFound
 from deskside.backend.store import attachments
 
@@ -23,6 +24,10 @@ PIECE_BYTES = 1 << 18
 # What the window may show by itself. Everything else is a download.
 SHOWN = {"image/png", "image/jpeg", "image/gif", "image/webp"}
 LARGEST_ID = 2**53 - 1
+# Beside the picture of a page: how many there are.
+PAGES_HEADER = b"deskside-pages"
+# The address of a content has its hash (kinds.ts).
+FOR_EVER = (b"cache-control", b"private, max-age=31536000, immutable")
 
 
 class _Disconnected(Exception):
@@ -35,7 +40,8 @@ async def serve(app: App, scope: Any, receive: Any, send: Any) -> None:
         if scope["method"] == "POST" and scope["path"] == PATH:
             await _take_in(app, scope, receive, send)
         elif scope["method"] == "GET":
-            await _give(app, scope["path"].removeprefix(PATH), send)
+            name, is_page, number = scope["path"].removeprefix(PATH).partition("/pages/")
+            await (_give_page(app, name, number, send) if is_page else _give(app, name, send))
         else:
             raise InvalidRequest(f"{scope['method']} is not possible here")
     except AppError as error:
@@ -74,19 +80,23 @@ async def _give(app: App, name: str, send: Any) -> None:
     attachment = await app.store.read(attachments.get, _id(name))
     path = app.attachments.path_of(attachment)
     if not await asyncio.to_thread(path.is_file):
-        raise NotFound(
-            f"The file {attachment.name!r} is not there any more.",
-            hint="It was removed from the data folder. A backup may still have it.",
-        )
+        raise gone(attachment)
     is_shown = attachment.media_type in SHOWN
     headers = [
         (b"content-type", (attachment.media_type if is_shown else "application/octet-stream").encode()),
         (b"content-length", str(attachment.size_bytes).encode()),
-        (b"cache-control", b"private, max-age=31536000, immutable"),
+        FOR_EVER,
         (b"content-disposition", b"inline" if is_shown else b"attachment"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await _send_file(path, send)
+
+
+async def _give_page(app: App, name: str, number: str, send: Any) -> None:
+    attachment = await app.store.read(attachments.get, _id(name))
+    page = await app.attachments.page(attachment, _id(number))
+    headers = [FOR_EVER, (PAGES_HEADER, b"%d" % page.pages)]
+    await _respond(send, 200, "image/png", page.png, *headers)
 
 
 async def _send_file(path: Path, send: Any) -> None:
@@ -102,7 +112,9 @@ def _id(text: str) -> int:
     return int(text)
 
 
-async def _respond(send: Any, status: int, media_type: str, body: bytes) -> None:
-    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
+async def _respond(
+    send: Any, status: int, media_type: str, body: bytes, *others: tuple[bytes, bytes]
+) -> None:
+    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body)), *others]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

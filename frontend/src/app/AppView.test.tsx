@@ -261,6 +261,24 @@ test("a deleted conversation can be brought back", async () => {
   await waitFor(() => expect(server.params("conversations.restore")).toEqual([{ ids: [1] }]));
 });
 
+test.each([
+  ["deleted for good", "1", false],
+  ["still there while another one is deleted for good", "2", true],
+  ["gone with the whole trash", "all", false],
+])("what was put into the trash and is %s: whether Undo is offered", async (_, gone, isOffered) => {
+  const { app, server } = await shown();
+  server.answers["conversations.delete"] = () => null;
+  server.answers["conversations.purge"] = () => null;
+  server.answers["conversations.empty_trash"] = () => 1;
+  await app.remove(conversationRow({ id: 1 }));
+  await screen.findByText("Undo");
+
+  if (gone === "all") await app.emptyTrash();
+  else await app.removeForGood([conversationRow({ id: Number(gone) })]);
+
+  await waitFor(() => expect(screen.queryByText("Undo") !== null).toBe(isOffered));
+});
+
 test("a conversation is renamed in place with F2", async () => {
   const { server } = await shown();
   server.answers["conversations.rename"] = ({ id, title }) => {
@@ -294,7 +312,7 @@ test("a message that cannot be shown does not hide the others", async () => {
   );
 
   await screen.findByTestId("error-fallback");
-  expect(screen.getByTestId("chat-response").textContent).toContain("Fine");
+  expect((await screen.findByTestId("chat-response")).textContent).toContain("Fine");
   expect(input()).toBeTruthy();
 });
 

@@ -442,6 +442,7 @@ export function createApp(
       message: `${namesOf(rows)} ${isOrAre(rows)} in the trash.`,
       hint: "",
       action,
+      restores: idsOf(rows),
     });
   }
 
@@ -451,11 +452,12 @@ export function createApp(
 
   async function removeForGood(rows: ConversationRow[]): Promise<void> {
     if (!(await toasts.attempt(() => api.conversations.purge({ ids: idsOf(rows) })))) return;
+    toasts.forgetRestoring(idsOf(rows));
     await list.load();
   }
 
   async function emptyTrash(): Promise<void> {
-    await toasts.attempt(() => api.conversations.empty_trash());
+    if (await toasts.attempt(() => api.conversations.empty_trash())) toasts.forgetRestoring("all");
     await list.load();
   }
 

@@ -1,9 +1,12 @@
 import { cleanup, fireEvent, screen, waitFor, within } from "@testing-library/preact";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { shownChat, violations } from "../fakeChat";
 import { attachment, question, reply, startedRun } from "../fakeRows";
 
-afterEach(cleanup);
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
 
 const PDF = attachment(7, "plums.pdf", { media_type: "application/pdf", text_status: "waiting" });
 const PICTURE = attachment(8, "plums.png", { media_type: "image/png", text_status: "none" });
@@ -11,7 +14,53 @@ const ROWS = [question(1, "Hi", { attachments: [PDF, PICTURE] }), reply(2, "Hell
 
 const chip = async (name: RegExp) => screen.findByRole("button", { name });
 
+/** What Python answers when a page is asked for: a picture, or an error. */
+function servePages(answer: (number: number) => Response): string[] {
+  const asked: string[] = [];
+  vi.stubGlobal("fetch", async (address: string) => {
+    asked.push(address);
+    return answer(Number(/pages\/(\d+)/.exec(address)?.[1]));
+  });
+  return asked;
+}
+
+const drawn = () =>
+  new Response(new Blob(["pixels"], { type: "image/png" }), { headers: { "deskside-pages": "3" } });
+
+test("the pages of a PDF are shown one by one", async () => {
+  const asked = servePages(drawn);
+  await shownChat(ROWS);
+  fireEvent.click(await chip(/plums.pdf/));
+  await screen.findByText("Page 1 of 3");
+  expect(await violations()).toEqual([]);
+  expect(screen.getByRole<HTMLButtonElement>("button", { name: "Previous page" }).disabled).toBe(true);
+
+  fireEvent.click(screen.getByRole("button", { name: "Next page" }));
+  await screen.findByRole("img", { name: "Page 2 of plums.pdf" });
+  fireEvent.click(screen.getByRole("button", { name: "Next page" }));
+  await screen.findByText("Page 3 of 3");
+
+  await waitFor(() => expect(asked).toHaveLength(3));
+  expect(asked[2]).toContain("/attachments/7/pages/3?sha256=");
+  expect(screen.getByRole<HTMLButtonElement>("button", { name: "Next page" }).disabled).toBe(true);
+});
+
+test("a page that cannot be drawn says why, and the others stay within reach", async () => {
+  const error = { code: "invalid_request", message: "It is damaged.", hint: "", retryable: false };
+  servePages((number) => (number === 2 ? Response.json({ error }, { status: 400 }) : drawn()));
+  await shownChat(ROWS);
+  fireEvent.click(await chip(/plums.pdf/));
+  await screen.findByText("Page 1 of 3");
+
+  fireEvent.click(screen.getByRole("button", { name: "Next page" }));
+  await screen.findByText("It is damaged.");
+  fireEvent.click(screen.getByRole("button", { name: "Next page" }));
+
+  await screen.findByRole("img", { name: "Page 3 of plums.pdf" });
+});
+
 test("a question shows its files, and a file what was read out of it, page by page", async () => {
+  servePages(drawn);
   const { server } = await shownChat(ROWS, {
     "attachments.text": () => ({ text: "[Page 1]\nCold\n[Page 2]\nplums", next: null }),
   });
@@ -22,6 +71,7 @@ test("a question shows its files, and a file what was read out of it, page by pa
   fireEvent.click(await chip(/plums.pdf/));
 
   const dialog = await screen.findByRole("dialog", { name: "plums.pdf" });
+  fireEvent.click(within(dialog).getByRole("button", { name: "Text" }));
   expect(await within(dialog).findAllByRole("heading", { name: /^Page/ })).toHaveLength(2);
   expect(await violations()).toEqual([]);
 });

@@ -8,6 +8,7 @@ import { Dialog } from "../ui/Dialog";
 import { formatBytes, formatCount } from "../ui/format";
 import { Problem } from "../ui/Problem";
 import { addressOf, kindInWords, kindOf, languageOf, sectionsOf } from "./kinds";
+import { PdfPages } from "./PdfPages";
 
 interface Props {
   app: App;
@@ -15,8 +16,10 @@ interface Props {
   onClose(): void;
 }
 
-/** A file as far as it can be shown: the picture, or the text that was read out of it. */
+/** A file as far as it can be shown: the picture, its pages, or the text that was read out of it. */
 export function FilePreview({ app, row, onClose }: Props) {
+  const isText = useSignal(false);
+  const isPdf = kindOf(row.media_type) === "pdf";
   return (
     <Dialog title={row.name} class="file-preview" onClose={onClose}>
       <p class="muted file-preview-facts">
@@ -28,9 +31,27 @@ export function FilePreview({ app, row, onClose }: Props) {
           {row.hidden_characters === 1 ? "character" : "characters"} in it: no model gets to read them.
         </p>
       )}
+      {isPdf && (
+        <fieldset class="file-views">
+          <legend class="visually-hidden">Shown</legend>
+          {[false, true].map((each) => (
+            <button
+              key={String(each)}
+              type="button"
+              class="button"
+              aria-pressed={isText.value === each}
+              onClick={() => {
+                isText.value = each;
+              }}
+            >
+              {each ? "Text" : "Pages"}
+            </button>
+          ))}
+        </fieldset>
+      )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys must be able to scroll it. */}
       <div class="file-preview-body" data-testid="file-preview" tabIndex={0}>
-        <Content app={app} row={row} />
+        {isPdf && !isText.value ? <PdfPages row={row} /> : <Content app={app} row={row} />}
       </div>
     </Dialog>
   );

@@ -138,3 +138,27 @@ test("what was done and decided has no accessibility violations", async () => {
 
   expect(await violations()).toEqual([]);
 });
+
+test("of a page of messages the last is there at once and the others soon", async () => {
+  const messages = Array.from({ length: 40 }, (_, n) =>
+    n % 2 === 0 ? question(n + 1, `Question ${n}`) : reply(n + 1, `Answer ${n}`),
+  );
+  await shownChat(messages);
+  const shown = await screen.findAllByTestId("message");
+
+  expect(shown).toHaveLength(40);
+  expect(shown[39]?.textContent).toContain("Answer 39");
+  await waitFor(() => expect(document.querySelectorAll("[data-waiting]")).toHaveLength(0));
+  expect(
+    shown.every((message, n) => message.textContent?.includes(n % 2 ? `Answer ${n}` : `Question ${n}`)),
+  ).toBe(true);
+});
+
+test("a long question is there in full", async () => {
+  const text = Array.from({ length: 400 }, (_, n) => (n % 7 ? `Line ${n} of a log` : "")).join("\n");
+  await shownChat([question(1, text), reply(2, "I see")]);
+
+  await screen.findByText(/Line 398 of a log/);
+  const chunks = [...document.querySelectorAll(".bubble-lines")];
+  expect(chunks.map(({ textContent }) => textContent).join("\n")).toBe(text);
+});

@@ -61,7 +61,8 @@ test("a fork is opened as a conversation of its own", async () => {
   const fork = conversationRow({ id: 9, title: "Plums (fork)" });
   const { server, app } = await shownChat(ROWS, { "conversations.fork": () => fork });
 
-  fireEvent.click((await screen.findAllByRole("button", { name: /^Fork/ }))[1] as HTMLElement);
+  await waitFor(() => expect(screen.getAllByRole("button", { name: /^Fork/ })).toHaveLength(2));
+  fireEvent.click(screen.getAllByRole("button", { name: /^Fork/ })[1] as HTMLElement);
 
   await waitFor(() => expect(app.conversation.value.row.value?.id).toBe(9));
   expect(server.params("conversations.fork")).toEqual([{ message_id: 2 }]);

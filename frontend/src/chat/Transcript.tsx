@@ -32,6 +32,11 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
     if (lastAsked.value !== 0) jump();
   }, [lastAsked.value]);
 
+  // What waits for its turn takes it in the order of its distance from the view.
+  useLayoutEffect(() => {
+    if (isFollowing.peek()) jump();
+  }, [messages]);
+
   useLayoutEffect(() => {
     if (found.value === null) return;
     const message = content.current?.querySelector(`#message-${found.value.id}`);
@@ -89,6 +94,7 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
                 conversation={conversation}
                 message={message}
                 isLast={index === messages.length - 1}
+                mayWait={index < messages.length - 1 && message.id !== found.value?.id}
                 onChooseModel={onChooseModel}
               />
             </ErrorBoundary>

@@ -482,7 +482,7 @@ const range = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, at) => first + at);
 
 test("what was looked for is opened with what is around it, and both ways go on from there", async () => {
-  const { conversation, ids } = await inTheMiddle();
+  const { conversation, ids } = await inTheMiddle(190);
   expect(conversation.found.value).toEqual({ id: 100, text: "m100" });
   expect(ids()).toEqual(range(75, 124));
   expect([conversation.hasMore.value, conversation.hasNewer.value]).toEqual([true, true]);
@@ -494,29 +494,29 @@ test("what was looked for is opened with what is around it, and both ways go on 
   for (let n = 0; n < 2; n += 1) await conversation.loadOlder();
   for (let n = 0; n < 7; n += 1) await conversation.loadNewer();
 
-  expect(ids()).toEqual(range(1, 300));
+  expect(ids()).toEqual(range(1, 190));
   expect([conversation.hasMore.value, conversation.hasNewer.value]).toEqual([false, false]);
 });
 
 test("what happens at the end leaves the middle alone, and is there when the reader gets there", async () => {
-  const { conversation, all, ids, server, texts } = await inTheMiddle();
-  all.push({ ...question(301, "more?"), parent_id: 300 });
-  conversation.apply(changed(all[300] as MessageRow), 1);
-  all.push({ ...reply(302, "", { status: "streaming" }), parent_id: 301 });
-  conversation.apply(changed(all[301] as MessageRow), 2);
-  conversation.apply(textAppended(302, 0, "It is"), 3);
+  const { conversation, all, ids, server, texts } = await inTheMiddle(240);
+  all.push({ ...question(241, "more?"), parent_id: 240 });
+  conversation.apply(changed(all[240] as MessageRow), 1);
+  all.push({ ...reply(242, "", { status: "streaming" }), parent_id: 241 });
+  conversation.apply(changed(all[241] as MessageRow), 2);
+  conversation.apply(textAppended(242, 0, "It is"), 3);
   await vi.advanceTimersByTimeAsync(200);
 
   expect(ids()).toEqual(range(75, 124));
-  expect(conversation.running.value?.id).toBe(302);
+  expect(conversation.running.value?.id).toBe(242);
   const asked = server.params("messages.page").length;
 
-  all[301] = { ...reply(302, "It is", { status: "streaming" }), parent_id: 301 };
-  for (let n = 0; n < 8; n += 1) await conversation.loadNewer();
-  conversation.apply(textAppended(302, 5, " 42."), 4);
+  all[241] = { ...reply(242, "It is", { status: "streaming" }), parent_id: 241 };
+  for (let n = 0; n < 5; n += 1) await conversation.loadNewer();
+  conversation.apply(textAppended(242, 5, " 42."), 4);
 
-  expect(server.params("messages.page").length).toBe(asked + 8);
-  expect(ids()).toEqual(range(75, 302));
+  expect(server.params("messages.page").length).toBe(asked + 5);
+  expect(ids()).toEqual(range(75, 242));
   expect(texts().at(-1)).toBe("It is 42.");
   expect(conversation.hasNewer.value).toBe(false);
 });
@@ -554,17 +554,18 @@ test("a question that is asked from the middle goes to the end", async () => {
 
   expect(ids()).toEqual(range(253, 302));
   expect(conversation.hasNewer.value).toBe(false);
+  expect(conversation.lastAsked.value).toBe(301);
 });
 
 test("what is far from the reader goes, and is loaded again", async () => {
   const { conversation, ids } = await inTheMiddle(1000);
 
   for (let n = 0; n < 24; n += 1) await conversation.loadNewer();
-  expect(ids()).toEqual(range(325, 724));
+  expect(ids()).toEqual(range(525, 724));
   expect(conversation.hasMore.value).toBe(true);
 
   for (let n = 0; n < 24; n += 1) await conversation.loadOlder();
-  expect(ids()).toEqual(range(1, 400));
+  expect(ids()).toEqual(range(1, 200));
   expect(conversation.hasNewer.value).toBe(true);
 
   await conversation.jumpToEnd();

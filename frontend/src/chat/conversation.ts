@@ -78,7 +78,7 @@ const PAGE = 50;
 const STEP = 25;
 const LARGEST_PAGE = 200;
 /** More than this is not kept: what is far from the reader goes, and is loaded again. */
-const MOST_MESSAGES = 400;
+const MOST_MESSAGES = 200;
 // Several signs of one gap come together; one reload answers them all.
 const RELOAD_AFTER_MS = 100;
 
@@ -507,11 +507,17 @@ export function createConversation(api: ConversationApi, options: ConversationOp
         place(message);
       }
     }
-    if (hasNewer.value) void jumpToEnd();
+    if (hasNewer.value) void showAtEnd(started.question);
     else if (pagesUnderWay > 0) void load();
     if (!isNew) return;
     for (const { event, n } of kept.slice()) apply(event, n);
     options.onCreated?.(started.conversation);
+  }
+
+  /** What was asked from the middle. */
+  async function showAtEnd(question: MessageRow | null): Promise<void> {
+    await jumpToEnd();
+    if (question) lastAsked.value = question.id;
   }
 
   /** Say something to the reply that is being written; `onStored` is called once it is on the disk. */

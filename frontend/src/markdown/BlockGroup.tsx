@@ -1,11 +1,29 @@
 import { Component, createRef } from "preact";
+import { distanceFromView, slices, type Waiting } from "../ui/slices";
 import { BlockView } from "./BlockView";
 import type { Block } from "./blocks";
 import { estimatedHeightEm } from "./estimate";
-import { slices, type Waiting } from "./slices";
 
-/** Blocks that are shown, laid out and left out of layout together: about a screen, and 5 ms of rendering. */
-export const GROUP_BLOCKS = 8;
+/** Blocks that are shown, laid out and left out of layout together: at most a screen, and 5 ms of rendering. */
+const GROUP_BLOCKS = 8;
+const GROUP_CHARS = 2_000;
+
+/** The blocks in groups. A group is full by what is in it, so that a text that grows only adds to the last one. */
+export function groupsOf(blocks: readonly Block[]): Block[][] {
+  const groups: Block[][] = [];
+  let chars = GROUP_CHARS;
+  for (const block of blocks) {
+    const group = groups.at(-1);
+    if (!group || group.length === GROUP_BLOCKS || chars >= GROUP_CHARS) {
+      groups.push([block]);
+      chars = block.raw.length;
+    } else {
+      group.push(block);
+      chars += block.raw.length;
+    }
+  }
+  return groups;
+}
 
 interface BlockGroupProps {
   readonly blocks: readonly Block[];
@@ -49,13 +67,7 @@ export class BlockGroup extends Component<BlockGroupProps, { isShown: boolean }>
   }
 
   distance(): number {
-    const element = this.#element.current;
-    // Asking for a place inside what the engine leaves out would make it lay that out. An engine that leaves nothing
-    // out (WebKit before Safari 17.4) has no `checkVisibility` either.
-    const isLaidOut = element?.checkVisibility?.({ contentVisibilityAuto: true }) ?? true;
-    if (element === null || !isLaidOut) return Number.POSITIVE_INFINITY;
-    const { top, bottom } = element.getBoundingClientRect();
-    return Math.max(0, -bottom, top - innerHeight);
+    return distanceFromView(this.#element.current);
   }
 
   show(): void {

@@ -1,6 +1,7 @@
 import { cleanup, render, waitFor } from "@testing-library/preact";
 import { afterEach, expect, test } from "vitest";
-import { Code, linesOf } from "./Code";
+import { Code } from "./Code";
+import { linesOf } from "./highlight";
 
 afterEach(cleanup);
 

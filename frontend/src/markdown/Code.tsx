@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { highlight } from "./highlight";
+import { highlight, linesOf } from "./highlight";
 import { escapeHtml } from "./html";
 import { arrivals } from "./lazy";
 import { sanitize, setContent } from "./sanitize";
@@ -28,19 +28,6 @@ export function Code({ code, language }: Props) {
     shown.current = lines;
   }, [code, language, seen]);
   return <code ref={element} class="md-code" />;
-}
-
-/** Line by line: what is open at the end of one is closed there, and opened again in the next. */
-export function linesOf(html: string): string[] {
-  const open: string[] = [];
-  return html.split("\n").map((line) => {
-    const before = open.join("");
-    for (const [tag] of line.matchAll(/<span [^>]*>|<\/span>/g)) {
-      if (tag === "</span>") open.pop();
-      else open.push(tag);
-    }
-    return before + line + "</span>".repeat(open.length);
-  });
 }
 
 /** Lines that are the same at both ends stay. */

@@ -160,6 +160,73 @@ describe("a long text", () => {
   });
 });
 
+describe("a block that is rendered in pieces", () => {
+  const many = (line: (n: number) => string) => Array.from({ length: 400 }, (_, n) => line(n)).join("");
+  const PATIENT = { timeout: 20_000 };
+  const texts = (container: Element, selector: string) =>
+    [...container.querySelectorAll(selector)].map(({ textContent }) => textContent?.trim());
+
+  it.each([
+    ["at once", false],
+    ["while it grows", true],
+  ])("is one numbered list in the end, shown %s", { timeout: 30_000 }, async (_, isGrowing) => {
+    const text = signal(isGrowing ? "" : many((n) => `${n + 1}. point ${n} of them\n`));
+    const { container } = render(<Markdown text={text} streaming={isGrowing} onOpenLink={ignore} />);
+    for (let n = 0; isGrowing && n < 400; n += 20) {
+      text.value += Array.from({ length: 20 }, (_, at) => `${n + at + 1}. point ${n + at} of them\n`).join(
+        "",
+      );
+      await waitFor(() => expect(container.textContent).toContain(`point ${n + 19} of`), PATIENT);
+    }
+
+    await waitFor(() => expect(container.querySelectorAll("li")).toHaveLength(400), PATIENT);
+    expect(container.querySelectorAll("ol")).toHaveLength(1);
+    expect(texts(container, "li")).toEqual(Array.from({ length: 400 }, (_, n) => `point ${n} of them`));
+  });
+
+  it("is one table with one header in the end", { timeout: 30_000 }, async () => {
+    const text = `| Name | Value |\n|--|--|\n${many((n) => `| row ${n} | ${n} |\n`)}`;
+    const { container } = render(<Markdown text={text} onOpenLink={ignore} />);
+
+    await waitFor(() => expect(container.querySelectorAll("tbody tr")).toHaveLength(400), PATIENT);
+    expect(container.querySelectorAll("table")).toHaveLength(1);
+    expect(texts(container, "th")).toEqual(["Name", "Value"]);
+    expect(texts(container, "tbody td:first-child")).toEqual(
+      Array.from({ length: 400 }, (_, n) => `row ${n}`),
+    );
+  });
+
+  it("follows the last word where a list turns out to be something else", async () => {
+    const text = signal(`| Name |\n|--|\n${many((n) => `| row ${n} of them |\n`)}`);
+    const { container } = render(<Markdown text={text} streaming={true} onOpenLink={ignore} />);
+    await waitFor(() => expect(container.querySelectorAll("tbody tr")).toHaveLength(400), PATIENT);
+    text.value += "that was all";
+
+    await waitFor(() => expect(texts(container, "tbody tr").at(-1)).toBe("that was all"), PATIENT);
+    expect(container.querySelectorAll("tbody tr")).toHaveLength(401);
+    expect(container.querySelectorAll("th")).toHaveLength(1);
+  });
+
+  it("is code that is there at once, gets its colours line by line, and is copied whole", async () => {
+    const code = many((n) => `def f_${n}():\n    """Say\n    so."""\n`).trimEnd();
+    const { container, getByRole } = render(
+      <Markdown text={`\`\`\`python\n${code}\n\`\`\``} onOpenLink={ignore} />,
+    );
+    const lines = () => texts(container, ".md-lines").join("\n");
+    const flat = (text: string) => text.replace(/\s+/g, " ");
+    expect(flat(lines())).toBe(flat(code));
+
+    await waitFor(() => expect(container.querySelectorAll(".hljs-keyword")).toHaveLength(400), PATIENT);
+    expect(flat(lines())).toBe(flat(code));
+
+    const copied: string[] = [];
+    vi.stubGlobal("navigator", { clipboard: { writeText: async (text: string) => void copied.push(text) } });
+    fireEvent.click(getByRole("button", { name: "Copy python code" }));
+    await waitFor(() => expect(copied).toEqual([code]));
+    vi.unstubAllGlobals();
+  });
+});
+
 describe("a link", () => {
   it("is handed over when clicked, and never followed", () => {
     const opened: string[] = [];

@@ -15,7 +15,7 @@
 import type { ReadonlySignal } from "@preact/signals";
 import type { JSX } from "preact";
 import "./markdown.css";
-import { BlockGroup, GROUP_BLOCKS } from "./BlockGroup";
+import { BlockGroup, groupsOf } from "./BlockGroup";
 import { copyCode } from "./copy";
 import { openableUrl } from "./links";
 import { useBlocks } from "./useBlocks";
@@ -26,16 +26,18 @@ export interface MarkdownProps {
   readonly onOpenLink: (url: string) => void;
 }
 
-/** A text of more groups than this is shown piece by piece, its end first; a shorter one costs less than two frames. */
+/** A text of more is shown piece by piece, its end first; a shorter one costs about two frames. */
 const LONG_GROUPS = 8;
+const LONG_CHARS = 5_000;
 /** Groups at the end of a long text that are there at once: they fill a window. */
 const GROUPS_AT_ONCE = 3;
 
 export function Markdown({ text, streaming = false, onOpenLink }: MarkdownProps): JSX.Element {
   const { sealed, open } = useBlocks(text, streaming);
   const blocks = open === null ? sealed : [...sealed, open];
-  const count = Math.ceil(blocks.length / GROUP_BLOCKS);
-  const isLong = count > LONG_GROUPS;
+  const groups = groupsOf(blocks);
+  const count = groups.length;
+  const isLong = count > LONG_GROUPS || blocks.reduce((sum, { raw }) => sum + raw.length, 0) > LONG_CHARS;
   const openLink = (event: MouseEvent) => {
     const link = closest(event, "a");
     if (link === null) return;
@@ -53,10 +55,10 @@ export function Markdown({ text, streaming = false, onOpenLink }: MarkdownProps)
     // biome-ignore lint/a11y/noStaticElementInteractions: it only hears the clicks of the links and buttons inside.
     // biome-ignore lint/a11y/useKeyWithClickEvents: Enter on a link or button inside arrives as its click.
     <div class={isLong ? "md md-long" : "md"} onClick={click} onAuxClick={openLink}>
-      {Array.from({ length: count }, (_, index) => (
+      {groups.map((group, index) => (
         <BlockGroup
           key={index}
-          blocks={blocks.slice(index * GROUP_BLOCKS, (index + 1) * GROUP_BLOCKS)}
+          blocks={group}
           isOpen={open !== null && index === count - 1}
           mayWait={isLong && index < count - GROUPS_AT_ONCE}
         />

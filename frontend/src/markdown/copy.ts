@@ -6,10 +6,18 @@ const NOTE_MS = 2_000;
 export async function copyCode(button: Element): Promise<void> {
   const code = button.closest(".md-code")?.querySelector("code");
   if (!code) return;
-  if (await copyText(code.textContent ?? "")) return note(button, "Copied");
+  if (await copyText(textOf(code))) return note(button, "Copied");
   // The reader can still do it by hand.
   getSelection()?.selectAllChildren(code);
   note(button, "Selected: press Ctrl+C or ⌘C");
+}
+
+/** The chunks of long code are blocks: between them there is no line break in the text. */
+function textOf(code: Element): string {
+  const chunks = [...code.querySelectorAll(".md-lines")];
+  return chunks.length > 0
+    ? chunks.map(({ textContent }) => textContent).join("\n")
+    : (code.textContent ?? "");
 }
 
 /**

@@ -20,3 +20,16 @@ export function highlight(code: string, language: string): string | "waiting" | 
   if (loaded.getLanguage(language) === undefined) return null;
   return loaded.highlight(code, { language, ignoreIllegals: true }).value;
 }
+
+/** Line by line: what is open at the end of one is closed there, and opened again in the next. */
+export function linesOf(html: string): string[] {
+  const open: string[] = [];
+  return html.split("\n").map((line) => {
+    const before = open.join("");
+    for (const [tag] of line.matchAll(/<span [^>]*>|<\/span>/g)) {
+      if (tag === "</span>") open.pop();
+      else open.push(tag);
+    }
+    return before + line + "</span>".repeat(open.length);
+  });
+}

@@ -148,7 +148,7 @@ describe("code", () => {
       "```klingon\nlet a;\n```",
       "```\nlet a;\n```",
     ]) {
-      expect(show(text).querySelector("code span")).toBeNull();
+      expect(show(text).querySelector("code [class^=hljs]")).toBeNull();
     }
   });
 

@@ -9,7 +9,7 @@
 import { Marked, type RendererObject, type Tokens } from "marked";
 import remend from "remend";
 import { type Block, readFence } from "./blocks";
-import { highlight, prepareHighlighting } from "./highlight";
+import { highlight, linesOf, prepareHighlighting } from "./highlight";
 import { escapeHtml } from "./html";
 import { dialect, isTooCostly } from "./lexer";
 import { imageHtml, linkHtml } from "./links";
@@ -28,6 +28,10 @@ export interface Rendered {
 export const PROSE_LIMIT_CHARS = 50_000;
 /** remend searches brackets by the square: 10,000 take up to 60 ms. A longer paragraph shows its open markers. */
 const COMPLETION_LIMIT_CHARS = 8_000;
+/** Longer code is in chunks: the engine lays out those in view, not all of its lines as one paragraph. */
+const LONG_CODE_CHARS = 4_000;
+/** As in markdown.css, where the height of a chunk that is not laid out follows from it. */
+const CHUNK_LINES = 50;
 const MEMO_LIMIT_CHARS = 4_000_000;
 
 const REMEND = {
@@ -41,7 +45,7 @@ const REMEND = {
 } as const;
 
 /** What the renderer's callbacks need to know about the block in hand; rendering is synchronous. */
-const pass = { isOpen: false, isWaiting: false, source: "" };
+const pass = { isOpen: false, isFence: false, isWaiting: false, source: "" };
 
 const finished = new Memo<Rendered>(MEMO_LIMIT_CHARS);
 
@@ -56,8 +60,28 @@ export function renderBlock(block: Block, isOpen: boolean): Rendered {
   return rendered;
 }
 
+/** A fence so long that it is shown plain first, and its colours come some lines at a time. */
+export function isColouredLater({ isFence, raw }: Block): boolean {
+  return isFence && readFence(raw).code.length > LONG_CODE_CHARS;
+}
+
+/** What goes into one `.md-lines` of a long fence after the other. */
+export type Colours = Iterator<SafeHtml, undefined>;
+
+/** The colours of a finished fence; null if it stays plain, "waiting" until the languages are loaded. */
+export function coloursOf({ raw }: Block): Colours | "waiting" | null {
+  const { language, code } = readFence(raw);
+  const html = highlight(code, language.toLowerCase());
+  return html === null || html === "waiting" ? html : colouredLines(linesOf(html));
+}
+
+function* colouredLines(lines: readonly string[]): Generator<SafeHtml, undefined> {
+  for (const some of inChunks(lines)) yield sanitize(`<span>${some.join("\n")}</span>`);
+  return undefined;
+}
+
 function renderAfresh(block: Block, isOpen: boolean): Rendered {
-  Object.assign(pass, { isOpen, isWaiting: false, source: block.raw });
+  Object.assign(pass, { isOpen, isFence: block.isFence, isWaiting: false, source: block.raw });
   const html = sanitize(block.isFence ? fenceHtml(block.raw) : proseHtml(block));
   return { html, isWaiting: pass.isWaiting };
 }
@@ -102,15 +126,22 @@ function codeHtml(code: string, language: string): string {
   );
 }
 
-/** An open block is rendered over and over: its code is highlighted once, when it is sealed. */
+/** An open block is rendered over and over: its code is highlighted once, when it is sealed; a long fence's after that. */
 function colouredHtml(code: string, language: string): string {
-  if (pass.isOpen) {
-    if (language !== "") prepareHighlighting();
-    return escapeHtml(code);
-  }
-  const html = highlight(code, language);
+  const isLong = code.length > LONG_CODE_CHARS;
+  const mustBePlain = pass.isOpen || (isLong && pass.isFence);
+  if (mustBePlain && language !== "") prepareHighlighting();
+  const html = mustBePlain ? null : highlight(code, language);
   if (html === "waiting") pass.isWaiting = true;
-  return html === null || html === "waiting" ? escapeHtml(code) : html;
+  const shown = html === null || html === "waiting" ? escapeHtml(code) : html;
+  if (!isLong) return shown;
+  const chunks = inChunks(linesOf(shown)).map((lines) => `<span class="md-lines">${lines.join("\n")}</span>`);
+  return chunks.join("");
+}
+
+function inChunks(lines: readonly string[]): string[][] {
+  const count = Math.ceil(lines.length / CHUNK_LINES);
+  return Array.from({ length: count }, (_, at) => lines.slice(at * CHUNK_LINES, (at + 1) * CHUNK_LINES));
 }
 
 function mathHtml(token: Tokens.Generic): string {

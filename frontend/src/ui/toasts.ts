@@ -8,6 +8,8 @@ export interface Toast {
   message: string;
   hint: string;
   action?: { label: string; run(): void };
+  /** The conversations that the action would bring back. */
+  restores?: readonly number[];
 }
 
 export type Toasts = ReturnType<typeof createToasts>;
@@ -30,6 +32,12 @@ export function createToasts() {
     shown.value = shown.value.filter((toast) => toast.id !== id);
   }
 
+  /** What can no longer be undone is not offered: some of these conversations, or all, were deleted for good. */
+  function forgetRestoring(gone: readonly number[] | "all"): void {
+    const isGone = (id: number) => gone === "all" || gone.includes(id);
+    shown.value = shown.value.filter(({ restores }) => !restores?.some(isGone));
+  }
+
   /** Run an action; if Python refuses, say why. Returns whether it worked. */
   async function attempt(action: () => Promise<unknown>): Promise<boolean> {
     try {
@@ -42,5 +50,5 @@ export function createToasts() {
     }
   }
 
-  return { shown, show, dismiss, attempt };
+  return { shown, show, dismiss, forgetRestoring, attempt };
 }

@@ -21,9 +21,10 @@ from deskside.backend.agent.file_contents import FileContents
 from deskside.backend.agent.invisible import without_invisible
 from deskside.backend.attachments import documents
 from deskside.backend.attachments.content import Content, Contents, Incoming
+from deskside.backend.attachments.documents import DrawnPage
 from deskside.backend.attachments.media import LONGEST_TEXT, kind_of, media_type_of, text_status_at_first
 from deskside.backend.child_text import ChildFailed
-from deskside.backend.errors import AppError, InvalidRequest, StoreFull, StoreGone
+from deskside.backend.errors import AppError, InvalidRequest, NotFound, StoreFull, StoreGone
 from deskside.backend.events import AttachmentChanged
 from deskside.backend.store import attachments, conversations
 from deskside.backend.store.attachments import AttachmentRow, StoredFile
@@ -58,6 +59,8 @@ class Attachments:
         self._turn = asyncio.Semaphore(READERS)
         self._working: set[asyncio.Task[None]] = set()
         self._reading: dict[str, asyncio.Task[None]] = {}
+        # One after the other: who turns the pages of a book quickly waits for the one they stop at.
+        self._drawing = asyncio.Lock()
 
     def path_of(self, attachment: AttachmentRow) -> Path:
         """Where its content is. The file may have been taken away by somebody else."""
@@ -83,6 +86,27 @@ class Attachments:
         if file.text_status == "waiting":
             self._read_soon(file)
         return row
+
+    async def page(self, attachment: AttachmentRow, number: int) -> DrawnPage:
+        """A page of a PDF, from 1 on, as a picture. InvalidRequest for what is no PDF and for a page that
+        cannot be drawn; NotFound where the file is gone, or has no such page."""
+        if kind_of(attachment.media_type) != "pdf":
+            raise InvalidRequest(f"{attachment.name!r} has no pages to show.", hint="Only PDF files have.")
+        async with self._drawing:
+            try:
+                content = await asyncio.to_thread(self.path_of(attachment).read_bytes)
+                drawn = await documents.page_of(content, number)
+            except OSError as error:
+                raise gone(attachment) from error
+            except ChildFailed as error:
+                raise InvalidRequest(
+                    f"Page {number} of {attachment.name!r} cannot be shown: the file is damaged, protected "
+                    "or too large.",
+                    hint="Its text may be readable all the same.",
+                ) from error
+        if drawn is None:
+            raise NotFound(f"{attachment.name!r} has no page {number}.")
+        return drawn
 
     async def wait_for_texts(self, hashes: Iterable[str]) -> None:
         """Return when these files were read, or could not be; after two minutes at the latest."""
@@ -206,6 +230,14 @@ class Attachments:
         else:
             text = await documents.text_of(file.media_type, content)
         return text, len(text) - len(await asyncio.to_thread(without_invisible, text))
+
+
+def gone(attachment: AttachmentRow) -> NotFound:
+    """The store knows a file that is not on the disk."""
+    return NotFound(
+        f"The file {attachment.name!r} is not there any more.",
+        hint="It was removed from the data folder. A backup may still have it.",
+    )
 
 
 @asynccontextmanager

@@ -1,9 +1,11 @@
-"""The child process that reads the text out of a document, or makes a picture small:
+"""The child process that reads the text out of a document, makes a picture small, or draws a page of a PDF:
 `python -P extract_worker.py`.
 
-Its input is the document, after a line of JSON {"media_type", "longest"}; it writes the text, or the picture
-as JPEG in base64. It is a process of its own because a document is written by anybody: a small one can unpack
-to gigabytes, and C code that fails takes its process with it. It opens no file and no connection.
+Its input is the document, after a line of JSON {"media_type", "longest", "page"}; it writes the text, or the
+picture as JPEG in base64. Where `page` is a number, it writes a line with how many pages the PDF has, then
+that page as PNG in base64, or nothing where there is no such page. It is a process of its own because a
+document is written by anybody: a small one can unpack to gigabytes, and C code that fails takes its process
+with it. It opens no file and no connection.
 
 Stands alone: imports nothing of this program.
 """
@@ -24,15 +26,21 @@ UNPACKED_BYTES = 500_000_000
 XLSX_CELLS = 500_000
 # What providers make of a larger picture anyway, at most.
 PICTURE_SIDE = 2_000  # pixels
+# The longer side of a page: enough to read it by. A tiny page is not made larger than this many times.
+PAGE_SIDE = 1_400  # pixels
+PAGE_SCALE = 4
 
 
 def main() -> None:
     limit_process()
     order = json.loads(sys.stdin.buffer.readline())
     document = sys.stdin.buffer.read()
-    read = READERS[order["media_type"].rsplit(".", 1)[-1].rsplit("/", 1)[-1]]
+    if order["page"] is None:
+        pieces = READERS[order["media_type"].rsplit(".", 1)[-1].rsplit("/", 1)[-1]](document)
+    else:
+        pieces = pdf_page(document, order["page"])
     longest, written = order["longest"], 0
-    for piece in read(document):
+    for piece in pieces:
         piece = piece[: longest - written]
         written += len(piece)
         sys.stdout.buffer.write(piece.encode("utf-8", "replace"))
@@ -65,6 +73,21 @@ def pdf(document: bytes) -> Iterator[str]:
     for number in range(len(pages)):
         text = pages[number].get_textpage().get_text_bounded()
         yield f"[Page {number + 1}]\n{text.replace(chr(13), '').strip()}\n\n"
+
+
+def pdf_page(document: bytes, number: int) -> Iterator[str]:
+    import pypdfium2
+
+    pages = pypdfium2.PdfDocument(document)
+    yield f"{len(pages)}\n"
+    if number > len(pages):
+        return
+    page = pages[number - 1]
+    # Sides come from the file, and may be anything. Half a pixel less: what is left over becomes a whole one.
+    scale = min((PAGE_SIDE - 0.5) / max(page.get_size()), PAGE_SCALE)
+    file = io.BytesIO()
+    page.render(scale=scale).to_pil().save(file, "PNG")
+    yield base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def docx(document: bytes) -> Iterator[str]:

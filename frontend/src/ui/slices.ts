@@ -1,14 +1,14 @@
 /**
  * Work that may wait, done a few milliseconds a frame: what is in view or near it first.
  *
- * A text of hundreds of blocks would otherwise hold up the window for seconds. Nothing here needs a frame to come:
+ * A page of messages, or a text of hundreds of blocks, would otherwise hold up the window. Nothing here needs a frame to come:
  * a hidden page gets none, and goes on by the clock in longer slices.
  */
 
 export interface Waiting {
   /** Pixels from the view, 0 inside it; Infinity where nobody can see it. */
   distance(): number;
-  /** Do the work. What it leaves to a microtask still counts for the slice. */
+  /** Do the work, or a piece of it and come again. What it leaves to a microtask still counts for the slice. */
   show(): void;
 }
 
@@ -90,3 +90,13 @@ const pageClock: Clock = {
 
 /** The page's one queue: two long texts share the frame. */
 export const slices = new Slices(pageClock);
+
+/** What `Waiting.distance` says of work whose result is this element's content. */
+export function distanceFromView(element: Element | null): number {
+  // Asking for a place inside what the engine leaves out would make it lay that out. An engine that leaves nothing
+  // out (WebKit before Safari 17.4) has no `checkVisibility` either.
+  const isLaidOut = element?.checkVisibility?.({ contentVisibilityAuto: true }) ?? true;
+  if (element === null || !isLaidOut) return Number.POSITIVE_INFINITY;
+  const { top, bottom } = element.getBoundingClientRect();
+  return Math.max(0, -bottom, top - innerHeight);
+}
