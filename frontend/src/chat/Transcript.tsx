@@ -94,7 +94,7 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
                 conversation={conversation}
                 message={message}
                 isLast={index === messages.length - 1}
-                mayWait={index < messages.length - 1 && message.id !== found.value?.id}
+                mayWait={index < messages.length - 1}
                 onChooseModel={onChooseModel}
               />
             </ErrorBoundary>
