@@ -26,8 +26,6 @@ interface Sending {
   abort: AbortController;
 }
 
-/** As many as are sent at once. */
-const AT_ONCE = 2;
 /** Of one question, as Python takes them. */
 export const MOST_FILES = 100;
 
@@ -38,7 +36,7 @@ export function createFiles(api: Pick<Commands, "attachments">, upload: Upload =
   const early = new Map<number, AttachmentRow>();
   const queue: { id: number | null; key: number }[] = [];
   let lastKey = 0;
-  let running = 0;
+  let isBusy = false;
 
   /** The files of a draft; what Python has of it is asked for the first time. */
   function of(id: number | null): Signal<DraftFile[]> {
@@ -144,8 +142,9 @@ export function createFiles(api: Pick<Commands, "attachments">, upload: Upload =
     list.value = list.value.map((file) => (file.key === key ? { ...file, ...changes } : file));
   }
 
+  /** One after the other: Python keeps them in the order in which they arrive. */
   function sendNext(): void {
-    while (running < AT_ONCE && queue.length > 0) {
+    while (!isBusy && queue.length > 0) {
       const next = queue.shift();
       if (next && sending.has(next.key)) void send(next.id, next.key);
     }
@@ -160,7 +159,7 @@ export function createFiles(api: Pick<Commands, "attachments">, upload: Upload =
 
   async function send(id: number | null, key: number): Promise<void> {
     const { file, abort } = sending.get(key) as Sending;
-    running += 1;
+    isBusy = true;
     try {
       const row = await upload(file, {
         conversationId: id,
@@ -174,7 +173,7 @@ export function createFiles(api: Pick<Commands, "attachments">, upload: Upload =
       if (!(error instanceof BridgeError)) throw error;
       if (error.code !== "cancelled") change(id, key, { problem: error });
     } finally {
-      running -= 1;
+      isBusy = false;
       sendNext();
     }
   }
