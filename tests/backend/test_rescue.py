@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
 import sqlite3
+import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -241,6 +244,21 @@ async def test_a_database_that_does_not_open_is_shown_as_far_as_it_can_be_read(
     assert 18 == len(listed)
     assert all(texts(first))
     assert before == {name: content for name, content in files_of(paths.data).items() if "lock" not in name}
+
+
+async def test_a_copy_that_a_killed_program_left_behind_is_gone_after_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "passing"))
+    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    await ended.wait()
+    left = [tmp_path / "passing" / f"deskside-readable-{pid}-x" for pid in (ended.pid, os.getpid())]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "deskside.readable-1.db").write_text("what the user wrote")
+
+    async with open_app(paths_in(tmp_path)):
+        assert [False, True] == [folder.exists() for folder in left]
 
 
 async def test_a_file_that_holds_nothing_of_ours_is_an_empty_window_and_left_alone(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
@@ -34,7 +33,7 @@ from deskside.backend.errors import (
     StoreReadOnly,
     StoreRefused,
 )
-from deskside.backend.store import first_start, replies
+from deskside.backend.store import first_start, replies, scratch
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
 from deskside.backend.store.salvage import open_empty, open_outdated, open_salvaged, remove
@@ -42,6 +41,8 @@ from deskside.backend.store.sqlite_errors import Health, store_error
 from deskside.backend.store.threads import Readers, Unit, Writer, gone, identity
 
 if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
     from deskside.backend.paths import Paths
 
 P = ParamSpec("P")
@@ -210,6 +211,7 @@ class Store:
 
     def _open_db(self, paths: Paths, busy_timeout_s: float) -> Db:
         """On the writer's thread: the folder, the schema and the mapping."""
+        scratch.remove_left()
         paths.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if paths.rescue.exists() or paths.restore.exists():
             _lock_if_first(self._lock)
@@ -296,7 +298,7 @@ class Store:
         folder = self.path.parent
         if not isinstance(self.trouble, StoreDamaged):
             if self._scratch is None:
-                self._scratch = TemporaryDirectory(prefix="deskside-", ignore_cleanup_errors=True)
+                self._scratch = scratch.make()
             folder = Path(self._scratch.name)
         return folder / f"{self.path.stem}.{COPY}{os.getpid()}.db"
 
