@@ -186,6 +186,7 @@ def pages_of_every_kind(whole: Path) -> dict[str, int]:
     return {f"{name} {kind}": number for name, kind, number in found}
 
 
+@pytest.mark.slow
 def test_each_kind_of_page_can_be_lost(whole: Path, damaged: Path) -> None:
     target = damaged.with_name("rescued.db")
     kinds = pages_of_every_kind(whole)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 import sqlite3
+import textwrap
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -83,8 +85,14 @@ async def page(tmp_path: Path, desktop: Desktop) -> AsyncIterator[Page]:
         yield Page(app, desktop)
 
 
+async def attached(app: App, content: bytes) -> str:
+    """Attach a file while the program runs, which removes what it does not know as it starts."""
+    async with app.attachments.placing:
+        return attach(app.paths, content)
+
+
 async def test_a_backup_is_made_and_listed(page: Page) -> None:
-    attach(page.app.paths, b"a file")
+    await attached(page.app, b"a file")
 
     made = await page.call("backups.make")
 
@@ -207,6 +215,26 @@ async def test_backups_are_encrypted_from_when_a_passphrase_is_given(
         assert not path.is_file() or PASSPHRASE.encode() not in path.read_bytes(), path
 
 
+async def test_the_work_of_opening_a_backup_does_not_depend_on_how_busy_the_computer_was(page: Page) -> None:
+    await page.call("backups.encrypt", passphrase=PASSPHRASE)
+    await page.call("backups.make")
+    made = newest(page.app.paths.backups)
+    assert made.encryption is not None
+    header, *lines, end = made.encryption.identity.strip().split("\n")
+    file = base64.b64decode("".join(lines))
+    assert b" 18\n" in file.partition(b"---")[0]
+
+    file = file.replace(b" 18\n", b" 28\n", 1)
+    manifest = page.app.paths.backups / f"{made.name}.json"
+    content = json.loads(manifest.read_text())
+    lines = textwrap.wrap(base64.b64encode(file).decode(), 64)
+    content["encryption"]["identity"] = "\n".join((header, *lines, end, ""))
+    manifest.write_text(json.dumps(content))
+
+    refused = await page.refused("backups.preview", name=made.name, passphrase=PASSPHRASE)
+    assert ("conflict", "Close what keeps it busy, then try again.") == (refused.code, refused.hint)
+
+
 async def test_a_check_finds_what_a_list_does_not(page: Page) -> None:
     await page.call("backups.make")
     made = newest(page.app.paths.backups)
@@ -264,7 +292,7 @@ async def test_a_vacuum_gives_space_back_and_loses_nothing_that_is_written_meanw
 
 
 async def test_statistics_say_where_the_bytes_are(page: Page) -> None:
-    attach(page.app.paths, b"x" * 5000)
+    await attached(page.app, b"x" * 5000)
     found = await page.call("backups.statistics")
 
     sizes = {table["name"]: table for table in found["tables"]}
@@ -291,7 +319,7 @@ async def home_page(home: Path, desktop: Desktop, monkeypatch: pytest.MonkeyPatc
 async def test_the_data_folder_is_moved_and_the_old_one_deleted_when_the_user_says_so(
     home_page: Page, desktop: Desktop, tmp_path: Path
 ) -> None:
-    sha256 = attach(home_page.app.paths, b"a file")
+    sha256 = await attached(home_page.app, b"a file")
     await home_page.call("backups.make")
     old = home_page.app.paths.data
     (old / "keys.json").write_text("{}")

@@ -32,8 +32,8 @@ def test_ctrl_c_before_it_is_open_closes_what_is_opened(
     start = threading.Thread.start
 
     @asynccontextmanager
-    async def interrupting(paths: Paths, models: Any) -> AsyncIterator[App]:
-        async with open_app(paths, models) as app:
+    async def interrupting(paths: Paths, models: Any, **options: bool) -> AsyncIterator[App]:
+        async with open_app(paths, models, **options) as app:
             _thread.interrupt_main()
             interrupted.set()
             yield app

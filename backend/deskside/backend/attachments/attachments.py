@@ -155,9 +155,8 @@ class Attachments:
             await self.collect()
             async with self._placing:
                 known = await self._store.read(attachments.known)
-                if (
-                    self._store.is_reading_only
-                ):  # what can be read of a damaged file may be less than was known
+                # What can be read of a damaged database may be less than was known.
+                if self._store.is_reading_only:
                     return
                 await asyncio.to_thread(self._tidy, known)
             waiting = await self._store.read(attachments.waiting_for_text)

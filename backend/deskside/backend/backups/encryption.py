@@ -16,10 +16,11 @@ from typing import BinaryIO
 
 import msgspec
 
+from deskside.backend.backups import age_passphrase
 from deskside.backend.backups.manifest import Encryption
 from deskside.backend.backups.progress import Phase, Report, quiet
 from deskside.backend.durable import make_private, sync
-from deskside.backend.errors import AppError, StoreDamaged
+from deskside.backend.errors import AppError, Conflict, StoreDamaged
 
 SHORTEST_PASSPHRASE = 8
 # One piece at a time is told; age itself works in 64 KiB.
@@ -56,18 +57,17 @@ class Opened:
 
 
 def new_encryption(passphrase: str) -> Encrypting:
-    """Make a key pair and close it with the passphrase. Takes 1 to 3 s: what a guess costs, too."""
-    from pyrage import passphrase as by_passphrase
+    """Make a key pair and close it with the passphrase. Takes about a second: what a guess costs, too."""
     from pyrage import x25519
 
     identity = x25519.Identity.generate()
     secret = str(identity)
-    closed = by_passphrase.encrypt(f"{secret}\n".encode(), _normal(passphrase), armored=True)
-    return Encrypting(str(identity.to_public()), closed.decode(), _name_key(secret))
+    closed = age_passphrase.close(f"{secret}\n".encode(), _normal(passphrase))
+    return Encrypting(str(identity.to_public()), closed, _name_key(secret))
 
 
 def open_identity(encryption: Encryption, passphrase: str) -> Opened:
-    """Raises WrongPassphrase, StoreDamaged. Takes about a second."""
+    """Raises WrongPassphrase, StoreDamaged; Conflict on a computer that is too busy. Takes about a second."""
     from pyrage import DecryptError
     from pyrage import passphrase as by_passphrase
 
@@ -75,6 +75,11 @@ def open_identity(encryption: Encryption, passphrase: str) -> Opened:
         secret = by_passphrase.decrypt(encryption.identity.encode(), _normal(passphrase))
         return Opened(secret.decode().strip())
     except DecryptError as error:
+        if "work" in str(error):  # age measures the machine: here it would take sixteen seconds and more
+            raise Conflict(
+                "This computer is too busy just now to open the backup.",
+                hint="Close what keeps it busy, then try again.",
+            ) from error
         raise WrongPassphrase("The passphrase does not open this backup.") from error
     except (ValueError, OSError) as error:
         raise StoreDamaged("The key of this backup is damaged.", hint="Choose another backup.") from error
