@@ -18,7 +18,6 @@ it goes. Printed is what the process wrote for it, beside the text itself.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import random
 import re
 import shutil
@@ -47,6 +46,11 @@ from deskside.backend.store.connection import CACHE_KIB  # noqa: E402
 from deskside.backend.store.database import Store, open_store  # noqa: E402
 from deskside.backend.store.search_query import parse  # noqa: E402
 
+try:
+    from uvloop import run  # as the program does where there is one
+except ImportError:
+    from asyncio import run
+
 PAGE = 50
 HITS = 20
 MODEL = "bench/model"
@@ -73,7 +77,7 @@ def main() -> int:
             data = Path(folder) / "data"
             data.mkdir()
             shutil.copyfile(history(size), data / "deskside.db")
-            measured[size] = asyncio.run(measure(Path(folder), size, options.rounds))
+            measured[size] = run(measure(Path(folder), size, options.rounds))
     if len(measured) > 1:
         print_growth(measured)
     return 0

@@ -68,9 +68,11 @@ SELECT = (
     "where message_part.kind in ('tool_call', 'pause') "
     "and json_extract(message_part.data, '$.status') = 'waiting'), "
     "folder, pinned_ms is not null, archived_ms is not null, conversation.deleted_ms, "
-    "(select json_group_array(name) from (select name from conversation_tag "
+    # A list in order takes as long as all the rest of a row, and most have none.
+    "case when exists (select 1 from conversation_tag where conversation_tag.conversation = conversation.id) "
+    "then (select json_group_array(name) from (select name from conversation_tag "
     "join tag on tag.id = conversation_tag.tag where conversation_tag.conversation = conversation.id "
-    "order by name)) "
+    "order by name)) end "
     "from conversation left join agent on agent.id = conversation.agent and agent.deleted_ms is null "
 )
 IN_PLACE: Mapping[Place, str] = {
@@ -273,13 +275,14 @@ def _kept(db: Db, conversation_id: int) -> Any:
 
 
 def _row(columns: tuple[Any, ...]) -> ConversationRow:
-    # SQLite says 0 or 1, and has lists as JSON.
+    # SQLite says 0 or 1, and has lists as JSON, None for an empty one.
     id_, title, model, draft, created, updated, agent, waits, folder, pinned, archived, deleted, named = (
         columns
     )
     return ConversationRow(
         id_, title, model, draft, created, updated, agent,
-        bool(waits), folder, bool(pinned), bool(archived), deleted, _read_tags(named),
+        bool(waits), folder, bool(pinned), bool(archived), deleted,
+        [] if named is None else _read_tags(named),
     )  # fmt: skip
 
 
