@@ -19,6 +19,7 @@ from deskside.backend.exchange.transfers import Transfers
 from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
+from deskside.backend.metrics.metrics import Metrics, open_metrics
 from deskside.backend.paths import Paths
 from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
@@ -54,6 +55,7 @@ class App:
     user_tools: UserTools
     backups: Backups
     transfers: Transfers
+    metrics: Metrics
 
 
 @asynccontextmanager
@@ -92,6 +94,9 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         stack.push_async_callback(transfers.close)
         backups = Backups(store, events, paths)
         stack.push_async_callback(backups.close)
+        metrics = await stack.enter_async_context(
+            open_metrics(store, paths.data, http.calls, services.timings)
+        )
         yield App(
             paths,
             store,
@@ -108,4 +113,5 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
             user_tools,
             backups,
             transfers,
+            metrics,
         )

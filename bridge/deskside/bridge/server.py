@@ -18,6 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from deskside.backend.app import App
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.theme import Theme
 from deskside.bridge import attachment_files
 from deskside.bridge.commands import COMMANDS
@@ -25,7 +26,6 @@ from deskside.bridge.desktop import Desktop
 from deskside.bridge.guard import Guard
 from deskside.bridge.registry import Bridge, Registry
 from deskside.bridge.socket import FRAME_LIMIT_BYTES, PageSocket
-from deskside.bridge.timings import Timings
 
 # Above our own limit, so that a frame that is too large is answered instead of closing the socket.
 WIRE_LIMIT_BYTES = 4 * FRAME_LIMIT_BYTES

@@ -12,9 +12,9 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 from loguru import logger
@@ -22,6 +22,7 @@ from pony.orm import OrmError
 
 from deskside.backend.backups.restoring import Applied, apply_pending
 from deskside.backend.errors import StoreDamaged, StoreOutdated, StoreReadOnly, StoreRefused
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import first_start, replies
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
@@ -62,6 +63,10 @@ class Store:
         self._shows_copy = False
         self._damaged_readers: Readers | None = None
         self._salvaged: asyncio.Future[Readers] | None = None
+        self.timings = Timings()
+        """How long each function ran, without what its caller waited for."""
+        self.queueing = Timings()
+        """How long each function waited for its turn."""
         self.applied: Applied | None = None
         """What became of a backup that was to be restored when this was opened."""
 
@@ -88,20 +93,20 @@ class Store:
             return function(db, *args, **named)
 
         try:
-            return await self._submit(self._open_readers().put, call)
+            return await self._submit(self._open_readers().put, _name(function), call)
         except StoreDamaged:
-            return await self._submit((await self._salvaged_readers()).put, call)
+            return await self._submit((await self._salvaged_readers()).put, _name(function), call)
 
     async def write(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function that writes. When this returns, what it wrote survives a power cut."""
-        return await self._write(lambda db: function(db, *args, **named), is_durable=True)
+        return await self._write(_name(function), lambda db: function(db, *args, **named), is_durable=True)
 
     async def write_soon(
         self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs
     ) -> T:
         """As `write`, without waiting for the disk: what it wrote survives a crash of the program, not of
         the machine. For what comes several times a second."""
-        return await self._write(lambda db: function(db, *args, **named), is_durable=False)
+        return await self._write(_name(function), lambda db: function(db, *args, **named), is_durable=False)
 
     async def maintain(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run a function on the writer's connection outside of a transaction, for what SQLite does in no
@@ -112,7 +117,7 @@ class Store:
 
         self._open_readers()
         self._health.check_writable()
-        return await self._submit(self._writer.put, call, is_alone=True)
+        return await self._submit(self._writer.put, _name(function), call, is_alone=True)
 
     def refuse_writes(self, why: StoreReadOnly) -> None:
         """Write nothing more: this file is no longer the one that counts."""
@@ -235,22 +240,30 @@ class Store:
             remove(self._copy_path())
         self._lock.release()
 
-    async def _write(self, call: Callable[[Db], T], *, is_durable: bool) -> T:
+    async def _write(self, name: str, call: Callable[[Db], T], *, is_durable: bool) -> T:
         self._open_readers()
         self._health.check_writable()
-        return await self._submit(self._writer.put, call, is_durable=is_durable)
+        return await self._submit(self._writer.put, name, call, is_durable=is_durable)
 
     async def _submit(
         self,
         put: Callable[[Unit], None],
+        name: str,
         call: Callable[[Db], T],
         *,
         is_durable: bool = False,
         is_alone: bool = False,
     ) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
-        put(Unit(call, future, is_durable, is_alone))
-        return await future
+        unit = Unit(call, future, is_durable, is_alone)
+        put(unit)
+        try:
+            return await future
+        finally:
+            times = unit.times
+            if times.ended_s:  # else its caller was cancelled first
+                self.timings.observe(name, times.ended_s - times.began_s)
+                self.queueing.observe(name, times.began_s - times.queued_s)
 
     def _open_readers(self) -> Readers:
         if not self._is_open:
@@ -270,6 +283,16 @@ async def open_store(paths: Paths, *, busy_timeout_s: float = BUSY_TIMEOUT_S) ->
         yield store
     finally:
         await store.close()
+
+
+def _name(function: Any) -> str:
+    """What a store function is called in the timings: `conversations.page`."""
+    return _known_name(function.__module__, function.__qualname__)
+
+
+@lru_cache(maxsize=1024)
+def _known_name(module: str, name: str) -> str:
+    return f"{module.rpartition('.')[2]}.{name}"
 
 
 def _lock_if_first(lock: FileLock) -> None:

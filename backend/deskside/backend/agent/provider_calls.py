@@ -1,0 +1,125 @@
+"""How providers answer: how soon, how fast, and how often they do not.
+
+A call here is one request to a model's API that asks for an answer. What was refused and asked again is two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from deskside.backend.agent.answer import Refused
+from deskside.backend.agent.events import ModelEvent, ReasoningDelta, Usage, UsageReported
+from deskside.backend.agent.refusals import error_of
+from deskside.backend.errors import AppError
+from deskside.backend.metrics.timings import Timing, Timings
+
+
+class ProviderTiming(msgspec.Struct, frozen=True):
+    """`head`: until the answer began; `first`: until the model's first word, also of its reasoning; `whole`:
+    until its end. `tokens_per_s` is over the time after the first word; None where that is not known."""
+
+    provider: str
+    head: Timing | None
+    first: Timing | None
+    whole: Timing
+    output_tokens: int
+    tokens_per_s: float | None
+
+
+class ProviderCalls:
+    """The calls since the program started, by the provider's id. Used on the backend's loop only."""
+
+    def __init__(self) -> None:
+        self.head = Timings()
+        self.first = Timings()
+        self.whole = Timings()
+        self.spoken: dict[str, tuple[int, float]] = {}
+        """Tokens that were said after the first word, and the seconds that took."""
+
+    def begin(self, provider: str) -> ProviderCall:
+        return ProviderCall(self, provider)
+
+    def report(self) -> list[ProviderTiming]:
+        """One row a provider, the most total time first."""
+        heads = {row.name: row for row in self.head.report()}
+        firsts = {row.name: row for row in self.first.report()}
+        rows = []
+        for whole in self.whole.report():
+            tokens, seconds = self.spoken.get(whole.name, (0, 0.0))
+            speed = tokens / seconds if tokens and seconds else None
+            rows.append(
+                ProviderTiming(
+                    whole.name, heads.get(whole.name), firsts.get(whole.name), whole, tokens, speed
+                )
+            )
+        return rows
+
+
+class ProviderCall:
+    """One call, from its request to its end: a context manager around all of it that can fail."""
+
+    __slots__ = (
+        "_began_s",
+        "_calls",
+        "_first_s",
+        "_is_reasoning",
+        "_provider",
+        "_usage",
+        "_usage_s",
+        "is_silent",
+    )
+
+    def __init__(self, calls: ProviderCalls, provider: str) -> None:
+        self._calls = calls
+        self._provider = provider
+        self._began_s = time.perf_counter()
+        self._first_s = self._usage_s = 0.0
+        self._is_reasoning = False
+        self._usage: Usage | None = None
+        self.is_silent = True
+        """Nothing was said yet."""
+
+    def answered(self) -> None:
+        """The head of the answer is here."""
+        self._calls.head.observe(self._provider, time.perf_counter() - self._began_s)
+
+    def saw(self, event: ModelEvent) -> None:
+        """For the first event, and each that reports usage; all others tell nothing."""
+        now_s = time.perf_counter()
+        if isinstance(event, UsageReported):
+            self._usage, self._usage_s = event.usage, now_s
+        elif self.is_silent:
+            self.is_silent = False
+            self._first_s = now_s
+            self._is_reasoning = isinstance(event, ReasoningDelta)
+            self._calls.first.observe(self._provider, now_s - self._began_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = time.perf_counter() - self._began_s
+        self._calls.whole.observe(self._provider, seconds, _code(error))
+        if self._usage is not None and not self.is_silent and self._usage_s > self._first_s:
+            tokens, spent_s = self._calls.spoken.get(self._provider, (0, 0.0))
+            # Reasoning that is not shown comes before the first word.
+            hidden = 0 if self._is_reasoning else self._usage.reasoning_tokens
+            said = max(0, self._usage.output_tokens - hidden)
+            self._calls.spoken[self._provider] = (tokens + said, spent_s + self._usage_s - self._first_s)
+
+
+def _code(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, Refused):
+        return error_of(error.refusal, label="", key=None).code
+    if isinstance(error, AppError):
+        return error.code
+    return "stopped" if isinstance(error, asyncio.CancelledError | GeneratorExit) else "internal"
