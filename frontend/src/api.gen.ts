@@ -650,7 +650,8 @@ export interface Timing {
 
 /**
  * `head`: until the answer began; `first`: until the model's first word, also of its reasoning; `whole`:
- * until its end. `tokens_per_s` is over the time after the first word; None where that is not known.
+ * until its end. `tokens_per_s` is over the time after the first word, of answers that came in more than one
+ * piece; None where there was none yet. `output_tokens` are those that it counts.
  */
 export interface ProviderTiming {
   provider: string;
@@ -677,10 +678,10 @@ export interface MetricsUpdate {
  * What was read at one moment; None where it could not be read, or has no rate yet.
  *
  * Ours is this program with all processes that it started. Percentages are of all processors together, 0 to
- * 100, and as the rates the mean since the sample before. `memory_bytes` is the resident set of each process,
- * so what they share counts more than once; `machine_memory_bytes` is what is not available. `open_files` are
- * file descriptors, on Windows handles. `disk_free_bytes` is of the data folder's disk. `sampler_ms` is the
- * processor time that taking this sample took.
+ * 100; they and the rates are the mean since the sample before. `memory_bytes` is the resident set of each
+ * process, so what they share counts more than once; `machine_memory_bytes` is what is not available.
+ * `open_files` are file descriptors, on Windows handles. `disk_free_bytes` is of the data folder's disk.
+ * `sampler_ms` is the processor time that taking this sample took.
  */
 export interface Sample {
   at_ms: number;

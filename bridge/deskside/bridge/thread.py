@@ -45,8 +45,10 @@ def run_backend(
     web: Path,
     port: int = 0,
     models: Mapping[str, Model] | None = None,
+    metrics_token: str | None = None,
 ) -> Iterator[Running]:
-    """Open the application and serve it from a thread of its own; close both on the way out.
+    """Open the application and serve it from a thread of its own; close both on the way out. With a
+    `metrics_token` also `GET /metrics`.
 
     Raises what opening raised: an `AppError` when the store cannot be opened, OSError when the port is
     taken, FileNotFoundError when the page was not built.
@@ -56,7 +58,7 @@ def run_backend(
 
     async def serve() -> None:
         async with open_app(paths, models) as app:
-            server = Server(app, desktop, web, port)
+            server = Server(app, desktop, web, port, metrics_token=metrics_token)
             await server.start()
             try:
                 loop = asyncio.get_running_loop()

@@ -18,10 +18,14 @@ from deskside.backend.agent.refusals import error_of
 from deskside.backend.errors import AppError
 from deskside.backend.metrics.timings import Timing, Timings
 
+# What comes faster came in one piece, and says nothing of how fast the model is.
+LEAST_SPOKEN_S = 0.05
+
 
 class ProviderTiming(msgspec.Struct, frozen=True):
     """`head`: until the answer began; `first`: until the model's first word, also of its reasoning; `whole`:
-    until its end. `tokens_per_s` is over the time after the first word; None where that is not known."""
+    until its end. `tokens_per_s` is over the time after the first word, of answers that came in more than one
+    piece; None where there was none yet. `output_tokens` are those that it counts."""
 
     provider: str
     head: Timing | None
@@ -107,12 +111,13 @@ class ProviderCall:
     ) -> None:
         seconds = time.perf_counter() - self._began_s
         self._calls.whole.observe(self._provider, seconds, _code(error))
-        if self._usage is not None and not self.is_silent and self._usage_s > self._first_s:
+        spoken_s = 0.0 if self.is_silent else self._usage_s - self._first_s
+        if self._usage is not None and spoken_s >= LEAST_SPOKEN_S:
             tokens, spent_s = self._calls.spoken.get(self._provider, (0, 0.0))
             # Reasoning that is not shown comes before the first word.
             hidden = 0 if self._is_reasoning else self._usage.reasoning_tokens
             said = max(0, self._usage.output_tokens - hidden)
-            self._calls.spoken[self._provider] = (tokens + said, spent_s + self._usage_s - self._first_s)
+            self._calls.spoken[self._provider] = (tokens + said, spent_s + spoken_s)
 
 
 def _code(error: BaseException | None) -> str:

@@ -64,7 +64,7 @@ class Sampler:
         self._thread.start()
 
     def close(self) -> None:
-        """Returns when the thread has ended. It ends the sample that it is taking, which takes milliseconds."""
+        """Returns when the thread has ended: once the sample that it is taking is done, some milliseconds."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()

@@ -14,10 +14,10 @@ class Sample(msgspec.Struct, frozen=True):
     """What was read at one moment; None where it could not be read, or has no rate yet.
 
     Ours is this program with all processes that it started. Percentages are of all processors together, 0 to
-    100, and as the rates the mean since the sample before. `memory_bytes` is the resident set of each process,
-    so what they share counts more than once; `machine_memory_bytes` is what is not available. `open_files` are
-    file descriptors, on Windows handles. `disk_free_bytes` is of the data folder's disk. `sampler_ms` is the
-    processor time that taking this sample took.
+    100; they and the rates are the mean since the sample before. `memory_bytes` is the resident set of each
+    process, so what they share counts more than once; `machine_memory_bytes` is what is not available.
+    `open_files` are file descriptors, on Windows handles. `disk_free_bytes` is of the data folder's disk.
+    `sampler_ms` is the processor time that taking this sample took.
     """
 
     at_ms: int
