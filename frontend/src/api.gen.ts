@@ -649,15 +649,16 @@ export interface Timing {
 }
 
 /**
- * `head`: until the answer began; `first`: until the model's first word, also of its reasoning; `whole`:
- * until its end. `tokens_per_s` is over the time after the first word, of answers that came in more than one
+ * `calls` are all, however they ended. `head`: until the answer began; `first`: until the model's first word,
+ * also of its reasoning; `whole`: until its end, of those that came to it. `tokens_per_s` is over the time after the first word, of answers that came in more than one
  * piece; None where there was none yet. `output_tokens` are those that it counts.
  */
 export interface ProviderTiming {
   provider: string;
+  calls: Timing;
   head: Timing | null;
   first: Timing | null;
-  whole: Timing;
+  whole: Timing | null;
   output_tokens: number;
   tokens_per_s: number | null;
 }

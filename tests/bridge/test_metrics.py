@@ -19,7 +19,7 @@ from page_client import Page, reply
 from prometheus_client.parser import text_string_to_metric_families
 
 from deskside.backend.app import App, open_app
-from deskside.backend.metrics.samples import BUCKET_MS, SERIES, Bucket, Range, Sample
+from deskside.backend.metrics.samples import BUCKET_MS, SERIES, Bucket, Range, Sample, encode
 from deskside.backend.settings import Server as ModelServer
 from deskside.backend.store import metric_buckets
 from deskside.backend.store.text import now_ms
@@ -226,7 +226,7 @@ async def test_a_month_of_history_is_few_bytes_and_comes_as_few_points(program: 
     series = {name: Range(1234.5678, 2345.6789, 3456.7891, 10) for name in SERIES}
 
     def fill(db: Any) -> None:
-        encoded = metric_buckets.encode(series)
+        encoded = encode(series)
         db.sql.executemany(
             "insert into metric_bucket values (?, ?)",
             [(now - n * BUCKET_MS, encoded) for n in range(count)],
@@ -292,8 +292,8 @@ async def test_a_run_shows_in_the_timings_of_everything_that_took_part(
     assert 1 == commands["runs.start"]["count"]
     assert {} == commands["runs.start"]["failures"]
     (local,) = found["providers"]
-    assert ("local", 2, {}) == (local["provider"], local["whole"]["count"], local["whole"]["failures"])
-    assert 2 == local["head"]["count"] == local["first"]["count"]
+    assert ("local", 2, {}) == (local["provider"], local["calls"]["count"], local["calls"]["failures"])
+    assert 2 == local["head"]["count"] == local["first"]["count"] == local["whole"]["count"]
     assert local["head"]["max_ms"] <= local["first"]["max_ms"] <= local["whole"]["max_ms"]
     # What the server took at least; the tool's call came in one piece, which says nothing of speed.
     assert local["whole"]["max_ms"] >= 40 * 5
@@ -323,8 +323,9 @@ async def test_a_provider_that_fails_is_counted_under_the_error_that_the_user_se
     assert "failed" == await asked(program, provider)
     (local,) = (await timings(program))["providers"]
 
-    assert {code: len(answers)} == local["whole"]["failures"]
-    assert len(answers) == local["whole"]["count"]
+    assert {code: len(answers)} == local["calls"]["failures"]
+    assert len(answers) == local["calls"]["count"]
+    assert local["whole"] is None
 
 
 async def test_an_answer_that_the_user_stops_is_counted_as_stopped(
@@ -338,7 +339,7 @@ async def test_an_answer_that_the_user_stops_is_counted_as_stopped(
     await asking
     (local,) = (await timings(program))["providers"]
 
-    assert {"stopped": 1} == local["whole"]["failures"]
+    assert {"stopped": 1} == local["calls"]["failures"]
 
 
 async def test_a_tool_that_fails_is_counted(program: Page, provider: ProviderServer) -> None:
@@ -416,7 +417,8 @@ async def test_prometheus_reads_what_the_page_shows(
         ("command", "command", shown["commands"]),
         ("tool", "tool", shown["tools"]),
         ("store_function", "function", [row["run"] for row in shown["store"]]),
-        ("provider_call", "provider", [row["whole"] for row in shown["providers"]]),
+        ("provider_call", "provider", [row["calls"] for row in shown["providers"]]),
+        ("provider_answer", "provider", [row["whole"] for row in shown["providers"]]),
     ):
         check_histogram(found[f"deskside_{name}_seconds"], label, expected)
     (failure,) = found["deskside_tool_failures"].samples

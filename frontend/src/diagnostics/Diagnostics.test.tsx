@@ -5,7 +5,7 @@ import { type AllTimings, commandsOver, type Sample, type Timing } from "../api.
 import { AppView } from "../app/AppView";
 import { createApp } from "../app/app";
 import { appState, NOON_MS } from "../fakeRows";
-import { type Answer, FakeServer } from "../fakeServer";
+import { type Answer, FakeServer, Refusal } from "../fakeServer";
 
 afterEach(cleanup);
 
@@ -27,7 +27,8 @@ const timings: AllTimings = {
       provider: "openai",
       head: timing("openai", 400),
       first: timing("openai", 900),
-      whole: timing("openai", 9000, { failures: { rate_limited: 1, stopped: 1 } }),
+      calls: timing("openai", 8000, { failures: { rate_limited: 1, stopped: 1 } }),
+      whole: timing("openai", 9000),
       output_tokens: 700,
       tokens_per_s: 63.4,
     },
@@ -172,4 +173,22 @@ test("the history shows the mean and what it went up and down to", async () => {
   chart("Processor").getByText("highest 30 %");
   expect(server.params("diagnostics.history")).toEqual([{ hours: 168 }]);
   expect(document.querySelector(".chart-range")?.getAttribute("d")).toMatch(/Z$/);
+});
+
+test("without a history it says when there will be one", async () => {
+  await shown({ "diagnostics.history": () => [] });
+  fireEvent.click(screen.getByRole("radio", { name: "Day" }));
+
+  await screen.findByText("There is no history yet: it is written every five minutes.");
+});
+
+test("a history that cannot be read says why", async () => {
+  await shown({
+    "diagnostics.history": () => {
+      throw new Refusal("store_damaged", "The database is damaged.", "Restore a backup.");
+    },
+  });
+  fireEvent.click(screen.getByRole("radio", { name: "30 days" }));
+
+  await screen.findByText("The database is damaged.");
 });

@@ -23,14 +23,18 @@ LEAST_SPOKEN_S = 0.05
 
 
 class ProviderTiming(msgspec.Struct, frozen=True):
-    """`head`: until the answer began; `first`: until the model's first word, also of its reasoning; `whole`:
-    until its end. `tokens_per_s` is over the time after the first word, of answers that came in more than one
-    piece; None where there was none yet. `output_tokens` are those that it counts."""
+    """`calls` are all, however they ended. `head`: until the answer began; `first`: until the model's first
+    word, also of its reasoning; `whole`: until its end, of those that came to it.
+
+    `tokens_per_s` is over the time after the first word, of answers that came in more than one piece; None
+    where there was none yet. `output_tokens` are those that it counts.
+    """
 
     provider: str
+    calls: Timing
     head: Timing | None
     first: Timing | None
-    whole: Timing
+    whole: Timing | None
     output_tokens: int
     tokens_per_s: float | None
 
@@ -39,6 +43,7 @@ class ProviderCalls:
     """The calls since the program started, by the provider's id. Used on the backend's loop only."""
 
     def __init__(self) -> None:
+        self.all = Timings()
         self.head = Timings()
         self.first = Timings()
         self.whole = Timings()
@@ -50,16 +55,16 @@ class ProviderCalls:
 
     def report(self) -> list[ProviderTiming]:
         """One row a provider, the most total time first."""
-        heads = {row.name: row for row in self.head.report()}
-        firsts = {row.name: row for row in self.first.report()}
+        head, first, whole = (
+            {row.name: row for row in timings.report()} for timings in (self.head, self.first, self.whole)
+        )
         rows = []
-        for whole in self.whole.report():
-            tokens, seconds = self.spoken.get(whole.name, (0, 0.0))
-            speed = tokens / seconds if tokens and seconds else None
+        for calls in self.all.report():
+            name = calls.name
+            tokens, seconds = self.spoken.get(name, (0, 0.0))
+            speed = tokens / seconds if tokens else None
             rows.append(
-                ProviderTiming(
-                    whole.name, heads.get(whole.name), firsts.get(whole.name), whole, tokens, speed
-                )
+                ProviderTiming(name, calls, head.get(name), first.get(name), whole.get(name), tokens, speed)
             )
         return rows
 
@@ -110,7 +115,9 @@ class ProviderCall:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         seconds = time.perf_counter() - self._began_s
-        self._calls.whole.observe(self._provider, seconds, _code(error))
+        self._calls.all.observe(self._provider, seconds, _code(error))
+        if error is None:
+            self._calls.whole.observe(self._provider, seconds)
         spoken_s = 0.0 if self.is_silent else self._usage_s - self._first_s
         if self._usage is not None and spoken_s >= LEAST_SPOKEN_S:
             tokens, spent_s = self._calls.spoken.get(self._provider, (0, 0.0))
