@@ -649,9 +649,11 @@ export interface Timing {
 }
 
 /**
- * `calls` are all, however they ended. `head`: until the answer began; `first`: until the model's first word,
- * also of its reasoning; `whole`: until its end, of those that came to it. `tokens_per_s` is over the time after the first word, of answers that came in more than one
- * piece; None where there was none yet. `output_tokens` are those that it counts.
+ * `calls` are all, however they ended. `head`: until the answer began; `first`: until the model's first
+ * word, also of its reasoning; `whole`: until its end, of those that came to it.
+ *
+ * `tokens_per_s` is over the time after the first word, of answers that came in more than one piece; None
+ * where there was none yet. `output_tokens` are those that it counts.
  */
 export interface ProviderTiming {
   provider: string;

@@ -18,6 +18,7 @@ import pytest
 from page_client import Page, reply
 from prometheus_client.parser import text_string_to_metric_families
 
+from deskside.backend.agent import provider_calls
 from deskside.backend.app import App, open_app
 from deskside.backend.metrics.samples import BUCKET_MS, SERIES, Bucket, Range, Sample, encode
 from deskside.backend.settings import Server as ModelServer
@@ -93,7 +94,8 @@ def by_name(found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 async def test_whoever_looks_gets_a_sample_every_second_with_everything_in_it(program: Page) -> None:
-    async with watching(program) as watcher:
+    # Unwatched, the third would come after more than a minute.
+    async with watching(program) as watcher, asyncio.timeout(30):
         await watcher.until(lambda: len(watcher.samples) >= 3)
 
     last = watcher.samples[-1]
@@ -101,9 +103,22 @@ async def test_whoever_looks_gets_a_sample_every_second_with_everything_in_it(pr
     assert 0 < last["memory_bytes"] < psutil.virtual_memory().total
     assert 0 <= last["cpu_percent"] <= last["machine_cpu_percent"] + 100
     assert last["threads"] > last["processes"] >= 1
-    assert 0 < last["sampler_ms"] < 1000
-    apart_ms = [b["at_ms"] - a["at_ms"] for a, b in zip(watcher.samples, watcher.samples[1:], strict=False)]
-    assert all(900 < each < 20_000 for each in apart_ms)
+    assert 0 < last["sampler_ms"]
+
+
+@pytest.mark.parametrize("says_so", [True, False], ids=["leaves", "is gone"])
+async def test_samples_are_rare_again_once_nobody_looks(program: Page, says_so: bool) -> None:
+    sampler = program.app.metrics.sampler
+    async with watching(program) as one:
+        async with watching(program) as other:
+            await other.until(lambda: other.timings)
+            if says_so:
+                await other.stop()
+        await one.until(lambda: one.timings)
+        assert sampler.is_watched
+    async with asyncio.timeout(30):
+        while sampler.is_watched:
+            await asyncio.sleep(0.01)  # there is no event for "the socket's end has been noticed"
 
 
 async def test_what_was_sampled_before_is_shown_at_once_to_the_next_who_looks(program: Page) -> None:
@@ -128,8 +143,8 @@ async def test_processes_that_we_start_are_ours_and_what_one_used_stays_ours_whe
         )
         assert child.stdout is not None
         await child.stdout.readline()
-        await watcher.until(lambda: watcher.samples[-1]["processes"] == alone + 1)
         used_s = sum(psutil.Process(child.pid).cpu_times()[:2])
+        await watcher.until(lambda: watcher.samples[-1]["processes"] == alone + 1)
         with_it = program.app.metrics.totals.cpu_s
         child.kill()
         await child.wait()
@@ -279,8 +294,11 @@ async def asked(page: Page, provider: ProviderServer, question: str = "What is i
 
 
 async def test_a_run_shows_in_the_timings_of_everything_that_took_part(
-    program: Page, provider: ProviderServer
+    program: Page, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(
+        provider_calls, "LEAST_SPOKEN_S", 0.0
+    )  # how soon pieces are read, is not for us to say
     provider.script(
         Reply(b"".join(chat_stream([], ToolCall("c1", "calculate", '{"expression": "6*7"}')))),
         Reply(b"".join(chat_stream([f"word{n} " for n in range(40)])), piece_bytes=0, delay_s=0.005),
@@ -295,10 +313,9 @@ async def test_a_run_shows_in_the_timings_of_everything_that_took_part(
     assert ("local", 2, {}) == (local["provider"], local["calls"]["count"], local["calls"]["failures"])
     assert 2 == local["head"]["count"] == local["first"]["count"] == local["whole"]["count"]
     assert local["head"]["max_ms"] <= local["first"]["max_ms"] <= local["whole"]["max_ms"]
-    # What the server took at least; the tool's call came in one piece, which says nothing of speed.
-    assert local["whole"]["max_ms"] >= 40 * 5
+    assert local["whole"]["max_ms"] >= 40 * 5  # what the server took at least
     assert 40 == local["output_tokens"]
-    assert 0 < local["tokens_per_s"] <= 40 / 0.195
+    assert local["tokens_per_s"] > 0
     (tool,) = found["tools"]
     assert ("calculate", 1, {}) == (tool["name"], tool["count"], tool["failures"])
     functions = by_name([row["run"] for row in found["store"]])
@@ -340,6 +357,17 @@ async def test_an_answer_that_the_user_stops_is_counted_as_stopped(
     (local,) = (await timings(program))["providers"]
 
     assert {"stopped": 1} == local["calls"]["failures"]
+
+
+async def test_an_answer_that_comes_at_once_says_nothing_of_how_fast_its_model_is(
+    program: Page, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_calls, "LEAST_SPOKEN_S", 1000.0)
+    provider.script(Reply(b"".join(chat_stream(["all ", "at ", "once"]))))
+    await asked(program, provider)
+    (local,) = (await timings(program))["providers"]
+
+    assert (0, None) == (local["output_tokens"], local["tokens_per_s"])
 
 
 async def test_a_tool_that_fails_is_counted(program: Page, provider: ProviderServer) -> None:
@@ -390,8 +418,9 @@ def families(text: str) -> dict[str, Any]:
 
 
 async def test_prometheus_reads_what_the_page_shows(
-    tmp_path: Path, web: Path, provider: ProviderServer
+    tmp_path: Path, web: Path, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(provider_calls, "LEAST_SPOKEN_S", 0.0)
     async with opened(tmp_path, web, TOKEN) as page:
         provider.script(
             Reply(b"".join(chat_stream([], ToolCall("c1", "calculate", '{"expression": "1/0"}')))),

@@ -70,6 +70,11 @@ class Sampler:
             self._changed.notify()
         self._thread.join()
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody looks on, so that a sample is taken every second."""
+        return self._watchers > 0
+
     def watch(self, change: int) -> None:
         """One more who looks on (1), or one fewer (-1)."""
         with self._changed:
@@ -96,8 +101,8 @@ class Sampler:
         with self._changed:
             while not self._is_closing:
                 left_s = None
-                if self._watchers or not self._is_paused:
-                    left_s = last_s + (WATCHED_S if self._watchers else USUAL_S) - time.monotonic()
+                if self.is_watched or not self._is_paused:
+                    left_s = last_s + (WATCHED_S if self.is_watched else USUAL_S) - time.monotonic()
                     if left_s <= 0:
                         return True
                 self._changed.wait(left_s)
