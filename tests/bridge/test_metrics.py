@@ -384,12 +384,15 @@ async def test_a_tool_that_fails_is_counted(program: Page, provider: ProviderSer
 async def test_percentiles_are_off_by_a_fifth_at_most(program: Page) -> None:
     for n in range(1, 101):
         program.server.timings.observe("made.up", n / 1000)
-    row = by_name((await timings(program))["commands"])["made.up"]
+    program.server.timings.observe("made.once", 0.0037)
+    found = by_name((await timings(program))["commands"])
+    row, once = found["made.up"], found["made.once"]
 
     assert (100, 100.0) == (row["count"], row["max_ms"])
     assert 50.5 == pytest.approx(row["mean_ms"])
     assert 50 == pytest.approx(row["p50_ms"], rel=0.2)
     assert 95 == pytest.approx(row["p95_ms"], rel=0.2)
+    assert 3.7 == once["p50_ms"] == once["p95_ms"] == once["max_ms"]
 
 
 async def test_names_beyond_the_first_250_share_one(program: Page) -> None:

@@ -27,9 +27,13 @@ Row = tuple[str, Mapping[str, str], float]  # what follows the family's name, la
 
 GAUGES = (
     ("process_resident_memory_bytes", "memory_bytes", "Resident memory of all processes of Deskside."),
-    ("process_open_files", "open_files", "Open file descriptors (on Windows handles) of all of them."),
-    ("process_threads", "threads", "Threads of all of them."),
-    ("processes", "processes", "How many they are."),
+    (
+        "process_open_files",
+        "open_files",
+        "Open file descriptors (on Windows handles) of all processes of Deskside.",
+    ),
+    ("process_threads", "threads", "Threads of all processes of Deskside."),
+    ("processes", "processes", "Processes of Deskside."),
     ("machine_memory_used_bytes", "machine_memory_bytes", "Memory of the machine that is not available."),
     ("data_folder_free_bytes", "disk_free_bytes", "Free space on the disk of the data folder."),
 )
@@ -74,7 +78,9 @@ def exposition(metrics: Metrics, commands: Timings) -> bytes:
         *_timed("tool", "tool", "A call of a tool", metrics.tools),
         *_failed("tool", "tool", metrics.tools),
         *_timed("store_function", "function", "A function of the store, run", metrics.functions),
-        *_timed("store_queue", "function", "What it waited for its turn", metrics.queueing),
+        *_timed(
+            "store_queue", "function", "What a function of the store waited for its turn", metrics.queueing
+        ),
     ]
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -83,9 +89,13 @@ def _machine(metrics: Metrics) -> Iterator[str]:
     totals, last = metrics.totals, metrics.last
     for name, total, says in (
         ("process_cpu_seconds", totals.cpu_s, "Processor time of all processes of Deskside."),
-        ("process_read_bytes", totals.read_bytes, "What they read from disks."),
-        ("process_written_bytes", totals.written_bytes, "What they wrote to disks."),
-        ("sampler_cpu_seconds", totals.sampler_s, "Processor time that reading all this took."),
+        ("process_read_bytes", totals.read_bytes, "Bytes that all processes of Deskside read from disks."),
+        (
+            "process_written_bytes",
+            totals.written_bytes,
+            "Bytes that all processes of Deskside wrote to disks.",
+        ),
+        ("sampler_cpu_seconds", totals.sampler_s, "Processor time that taking samples took."),
     ):
         yield from _family(f"{name}_total", "counter", says, [("", {}, total)])
     if last is None:
@@ -95,7 +105,7 @@ def _machine(metrics: Metrics) -> Iterator[str]:
     for name, field, says in PERCENTAGES:
         percent = getattr(last, field)
         yield from _gauge(name, None if percent is None else percent / 100, says)
-    yield from _gauge("sample_timestamp_seconds", last.at_ms / 1000, "When that was read.")
+    yield from _gauge("sample_timestamp_seconds", last.at_ms / 1000, "When the last sample was taken.")
 
 
 def _gauge(name: str, value: float | None, says: str) -> Iterator[str]:
@@ -106,7 +116,7 @@ def _gauge(name: str, value: float | None, says: str) -> Iterator[str]:
 def _spoken(spoken: Mapping[str, tuple[int, float]]) -> Iterator[str]:
     for name, place, says in (
         ("provider_output_tokens_total", 0, "Tokens that answers had after their first word."),
-        ("provider_output_seconds_total", 1, "What it took to say them."),
+        ("provider_output_seconds_total", 1, "Time from the first word of answers to their end."),
     ):
         rows: list[Row] = [("", {"provider": each}, figures[place]) for each, figures in spoken.items()]
         yield from _family(name, "counter", says, rows)
@@ -125,7 +135,7 @@ def _timed(name: str, label: str, says: str, timings: Timings) -> Iterator[str]:
 
 def _failed(name: str, label: str, timings: Timings) -> Iterator[str]:
     rows: list[Row] = [("", {label: each, "code": code}, count) for each, code, count in timings.failures()]
-    return _family(f"{name}_failures_total", "counter", "Those that failed, by error code.", rows)
+    return _family(f"{name}_failures_total", "counter", f"Failures of {label}s, by error code.", rows)
 
 
 def _family(name: str, kind: str, says: str, rows: Iterable[Row]) -> Iterator[str]:

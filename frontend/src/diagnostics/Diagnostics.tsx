@@ -68,7 +68,7 @@ function Tables({ timings }: { timings: AllTimings }) {
     <>
       <TimingsTable
         title="Providers"
-        about="When answers begin, say their first word and end: half of them under that. Since Deskside was started."
+        about="Since Deskside was started. Half of the answers began, said their first word and ended within these times."
         nothing="No model was asked since Deskside was started."
         rows={timings.providers}
         timing={calls}

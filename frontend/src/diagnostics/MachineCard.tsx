@@ -108,7 +108,7 @@ function Facts({ last }: { last: Sample }) {
   const facts: [string, string | null][] = [
     ["Processes", last.processes === null ? null : formatWhole(last.processes)],
     ["Free on the disk", last.disk_free_bytes === null ? null : formatBytes(last.disk_free_bytes)],
-    ["To read all this takes", last.sampler_ms === null ? null : formatFine(last.sampler_ms)],
+    ["Reading this took", last.sampler_ms === null ? null : formatFine(last.sampler_ms)],
   ];
   return (
     <dl class="facts">

@@ -39,7 +39,7 @@ export function TimingsTable<Row>({ title, about, nothing, rows, timing, columns
       <p class="muted">{rows.length > 0 ? about : nothing}</p>
       {rows.length > 0 && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys must be able to scroll it.
-        <section class="table-scroll" aria-label={`${title}, table`} tabIndex={0}>
+        <section class="table-scroll timings" aria-label={`${title}, table`} tabIndex={0}>
           <table>
             <thead>
               <tr>

@@ -11,6 +11,7 @@ Invariants
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator
 
@@ -44,11 +45,12 @@ class Timing(msgspec.Struct, frozen=True):
 class Histogram:
     """Times in seconds. `counts` has one more entry than BOUNDS_S: what took longer than the last."""
 
-    __slots__ = ("counts", "longest_s", "total_s")
+    __slots__ = ("counts", "longest_s", "shortest_s", "total_s")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BOUNDS_S) + 1)
         self.total_s = 0.0
+        self.shortest_s = math.inf
         self.longest_s = 0.0
 
     @property
@@ -58,6 +60,8 @@ class Histogram:
     def observe(self, seconds: float) -> None:
         self.counts[bisect_left(BOUNDS_S, seconds)] += 1
         self.total_s += seconds
+        if seconds < self.shortest_s:
+            self.shortest_s = seconds
         if seconds > self.longest_s:
             self.longest_s = seconds
 
@@ -69,7 +73,8 @@ class Histogram:
             if count and before + count >= wanted:
                 low = BOUNDS_S[place - 1] if place else 0.0
                 high = BOUNDS_S[place] if place < len(BOUNDS_S) else self.longest_s
-                return min(low + (high - low) * (wanted - before) / count, self.longest_s)
+                guess = low + (high - low) * (wanted - before) / count
+                return min(max(guess, self.shortest_s), self.longest_s)
             before += count
         return 0.0
 
