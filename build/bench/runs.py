@@ -261,6 +261,9 @@ class Alone:
         services: Any = None  # `calculate` uses nothing of the program
         return ToolContext(services, 1, 1, 1, None, call_id)
 
+    def ran(self, name: str, seconds: float, failure: str) -> None:
+        """Nobody asks."""
+
     async def question(
         self, tool: Tool, request: ToolRequested, arguments: Any, history: Sequence[HistoryItem]
     ) -> ApprovalQuestion | None:

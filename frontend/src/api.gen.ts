@@ -665,14 +665,102 @@ export interface UseFile {
   path: string | null;
 }
 
-/** Milliseconds. `count` and `mean_ms` are over all calls, the rest over the last 512. */
-export interface CommandTiming {
-  command: string;
+/** How long everything took since the program started, in each list the most total time first. */
+export interface AllTimings {
+  commands: Timing[];
+  providers: ProviderTiming[];
+  tools: Timing[];
+  store: StoreTiming[];
+}
+
+/**
+ * Milliseconds, over all calls since the start. `failures` counts those that failed, by error code; what
+ * was cancelled or stopped has the code `cancelled` or `stopped`. `p50_ms` and `p95_ms` are read out of a
+ * histogram, and off by a fifth at most.
+ */
+export interface Timing {
+  name: string;
   count: number;
+  failures: Record<string, number>;
+  total_ms: number;
   mean_ms: number;
   p50_ms: number;
   p95_ms: number;
   max_ms: number;
+}
+
+/**
+ * `calls` are all, however they ended. `head`: until the answer began; `first`: until the model's first
+ * word, also of its reasoning; `whole`: until its end, of those that came to it.
+ *
+ * `tokens_per_s` is over the time after the first word, of answers that came in more than one piece; None
+ * where there was none yet. `output_tokens` are those that it counts.
+ */
+export interface ProviderTiming {
+  provider: string;
+  calls: Timing;
+  head: Timing | null;
+  first: Timing | null;
+  whole: Timing | null;
+  output_tokens: number;
+  tokens_per_s: number | null;
+}
+
+/** `run` is the function alone; `queue` what it waited for its turn. */
+export interface StoreTiming {
+  run: Timing;
+  queue: Timing;
+}
+
+/** `samples` are new; `timings` replace those that were sent before. */
+export interface MetricsUpdate {
+  samples: Sample[];
+  timings: AllTimings;
+}
+
+/**
+ * What was read at one moment; None where it could not be read, or has no rate yet.
+ *
+ * Ours is this program with all processes that it started. Percentages are of all processors together, 0 to
+ * 100; they and the rates are the mean since the sample before. `memory_bytes` is the resident set of each
+ * process, so what they share counts more than once; `machine_memory_bytes` is what is not available.
+ * `open_files` are file descriptors, on Windows handles. `disk_free_bytes` is of the data folder's disk.
+ * `sampler_ms` is the processor time that taking this sample took.
+ */
+export interface Sample {
+  at_ms: number;
+  cpu_percent: number | null;
+  memory_bytes: number | null;
+  read_bytes_per_s: number | null;
+  written_bytes_per_s: number | null;
+  open_files: number | null;
+  threads: number | null;
+  processes: number | null;
+  machine_cpu_percent: number | null;
+  machine_memory_bytes: number | null;
+  machine_read_bytes_per_s: number | null;
+  machine_written_bytes_per_s: number | null;
+  disk_free_bytes: number | null;
+  sampler_ms: number | null;
+}
+
+export interface MetricsHistoryInput {
+  /** ≥ 1, ≤ 720 */
+  hours?: number;
+}
+
+/** The samples of the time from `at_ms` on, by series. A series that could not be read is not there. */
+export interface Bucket {
+  at_ms: number;
+  series: Record<string, Range>;
+}
+
+/** The values of one series over some time, `count` of them. */
+export interface Range {
+  min: number;
+  mean: number;
+  max: number;
+  count: number;
 }
 
 export interface PageErrorsInput {
@@ -2044,9 +2132,18 @@ export function commandsOver(call: Call, _stream: Stream) {
         call("device.use_file", params, options),
     },
     diagnostics: {
-      /** How long each command took, the most expensive first. */
-      timings: (options?: CallOptions): Promise<CommandTiming[]> =>
+      /** How long commands, calls of providers, tools and store functions took. */
+      timings: (options?: CallOptions): Promise<AllTimings> =>
         call("diagnostics.timings", null, options),
+      /**
+       * The samples of the last minutes, then one every second for as long as somebody reads, each time with
+       * the timings.
+       */
+      metrics: (options?: CallOptions): AsyncIterable<MetricsUpdate> =>
+        _stream("diagnostics.metrics", null, options),
+      /** What the program used of the machine in the last hours, oldest first, without the last minutes. */
+      history: (params: MetricsHistoryInput, options?: CallOptions): Promise<Bucket[]> =>
+        call("diagnostics.history", params, options),
       /** The last failures of answers, commands and the page, newest first. */
       recent_errors: (params: PageErrorsInput, options?: CallOptions): Promise<ErrorRow[]> =>
         call("diagnostics.recent_errors", params, options),

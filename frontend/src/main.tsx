@@ -13,6 +13,7 @@ import "./styles/tools.css";
 import "./styles/code.css";
 import "./styles/mcp.css";
 import "./styles/files.css";
+import "./styles/diagnostics.css";
 import "./styles/transfers.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";

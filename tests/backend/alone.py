@@ -64,6 +64,9 @@ class Alone:
     def context(self, call_id: str) -> ToolContext:
         return ToolContext(cast(Any, None), 1, 2, 3, None, call_id)
 
+    def ran(self, name: str, seconds: float, failure: str) -> None:
+        """Nobody asks."""
+
     async def question(
         self, tool: Tool, request: ToolRequested, arguments: Any, history: Sequence[HistoryItem]
     ) -> ApprovalQuestion | None:

@@ -14,6 +14,7 @@ from deskside.backend.agent.events import Usage
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import NeedsWindow
 from deskside.backend.events import AgentsChanged, ConversationChanged
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import tool_grants, tools
 from deskside.backend.store import usage as usage_rows
 from deskside.backend.store.text import now_ms
@@ -22,7 +23,6 @@ from deskside.backend.tools.calculate import calculate
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
-from deskside.bridge.timings import Timings
 from stores import paths_in, talk
 
 Call = Callable[..., Coroutine[Any, Any, Any]]

@@ -22,12 +22,12 @@ from deskside.backend.backups.manifest import place_of, read_folder
 from deskside.backend.backups.service import Backups
 from deskside.backend.errors import StoreReadOnly
 from deskside.backend.events import AppEvent, BackupsChanged, Notice
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import conversations
 from deskside.backend.store.database import Store
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
-from deskside.bridge.timings import Timings
 from deskside.shell.paths import find_paths
 from stores import paths_in, rows, talk
 

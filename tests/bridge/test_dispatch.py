@@ -145,10 +145,21 @@ async def test_every_call_is_timed(page: Page) -> None:
         await page.rpc("sample_commands.nothing")
     await page.rpc("sample_commands.no_such")
 
-    rows = {row.command: row for row in page.server.timings.report()}
+    rows = {row.name: row for row in page.server.timings.report()}
     assert 3 == rows["sample_commands.nothing"].count
     assert 0 < rows["sample_commands.nothing"].p50_ms <= rows["sample_commands.nothing"].max_ms
-    assert 1 == rows["(unknown)"].count
+    assert {"not_found": 1} == rows["(unknown)"].failures
+
+
+async def test_a_failed_call_is_counted_under_its_code_and_a_stream_not_at_all(page: Page) -> None:
+    await page.rpc("sample_commands.missing")
+    await page.rpc("sample_commands.broken")
+    async with page.socket() as socket:
+        await socket.send('{"t":"call","id":1,"cmd":"sample_commands.count","params":{"value":0}}')
+        assert "done" == (await reply(socket, 1))["t"]
+
+    rows = {row.name: row.failures for row in page.server.timings.report()}
+    assert {"sample_commands.missing": {"not_found": 1}, "sample_commands.broken": {"internal": 1}} == rows
 
 
 class Loose(msgspec.Struct):

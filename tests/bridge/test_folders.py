@@ -13,12 +13,12 @@ import pytest
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import InvalidRequest, NeedsWindow, NotFound
 from deskside.backend.events import SettingsChanged
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.settings import GrantedFolder
 from deskside.bridge.commands import COMMANDS, folders
 from deskside.bridge.commands.folders import ChangeFolder, GrantFolder, RemoveFolder
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
-from deskside.bridge.timings import Timings
 from stores import paths_in
 
 

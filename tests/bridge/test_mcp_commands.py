@@ -14,10 +14,10 @@ import pytest
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import NeedsWindow
 from deskside.backend.log import new_request_id, request_id
+from deskside.backend.metrics.timings import Timings
 from deskside.bridge.commands import COMMANDS, mcp
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
-from deskside.bridge.timings import Timings
 from guarded_server import Browser, guarded_server
 from mcp_parts import NO_KEYCHAIN, hostile
 from stores import paths_in

@@ -12,12 +12,12 @@ import pytest
 
 from deskside.backend.app import App, open_app
 from deskside.backend.log import request_id
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import conversation_search, conversations, messages, replies
 from deskside.backend.store.connection import Db
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
-from deskside.bridge.timings import Timings
 from stores import answer, ask, finish, paths_in, say, talk
 
 

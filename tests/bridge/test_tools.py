@@ -11,10 +11,10 @@ import pytest
 
 from deskside.backend.app import open_app
 from deskside.backend.log import request_id
+from deskside.backend.metrics.timings import Timings
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
-from deskside.bridge.timings import Timings
 from stores import paths_in
 
 SOURCE = 'def add(a: int, b: int = 1) -> int:\n    """Add two numbers."""\n    return a + b\n'

@@ -12,11 +12,11 @@ import pytest
 
 from deskside.backend.app import App, open_app
 from deskside.backend.events import ConversationDeleted, TransferChanged
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import conversations
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
-from deskside.bridge.timings import Timings
 from stores import paths_in, talk
 from transfers import written
 

@@ -17,10 +17,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
 from deskside.backend.errors import NotFound
+from deskside.backend.version import VERSION
 from deskside.shell.ask import ReplyText, ask
 from deskside.shell.paths import web_folder
 from provider_server import ProviderServer, Reply, error_reply, recording
@@ -193,6 +195,7 @@ def test_a_terminal_that_lacks_a_character_costs_no_answer(served: Served) -> No
         ["--port", "1"],
         ["--serve", "--port", "99999"],
         ["--serve", "ask", "x"],
+        ["--metrics"],
         ["--nonsense"],
         ["nonsense"],
         ["call"],
@@ -250,6 +253,32 @@ def test_a_second_serve_gives_a_url_of_the_first_and_ends_with_a_signal(served: 
 
     assert (served.pid, 303, 0) == (announced["pid"], open_session(announced["url"])[0], code)
     assert served.process.poll() is None
+
+
+def test_prometheus_gets_metrics_with_the_token_in_the_file_that_serve_names(terminal: Terminal) -> None:
+    tokens = set()
+    for _ in range(2):
+        process = terminal.start("--serve", "--metrics")
+        try:
+            announced = json.loads(read_line(process))
+            token = Path(announced["metrics_token_file"]).read_text()
+            asked = Request(announced["metrics_url"], headers={"Authorization": f"Bearer {token}"})
+            with build_opener(ProxyHandler({})).open(asked, timeout=LIMIT_S) as answer:
+                text = answer.read().decode()
+        finally:
+            assert 0 == end(process)
+        tokens.add(token)
+
+    assert 1 == len(tokens)
+    assert f'deskside_build_info{{version="{VERSION}"}} 1' in text.splitlines()
+
+
+def test_metrics_beside_a_deskside_that_runs_are_said_to_be_impossible(served: Served) -> None:
+    ended = served.terminal.run("--serve", "--metrics")
+
+    assert (1, "") == (ended.returncode, ended.stdout)
+    assert f"process {served.pid}" in ended.stderr
+    assert "--metrics has no effect" in ended.stderr
 
 
 def test_a_window_is_not_opened_beside_a_deskside_without_one(served: Served) -> None:

@@ -19,6 +19,7 @@ from deskside.backend.exchange.transfers import Transfers
 from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
+from deskside.backend.metrics.metrics import Metrics, open_metrics
 from deskside.backend.paths import Paths
 from deskside.backend.rescue import Rescues
 from deskside.backend.settings import SettingsStore, open_settings
@@ -57,6 +58,7 @@ class App:
     backups: Backups
     transfers: Transfers
     rescues: Rescues
+    metrics: Metrics
 
 
 @asynccontextmanager
@@ -101,6 +103,9 @@ async def open_app(
         backups = Backups(store, events, paths)
         stack.push_async_callback(backups.close)
         rescues = Rescues(store, paths)
+        metrics = await stack.enter_async_context(
+            open_metrics(store, paths.data, http.calls, services.timings)
+        )
         yield App(
             paths,
             store,
@@ -118,4 +123,5 @@ async def open_app(
             backups,
             transfers,
             rescues,
+            metrics,
         )

@@ -35,6 +35,11 @@ class Paths:
         return self.data / "files"
 
     @property
+    def metrics_token(self) -> Path:
+        """What a scraper of `/metrics` sends, once that was switched on."""
+        return self.data / "metrics-token"
+
+    @property
     def restore(self) -> Path:
         """What is to take the place of the data at the next start, while there is such."""
         return self.data / "restore"

@@ -9,6 +9,7 @@ for a one-time URL that the window is opened with, and must look like it comes f
   - `Sec-Fetch-Site`, where sent, must be `same-origin` or `none`.
   - The cookie is HttpOnly and SameSite=Strict. Cookies ignore ports, so its name holds ours, and those of
     other programs on this machine, which may be written in any way, come along.
+  - `/metrics`, where it is switched on, is also given to who sends its token: Prometheus has no cookies.
   - None of these headers may come twice: two readers could each believe another one.
 
 Whoever fails gets a bare 403. The log gets one line for each kind of failure, without detail: the
@@ -23,6 +24,8 @@ import time
 from typing import Any
 
 from loguru import logger
+
+from deskside.bridge import prometheus
 
 BOOT_PATH = "/__boot/"
 # The window opens its URL at once; a minute covers a machine that is swapping.
@@ -54,15 +57,17 @@ PERMISSIONS_POLICY = ", ".join(
 )
 
 # ASGI gives the names of headers in lower case.
-CHECKED = (b"host", b"origin", b"sec-fetch-site", b"cookie")
+CHECKED = (b"host", b"origin", b"sec-fetch-site", b"cookie", b"authorization")
 
 Scope = dict[str, Any]
 
 
 class Guard:
-    """The session of one run of the program, and the check that every request passes."""
+    """The session of one run of the program, and the check that every request passes. `metrics_token` opens
+    `GET /metrics` and nothing else."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, metrics_token: str | None = None) -> None:
+        self._metrics_token = metrics_token
         self.host = host
         self.origin = f"http://{host}"
         self._cookie = f"deskside_{host.rsplit(':', 1)[-1]}"
@@ -94,7 +99,7 @@ class Guard:
                 await app(scope, receive, send)
                 return
             token = self._boot_token(scope)
-            refusal = self._refusal(scope, needs_cookie=token is None)
+            refusal = self._refusal(scope, needs_cookie=token is None and not self._is_scraper(scope))
             if refusal is None and token is not None and not self._redeem(token):
                 refusal = "a boot token that is wrong, old or used"
             if refusal is not None:
@@ -111,6 +116,11 @@ class Guard:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(BOOT_PATH):
             return str(scope["path"][len(BOOT_PATH) :])
         return None
+
+    def _is_scraper(self, scope: Scope) -> bool:
+        token = self._metrics_token
+        is_asked = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == prometheus.PATH
+        return is_asked and token is not None and prometheus.is_scraper(scope["headers"], token)
 
     def _refusal(self, scope: Scope, *, needs_cookie: bool) -> str | None:
         checked = [(name, value) for name, value in scope["headers"] if name in CHECKED]

@@ -19,6 +19,7 @@ import inspect
 import time
 import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
@@ -29,9 +30,9 @@ from loguru import logger
 from deskside.backend.app import App
 from deskside.backend.errors import AppError, Cancelled, Internal, InvalidRequest, NotFound
 from deskside.backend.log import place, request_id
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import errors
 from deskside.bridge.desktop import Desktop
-from deskside.bridge.timings import Timings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,12 +121,15 @@ class Registry:
         """
         started = time.perf_counter()
         try:
-            return await self._outcome(bridge, name, params, on_item)
+            outcome = await self._outcome(bridge, name, params, on_item)
         except asyncio.CancelledError:
-            return Failure.of(Cancelled(f"{name} was cancelled"))
-        finally:
-            timed = name if name in self.commands else "(unknown)"
-            bridge.timings.record(timed, time.perf_counter() - started)
+            outcome = Failure.of(Cancelled(f"{name} was cancelled"))
+        found = self.commands.get(name)
+        if found is None or not found.is_stream:  # that goes on for as long as its reader likes
+            timed = "(unknown)" if found is None else name
+            failure = outcome.code if isinstance(outcome, Failure) else ""
+            bridge.timings.observe(timed, time.perf_counter() - started, failure)
+        return outcome
 
     async def _outcome(
         self, bridge: Bridge, name: str, params: bytes | msgspec.Raw, on_item: Reply | None
@@ -167,8 +171,10 @@ class Registry:
             return found.encoded(result, is_checked=self.checks_results)
         if on_item is None:
             raise InvalidRequest(f"{found.name} is a stream: call it over the WebSocket")
-        async for item in found.function(*arguments):
-            await on_item(found.encoded(item, is_checked=self.checks_results))
+        # Closed at once where the page goes away: what it holds open it gives back then.
+        async with aclosing(found.function(*arguments)) as items:
+            async for item in items:
+                await on_item(found.encoded(item, is_checked=self.checks_results))
         return msgspec.Raw(b"null")
 
 

@@ -18,14 +18,14 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from deskside.backend.app import App
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.theme import Theme
-from deskside.bridge import attachment_files
+from deskside.bridge import attachment_files, prometheus
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.guard import Guard
 from deskside.bridge.registry import Bridge, Registry
 from deskside.bridge.socket import FRAME_LIMIT_BYTES, PageSocket
-from deskside.bridge.timings import Timings
 
 # Above our own limit, so that a frame that is too large is answered instead of closing the socket.
 WIRE_LIMIT_BYTES = 4 * FRAME_LIMIT_BYTES
@@ -82,7 +82,8 @@ def _with_theme(page: Asset, theme: Theme) -> Asset:
 
 
 class Server:
-    """Serves one application on 127.0.0.1, on `port` or one the system chooses."""
+    """Serves one application on 127.0.0.1, on `port` or one the system chooses. With a `metrics_token` also
+    `GET /metrics`, to who sends it."""
 
     def __init__(
         self,
@@ -91,15 +92,17 @@ class Server:
         web: Path,
         port: int = 0,
         commands: Iterable[ModuleType] = COMMANDS,
+        metrics_token: str | None = None,
     ) -> None:
         assets = load_assets(web)
         self._socket = _listen(port)
         self.host = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self._guard = Guard(self.host)
+        self._guard = Guard(self.host, metrics_token)
         self.origin = self._guard.origin
         self.boot_url = self._guard.boot_url
         self.timings = Timings()
         self._bridge = Bridge(app, Registry(commands), desktop, self.timings)
+        self._has_metrics = metrics_token is not None
         self._uvicorn = uvicorn.Server(self._config(assets))
         self._serving: asyncio.Task[None] | None = None
 
@@ -120,7 +123,7 @@ class Server:
 
     def _config(self, assets: Mapping[str, Asset]) -> uvicorn.Config:
         return uvicorn.Config(
-            self._guard.wrap(_Routes(self._bridge, assets)),
+            self._guard.wrap(_Routes(self._bridge, assets, has_metrics=self._has_metrics)),
             http="httptools",
             ws=_AnyText,
             ws_max_size=WIRE_LIMIT_BYTES,
@@ -152,8 +155,9 @@ def _listen(port: int) -> socket.socket:
 class _Routes:
     """What is behind the guard, as ASGI: the page's files, its socket, and commands over HTTP."""
 
-    def __init__(self, bridge: Bridge, assets: Mapping[str, Asset]) -> None:
+    def __init__(self, bridge: Bridge, assets: Mapping[str, Asset], *, has_metrics: bool) -> None:
         self._bridge = bridge
+        self._has_metrics = has_metrics
         self._assets = assets
         self._commands: Any = None
 
@@ -165,6 +169,8 @@ class _Routes:
                 await _answer(send, 426, [(b"upgrade", b"websocket")])
         elif scope["type"] == "http" and scope["path"].startswith(attachment_files.PATH):
             await attachment_files.serve(self._bridge.app, scope, receive, send)
+        elif self._has_metrics and scope["path"] == prometheus.PATH and scope["method"] == "GET":
+            await prometheus.serve(self._bridge.app.metrics, self._bridge.timings, send)
         elif scope["type"] == "http" and scope["method"] == "GET":
             await self._send_asset(scope["path"], send)
         else:

@@ -45,11 +45,13 @@ def run_backend(
     web: Path,
     port: int = 0,
     models: Mapping[str, Model] | None = None,
+    metrics_token: str | None = None,
     *,
     or_read: bool = False,
 ) -> Iterator[Running]:
-    """Open the application and serve it from a thread of its own; close both on the way out. `or_read`: a
-    store that cannot be opened for writing is shown as far as it can be read.
+    """Open the application and serve it from a thread of its own; close both on the way out. With a
+    `metrics_token` also `GET /metrics`. `or_read`: a store that cannot be opened for writing is shown as far
+    as it can be read.
 
     Raises what opening raised: an `AppError` when the store cannot be opened, OSError when the port is
     taken, FileNotFoundError when the page was not built.
@@ -59,7 +61,7 @@ def run_backend(
 
     async def serve() -> None:
         async with open_app(paths, models, or_read=or_read) as app:
-            server = Server(app, desktop, web, port)
+            server = Server(app, desktop, web, port, metrics_token=metrics_token)
             await server.start()
             try:
                 loop = asyncio.get_running_loop()

@@ -96,9 +96,6 @@ async function shown(answers: Record<string, Answer> = {}, hash = "") {
       download: { state: "none", received_bytes: 0, total_bytes: 98_000_000, message: "" },
       process: "stopped",
     }),
-    "diagnostics.timings": () => [
-      { command: "app.state", count: 3, mean_ms: 0.4, p50_ms: 0.3, p95_ms: 1, max_ms: 2 },
-    ],
     "settings.change": (changes) => ({ ...settings, ...changes }),
     ...answers,
   });
@@ -520,7 +517,7 @@ const SCREENS: [string, string, () => Promise<unknown>][] = [
   ["the on-device model", "#/settings/device", () => screen.findByText(/^Download/)],
   ["appearance", "#/settings/appearance", () => screen.findByText("Theme")],
   ["data", "#/settings/data", () => screen.findByText("Data folder")],
-  ["diagnostics", "#/settings/diagnostics", () => screen.findByText("app.state")],
+  ["diagnostics", "#/settings/diagnostics", () => screen.findByText("What Deskside uses")],
   [
     "the model picker",
     "",

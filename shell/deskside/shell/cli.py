@@ -63,6 +63,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
     parser.add_argument("--serve", action="store_true", help="run without a window; prints one line of JSON")
     parser.add_argument("--port", type=_port, help="with --serve: the port to listen on")
+    parser.add_argument(
+        "--metrics", action="store_true", help="with --serve: answer GET /metrics, for Prometheus"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     asking = commands.add_parser("ask", parents=[common], help="ask one question and print the answer")
@@ -115,6 +118,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         adding.error("give either a command, after '--', or --url")
     if arguments.port is not None and not arguments.serve:
         parser.error("--port goes with --serve")
+    if arguments.metrics and not arguments.serve:
+        parser.error("--metrics goes with --serve")
     if arguments.serve and arguments.command is not None:
         parser.error(f"--serve does not go with {arguments.command}")
     if arguments.command == "export" and arguments.all == bool(arguments.ids):
@@ -268,7 +273,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.serve:
         from deskside.shell.running import serve
 
-        return serve(paths, level, arguments.port or 0)
+        return serve(paths, level, arguments.port or 0, with_metrics=arguments.metrics)
     from deskside.shell.running import open_window
 
     return open_window(paths, level)

@@ -138,8 +138,9 @@ def _show_until_closed(instance: Instance, paths: Paths, state: Path) -> bool:
     return desktop.wants_restart
 
 
-def serve(paths: Paths, level: str, port: int) -> int:
-    """Run without a window until SIGINT or SIGTERM. Prints {"url", "pid"} once it answers.
+def serve(paths: Paths, level: str, port: int, *, with_metrics: bool = False) -> int:
+    """Run without a window until SIGINT or SIGTERM. Prints {"url", "pid"} once it answers, `with_metrics`
+    also {"metrics_url", "metrics_token_file"}, for Prometheus.
 
     Where another Deskside holds the data folder, the URL is that one's, and it is kept from closing
     behind our back only if it was started for one command.
@@ -149,13 +150,22 @@ def serve(paths: Paths, level: str, port: int) -> int:
         signal.signal(number, lambda *_: stop.set())
     with claim_or_send(paths, "boot-url") as found:
         if isinstance(found, Remote):
+            if with_metrics:
+                raise Conflict(
+                    f"Deskside runs already (process {found.answer.pid}), so --metrics has no effect.",
+                    hint="Close it and start this one again, or choose another folder with --data-dir.",
+                )
             _announce(found.answer.url, found.answer.pid)
             found.when_gone(stop.set)
             _wait(stop)
             return 0
-        with _log(paths, level, to_stderr=True), _backend(paths, port) as running:
+        with _log(paths, level, to_stderr=True), _backend(paths, port, with_metrics=with_metrics) as running:
             _offer(found, running)
-            _announce(running.boot_url(), os.getpid())
+            more = {}
+            if with_metrics:
+                more["metrics_url"] = f"{running.origin}/metrics"
+                more["metrics_token_file"] = str(paths.metrics_token)
+            _announce(running.boot_url(), os.getpid(), **more)
             _wait(stop)
             found.boot_url = found.on_folder = found.on_file = None
     return 0
@@ -250,13 +260,18 @@ def _log(paths: Paths, level: str, *, to_stderr: bool = False) -> Iterator[None]
 
 
 @contextmanager
-def _backend(paths: Paths, port: int = 0, desktop: Desktop | None = None) -> Iterator[Running]:
+def _backend(
+    paths: Paths, port: int = 0, desktop: Desktop | None = None, *, with_metrics: bool = False
+) -> Iterator[Running]:
     from deskside.bridge.desktop import NoDesktop
     from deskside.bridge.thread import run_backend
 
+    token = _metrics_token(paths) if with_metrics else None
     with ExitStack() as stack:
         try:
-            running = stack.enter_context(run_backend(paths, desktop or NoDesktop(), web_folder(), port))
+            running = stack.enter_context(
+                run_backend(paths, desktop or NoDesktop(), web_folder(), port, metrics_token=token)
+            )
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
@@ -266,8 +281,20 @@ def _backend(paths: Paths, port: int = 0, desktop: Desktop | None = None) -> Ite
         yield running
 
 
-def _announce(url: str, pid: int) -> None:
-    print(json.dumps({"url": url, "pid": pid}), flush=True)
+def _metrics_token(paths: Paths) -> str:
+    from deskside.bridge.prometheus import kept_token
+
+    try:
+        return kept_token(paths.metrics_token)
+    except OSError as error:
+        raise StoreReadOnly(
+            f"The token of /metrics cannot be kept in {paths.metrics_token}: {error.strerror or error}.",
+            hint="Let your user read and write that file, or start without --metrics.",
+        ) from error
+
+
+def _announce(url: str, pid: int, **more: str) -> None:
+    print(json.dumps({"url": url, "pid": pid, **more}), flush=True)
 
 
 def _wait(stop: threading.Event) -> None:

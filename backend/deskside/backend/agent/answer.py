@@ -10,15 +10,18 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from loguru import logger
 
-from deskside.backend.agent.events import ModelEvent
+from deskside.backend.agent.events import ModelEvent, UsageReported
 from deskside.backend.agent.refusals import Refusal, read_refusal
 from deskside.backend.agent.sse import EventSplitter
 from deskside.backend.errors import StreamDropped, StreamGarbled, StreamTimedOut
+
+if TYPE_CHECKING:
+    from deskside.backend.agent.provider_calls import ProviderCall
 
 DRAIN_S = 0.1
 BODY_LIMIT_BYTES = 4_000_000  # an answer that should have been a stream, or a list of models
@@ -62,9 +65,17 @@ class Response(Protocol):
 class Answer:
     """The body of an answer that is arriving. Close it, or read it to its end."""
 
-    def __init__(self, response: Response, label: str, deadline: float, patience: Patience) -> None:
+    def __init__(
+        self,
+        response: Response,
+        label: str,
+        deadline: float,
+        patience: Patience,
+        call: ProviderCall | None = None,
+    ) -> None:
         self._response = response
         self.label = label
+        self.call = call
         self._now = asyncio.get_running_loop().time
         self._deadline = deadline
         self._limit_s = patience.first_byte_s
@@ -179,22 +190,27 @@ async def read_events(answer: Answer, reader: Reader) -> AsyncGenerator[ModelEve
 
     Raises Refused for an error inside the stream, else StreamDropped, StreamTimedOut, StreamGarbled.
     """
-    try:
-        async with aclosing(answer.blocks()) as blocks:
-            async for data in blocks:
-                try:
-                    for event in reader.read(data):
-                        yield event
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    raise StreamGarbled(
-                        f"{answer.label} sent something that cannot be read ({error})."
-                    ) from None
-                if reader.has_ended:
-                    await answer.drain()
-                    break
-            if not reader.is_complete:
-                raise StreamDropped(f"The answer of {answer.label} broke off.")
-    finally:
-        await answer.close()
-    for event in reader.finish():
-        yield event
+    call = answer.call
+    assert call is not None  # it was opened to be read as events
+    with call:
+        try:
+            async with aclosing(answer.blocks()) as blocks:
+                async for data in blocks:
+                    try:
+                        for event in reader.read(data):
+                            if call.is_silent or type(event) is UsageReported:
+                                call.saw(event)
+                            yield event
+                    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                        raise StreamGarbled(
+                            f"{answer.label} sent something that cannot be read ({error})."
+                        ) from None
+                    if reader.has_ended:
+                        await answer.drain()
+                        break
+                if not reader.is_complete:
+                    raise StreamDropped(f"The answer of {answer.label} broke off.")
+        finally:
+            await answer.close()
+        for event in reader.finish():
+            yield event

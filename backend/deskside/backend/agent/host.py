@@ -226,6 +226,9 @@ class RunHost:
             elicit=self._elicitor(call_id),
         )
 
+    def ran(self, name: str, seconds: float, failure: str) -> None:
+        self._around.services.timings.observe(name, seconds, failure)
+
     async def question(
         self, tool: Tool, request: ToolRequested, arguments: Any, history: Sequence[HistoryItem]
     ) -> ApprovalQuestion | None:

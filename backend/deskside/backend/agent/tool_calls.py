@@ -57,6 +57,9 @@ class CallHost(Protocol):
     async def decision(self, request: ToolRequested, question: ApprovalQuestion) -> ToolDecided:
         """The user's answer. Waits as long as it takes."""
 
+    def ran(self, name: str, seconds: float, failure: str) -> None:
+        """The tool of this name has run. `failure` is empty where it did what it should."""
+
 
 class ToolCalls:
     """The calls that one answer of a model asked for. At most `parallel` tools run at the same time."""
@@ -158,8 +161,12 @@ class ToolCalls:
         started = time.perf_counter()
         task = self._working[place] = asyncio.create_task(self._result(tool, request, arguments))
         await asyncio.wait([task])
+        seconds = time.perf_counter() - started
         result = failure(request, CANCELLED_TOOL) if task.cancelled() else task.result()
-        return replace(result, duration_ms=round(1000 * (time.perf_counter() - started)))
+        self._host.ran(
+            request.name, seconds, "cancelled" if task.cancelled() else "failed" if result.failed else ""
+        )
+        return replace(result, duration_ms=round(1000 * seconds))
 
     async def _result(self, tool: Tool, request: ToolRequested, arguments: Any) -> ToolFinished:
         try:

@@ -17,6 +17,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -25,6 +26,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from deskside.backend.agent.answer import BODY_LIMIT_BYTES, Answer, Patience, Refused, Response
+from deskside.backend.agent.provider_calls import ProviderCalls
 from deskside.backend.agent.refusals import Refusal, error_of, read_refusal
 from deskside.backend.errors import (
     BadKey,
@@ -68,6 +70,7 @@ class Http:
         self.heads: dict[tuple[str, str], tuple[Provider, Head | None]] = {}
         self.refused_parameters: dict[tuple[str, str], set[str]] = {}
         self.without_responses: set[str] = set()
+        self.calls = ProviderCalls()
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,9 +148,13 @@ class Endpoint:
     async def _open(self, path: str, body: bytes) -> Answer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience.first_byte_s
-        response = await self._send("post", path, deadline, content=body)
-        answer = Answer(response, self.provider.label, deadline, self._patience)
-        await answer.check_head()
+        with ExitStack() as failing:
+            call = failing.enter_context(self.http.calls.begin(self.provider.id))
+            response = await self._send("post", path, deadline, content=body)
+            answer = Answer(response, self.provider.label, deadline, self._patience, call)
+            await answer.check_head()
+            call.answered()
+            failing.pop_all()  # it ends with the answer
         return answer
 
     async def open_adapting(

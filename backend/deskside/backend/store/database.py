@@ -12,9 +12,9 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 from loguru import logger
@@ -33,6 +33,7 @@ from deskside.backend.errors import (
     StoreReadOnly,
     StoreRefused,
 )
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import first_start, replies, scratch
 from deskside.backend.store.connection import Db
 from deskside.backend.store.migrate import migrate
@@ -80,6 +81,10 @@ class Store:
         self._shows_copy = False
         self._damaged_readers: Readers | None = None
         self._salvaged: asyncio.Future[Readers] | None = None
+        self.timings = Timings()
+        """How long each function ran, without what its caller waited for."""
+        self.queueing = Timings()
+        """How long each function waited for its turn."""
         self.applied: Applied | None = None
         """What became of a backup that was to be restored when this was opened."""
         self._scratch: TemporaryDirectory[str] | None = None
@@ -144,20 +149,20 @@ class Store:
             return function(db, *args, **named)
 
         try:
-            return await self._submit(self._open_readers().put, call)
+            return await self._submit(self._open_readers().put, _name(function), call)
         except StoreDamaged:
-            return await self._submit((await self._salvaged_readers()).put, call)
+            return await self._submit((await self._salvaged_readers()).put, _name(function), call)
 
     async def write(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function that writes. When this returns, what it wrote survives a power cut."""
-        return await self._write(lambda db: function(db, *args, **named), is_durable=True)
+        return await self._write(_name(function), lambda db: function(db, *args, **named), is_durable=True)
 
     async def write_soon(
         self, function: Callable[Concatenate[Db, P], T], *args: P.args, **named: P.kwargs
     ) -> T:
         """As `write`, without waiting for the disk: what it wrote survives a crash of the program, not of
         the machine. For what comes several times a second."""
-        return await self._write(lambda db: function(db, *args, **named), is_durable=False)
+        return await self._write(_name(function), lambda db: function(db, *args, **named), is_durable=False)
 
     async def maintain(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run a function on the writer's connection outside of a transaction, for what SQLite does in no
@@ -166,7 +171,7 @@ class Store:
         def call(db: Db) -> T:
             return function(db.own_connection())
 
-        return await self._submit(self._open_writer().put, call, is_alone=True)
+        return await self._submit(self._open_writer().put, _name(function), call, is_alone=True)
 
     def refuse_writes(self, why: StoreReadOnly) -> None:
         """Write nothing more: this file is no longer the one that counts."""
@@ -321,20 +326,28 @@ class Store:
             self._forget_copy()
         self._lock.release()
 
-    async def _write(self, call: Callable[[Db], T], *, is_durable: bool) -> T:
-        return await self._submit(self._open_writer().put, call, is_durable=is_durable)
+    async def _write(self, name: str, call: Callable[[Db], T], *, is_durable: bool) -> T:
+        return await self._submit(self._open_writer().put, name, call, is_durable=is_durable)
 
     async def _submit(
         self,
         put: Callable[[Unit], None],
+        name: str,
         call: Callable[[Db], T],
         *,
         is_durable: bool = False,
         is_alone: bool = False,
     ) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
-        put(Unit(call, future, is_durable, is_alone))
-        return await future
+        unit = Unit(call, future, is_durable, is_alone)
+        put(unit)
+        try:
+            return await future
+        finally:
+            times = unit.times
+            if times.ended_s:  # else its caller was cancelled first
+                self.timings.observe(name, times.ended_s - times.began_s)
+                self.queueing.observe(name, times.began_s - times.queued_s)
 
     def _open_writer(self) -> Writer:
         self._open_readers()
@@ -382,6 +395,16 @@ def _apply_pending(paths: Paths) -> Applied | None:
 def _is_wal_missing(path: Path) -> bool:
     """Whoever closes the database last removes the -wal and the -shm file; a crash leaves both."""
     return path.with_name(f"{path.name}-shm").is_file() and not path.with_name(f"{path.name}-wal").exists()
+
+
+def _name(function: Any) -> str:
+    """What a store function is called in the timings: `conversations.page`."""
+    return _known_name(function.__module__, function.__qualname__)
+
+
+@lru_cache(maxsize=1024)
+def _known_name(module: str, name: str) -> str:
+    return f"{module.rpartition('.')[2]}.{name}"
 
 
 def _lock_if_first(lock: FileLock) -> None:

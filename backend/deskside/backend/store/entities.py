@@ -278,6 +278,11 @@ def define_entities(db: Database) -> None:
         at_ms = Integer()
         agent = IntegerOrNull()
 
+    class MetricBucket(Entity):
+        _table_ = "metric_bucket"
+        at_ms = PrimaryKey(int, size=64)
+        data = Text()
+
     class ErrorLog(Entity):
         _table_ = "error_log"
         id = Id()

@@ -47,6 +47,15 @@ EMPTY_WAL_WITHIN_MS = 100
 LOOK_AT_CALLER_EVERY_OPS = 10_000
 
 
+@dataclass(slots=True)
+class Times:
+    """When a unit was queued, and when its function ran last: `time.perf_counter`, 0 before."""
+
+    queued_s: float = field(default_factory=time.perf_counter)
+    began_s: float = 0.0
+    ended_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One call of a store function. `is_durable` also survives a power cut, at the price of one fsync.
@@ -57,6 +66,7 @@ class Unit:
     is_durable: bool = False
     is_alone: bool = False
     context: Context = field(default_factory=copy_context)
+    times: Times = field(default_factory=Times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +78,14 @@ class Outcome:
 
 def attempt(unit: Unit, db: Db) -> Outcome:
     """Run one unit in a session of its own."""
+    unit.times.began_s = time.perf_counter()
     try:
         with db_session:
             return Outcome(unit.future, unit.context.run(unit.call, db))
     except BaseException as error:  # raised where the unit's caller awaits it
         return Outcome(unit.future, error=error)
+    finally:
+        unit.times.ended_s = time.perf_counter()
 
 
 def deliver(loop: asyncio.AbstractEventLoop, outcomes: list[Outcome]) -> None:
@@ -193,9 +206,12 @@ class Writer:
         try:
             self._health.check_writable()
             self._check_identity(db)
+            unit.times.began_s = time.perf_counter()
             return [Outcome(unit.future, unit.context.run(unit.call, db))]
         except BaseException as error:  # raised where the unit's caller awaits it
             return [self._told(Outcome(unit.future, error=error))]
+        finally:
+            unit.times.ended_s = time.perf_counter()
 
     def _commit(self, db: Db, units: list[Unit], *, mend: bool = True) -> list[Outcome]:
         """Run units as one transaction; where that fails as a whole, each alone."""

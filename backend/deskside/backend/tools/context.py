@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from deskside.backend.metrics.timings import Timings
 
 if TYPE_CHECKING:
     from deskside.backend.event_buffer import EventBuffer
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ToolServices:
-    """The parts of the program that tools use. One for the whole program."""
+    """The parts of the program that tools use. One for the whole program. `timings` says how long
+    the calls of each tool took."""
 
     store: Store
     settings: SettingsStore
@@ -28,6 +31,7 @@ class ToolServices:
     web: Web
     events: EventBuffer
     files: WrittenFiles
+    timings: Timings = field(default_factory=Timings)
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Literal
 
 import msgspec
 from loguru import logger
 
+from deskside.backend.agent.provider_calls import ProviderTiming
+from deskside.backend.app import App
 from deskside.backend.events import Notice
-from deskside.backend.store import errors
+from deskside.backend.metrics.samples import Bucket, Sample
+from deskside.backend.metrics.timings import Timing
+from deskside.backend.store import errors, metric_buckets
 from deskside.backend.store.errors import ErrorRow
+from deskside.backend.store.text import now_ms
 from deskside.bridge.registry import Bridge, command
-from deskside.bridge.timings import CommandTiming
+
+MOST_BUCKETS = 288
 
 Short = Annotated[str, msgspec.Meta(max_length=500)]
 
@@ -43,10 +51,64 @@ class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, msgspec.Meta(max_length=1_000_000)] = ""
 
 
+class MetricsHistory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hours: Annotated[int, msgspec.Meta(ge=1, le=720)] = 24
+
+
+class StoreTiming(msgspec.Struct, frozen=True):
+    """`run` is the function alone; `queue` what it waited for its turn."""
+
+    run: Timing
+    queue: Timing
+
+
+class AllTimings(msgspec.Struct, frozen=True):
+    """How long everything took since the program started, in each list the most total time first."""
+
+    commands: list[Timing]
+    providers: list[ProviderTiming]
+    tools: list[Timing]
+    store: list[StoreTiming]
+
+
+class MetricsUpdate(msgspec.Struct, frozen=True):
+    """`samples` are new; `timings` replace those that were sent before."""
+
+    samples: list[Sample]
+    timings: AllTimings
+
+
 @command
-async def timings(bridge: Bridge) -> list[CommandTiming]:
-    """How long each command took, the most expensive first."""
-    return bridge.timings.report()
+async def timings(bridge: Bridge) -> AllTimings:
+    """How long commands, calls of providers, tools and store functions took."""
+    return _timings(bridge)
+
+
+@command
+async def metrics(bridge: Bridge) -> AsyncIterator[MetricsUpdate]:
+    """The samples of the last minutes, then one every second for as long as somebody reads, each time with
+    the timings."""
+    async with aclosing(bridge.app.metrics.watch()) as news:
+        async for samples in news:
+            yield MetricsUpdate(samples, _timings(bridge))
+
+
+@command
+async def history(app: App, params: MetricsHistory) -> list[Bucket]:
+    """What the program used of the machine in the last hours, oldest first, without the last minutes."""
+    since_ms = now_ms() - params.hours * 3_600_000
+    return await app.store.read(metric_buckets.since, since_ms, MOST_BUCKETS)
+
+
+def _timings(bridge: Bridge) -> AllTimings:
+    metrics = bridge.app.metrics
+    queued = {row.name: row for row in metrics.queueing.report()}
+    return AllTimings(
+        bridge.timings.report(),
+        metrics.providers.report(),
+        metrics.tools.report(),
+        [StoreTiming(row, queued[row.name]) for row in metrics.functions.report()],
+    )
 
 
 @command
