@@ -639,7 +639,14 @@ export interface PageErrorsInput {
   limit?: number;
 }
 
-/** One failure. `source` is the part that saw it (`window`, `command`, `run`), `place` where in it. */
+/**
+ * One kind of failure, as it came last at `at_ms`, and `count` times since `first_ms`.
+ *
+ * `source` is the part that saw it: `command` and `run` told who asked; `thread`, `task`, `child` (a program
+ * that we started), `window` (the page), `renderer` (the process that draws it), `crash` (of Python itself)
+ * and `program` told nobody, so the page does, once (`is_shown`). `place` is where in it, `detail` the
+ * stack, `version` Deskside's, `doing` the last command that the user gave before.
+ */
 export interface ErrorRow {
   id: number;
   at_ms: number;
@@ -649,6 +656,12 @@ export interface ErrorRow {
   place: string;
   detail: string;
   request_id: string;
+  fingerprint: string;
+  count: number;
+  first_ms: number;
+  version: string;
+  doing: string;
+  is_shown: boolean;
 }
 
 /**
@@ -1762,6 +1775,15 @@ export interface BackupsChanged {
   job: Job | null;
 }
 
+/**
+ * Something failed that nobody asked for, so nobody was told: the row as it is now. The page shows it
+ * once (`diagnostics.mark_errors_shown`).
+ */
+export interface FaultKept {
+  type: "fault_kept";
+  fault: ErrorRow;
+}
+
 /** Something the user should know that belongs to no message: `code` as in errors.py. */
 export interface Notice {
   type: "notice";
@@ -1791,6 +1813,7 @@ export type AppEvent =
   | McpChanged
   | TransferChanged
   | BackupsChanged
+  | FaultKept
   | Notice;
 
 export function commandsOver(call: Call, _stream: Stream) {
@@ -2005,6 +2028,12 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Keep a fault of the page with our own errors. */
       report_window_error: (params: ReportWindowErrorInput, options?: CallOptions): Promise<void> =>
         call("diagnostics.report_window_error", params, options),
+      /** The user was told of the failures that nobody was told of. */
+      mark_errors_shown: (options?: CallOptions): Promise<void> =>
+        call("diagnostics.mark_errors_shown", null, options),
+      /** Forget all failures. */
+      clear_errors: (options?: CallOptions): Promise<void> =>
+        call("diagnostics.clear_errors", null, options),
       /**
        * The page can be used: note it in the log, say what the user must know, and prepare what the first
        * question will need.

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from loguru import logger
 
+from deskside.backend import redaction
 from deskside.backend.errors import BadKey
 from deskside.backend.log import KEPT_FILES, new_request_id, open_log, request_id
 from deskside.backend.redaction import Redactor
@@ -86,12 +87,14 @@ def test_what_went_wrong_is_in_a_file_of_its_own_too(tmp_path: Path) -> None:
     assert ["a fault"] == [line["message"] for line in lines(tmp_path / "error.log")]
 
 
-def test_a_live_key_is_removed_whatever_it_looks_like_and_however_it_is_written(tmp_path: Path) -> None:
+def test_a_live_key_is_removed_whatever_it_looks_like_and_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = 'p"w/d with+50% ünusual signs'
-    redactor = Redactor()
-    redactor.learn(key)
+    monkeypatch.setattr(redaction, "PROCESS", Redactor())
+    redaction.PROCESS.learn(key)
     basic = base64.b64encode(f"user:{key}".encode()).decode()
-    with open_log(tmp_path, redactor=redactor) as path:
+    with open_log(tmp_path) as path:
         logger.warning("{}", key)
         logger.warning("http://h/?k={}", quote(key, safe=""))
         logger.warning("{}", json.dumps({"k": key}))

@@ -16,6 +16,7 @@ from deskside.backend.backups.service import Backups
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.exchange.transfers import Transfers
+from deskside.backend.faults import Faults, open_faults
 from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
@@ -53,6 +54,7 @@ class App:
     runs: Runs
     user_tools: UserTools
     backups: Backups
+    faults: Faults
     transfers: Transfers
 
 
@@ -66,6 +68,7 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(paths))
         events = EventBuffer()
+        faults = await stack.enter_async_context(open_faults(store, events, paths.crashes))
         settings = await open_settings(store, events)
         keys = Keys(store, events, paths)
         device = Device(paths, settings, events)
@@ -107,5 +110,6 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
             runs,
             user_tools,
             backups,
+            faults,
             transfers,
         )

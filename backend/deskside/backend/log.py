@@ -16,7 +16,7 @@ import os
 import secrets
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from loguru import logger
 
-from deskside.backend.redaction import PROCESS, Redactor
+from deskside.backend import redaction
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -48,15 +48,32 @@ request_id: ContextVar[str] = ContextVar("request_id", default="-")
 """The id of the bridge call that everything now happening belongs to."""
 
 
+_last_call = ""
+on_call: Callable[[str], None] | None = None
+"""Is told of each command too, while there is one."""
+
+
+def last_call() -> str:
+    """What the user was doing: the last command that the page or a terminal gave, and its request; "" where
+    there was none."""
+    return _last_call
+
+
+def note_call(command: str) -> None:
+    """Remember a command as what the user is doing now."""
+    global _last_call
+    _last_call = f"{command} ({request_id.get()})"
+    if on_call is not None:
+        on_call(_last_call)
+
+
 def new_request_id() -> str:
     """12 hex digits: enough to be unique in a log, short enough to be read out."""
     return secrets.token_hex(6)
 
 
 @contextmanager
-def open_log(
-    folder: Path, level: Level = "INFO", *, to_stderr: bool = False, redactor: Redactor = PROCESS
-) -> Iterator[Path]:
+def open_log(folder: Path, level: Level = "INFO", *, to_stderr: bool = False) -> Iterator[Path]:
     """Write the log to `folder` while the block runs, and give the path of combined.log; `to_stderr` shows
     warnings to people as well.
 
@@ -64,7 +81,7 @@ def open_log(
     block writes what is still on its way.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lines = _Lines(redactor, says_all=level == "DEBUG")
+    lines = _Lines(says_all=level == "DEBUG")
     logger.remove()
     logger.configure(patcher=_add_request_id)
     for name, lowest in ((COMBINED, level), (ERRORS, "ERROR")):
@@ -98,13 +115,12 @@ def open_log(
 class _Lines:
     """Records as lines. `says_all` adds what exceptions say."""
 
-    def __init__(self, redactor: Redactor, *, says_all: bool) -> None:
-        self._redactor = redactor
+    def __init__(self, *, says_all: bool) -> None:
         self._says_all = says_all
 
     def json(self, record: Record) -> str:
         """One JSON object, given to loguru as a template that holds nothing else."""
-        redact = self._redactor.redact
+        redact = redaction.PROCESS.redact
         line: dict[str, Any] = {
             "time": record["time"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record["level"].name,
@@ -123,12 +139,12 @@ class _Lines:
         where = "" if error is None else f" | {self._error(error)}"
         # A line break in a message would look like a line of its own.
         message = f"{record['message']}{where}".replace("\r", " ").replace("\n", " ")
-        record["extra"]["human"] = self._redactor.redact(message)
+        record["extra"]["human"] = redaction.PROCESS.redact(message)
         return HUMAN
 
     def _error(self, error: BaseException) -> str:
         said = f" | {error}" if self._says_all else ""
-        return self._redactor.redact(place(error) + said)
+        return redaction.PROCESS.redact(place(error) + said)
 
 
 def place(error: BaseException) -> str:
@@ -146,13 +162,13 @@ def place(error: BaseException) -> str:
 
 def _frames(trace: TracebackType | None) -> str:
     frames = [
-        f"{_short(frame.f_code.co_filename)}:{line} {frame.f_code.co_name}"
+        f"{short_path(frame.f_code.co_filename)}:{line} {frame.f_code.co_name}"
         for frame, line in traceback.walk_tb(trace)
     ]
     return " < ".join(reversed(frames[-FRAMES:])) or "an unknown place"
 
 
-def _short(filename: str) -> str:
+def short_path(filename: str) -> str:
     """Without what comes before the package: a path can hold the user's name."""
     parts = Path(filename).parts
     for root in ("site-packages", "dist-packages"):

@@ -71,7 +71,8 @@ class Redactor:
 
 
 PROCESS = Redactor()
-"""The one of this process, as there is one log."""
+"""The one of this process, as there is one log. Used as `redaction.PROCESS`, so that a test can replace
+it."""
 
 
 def without_patterns(text: str) -> str:

@@ -28,10 +28,13 @@ from loguru import logger
 
 from deskside.backend.app import App
 from deskside.backend.errors import AppError, Cancelled, Internal, InvalidRequest, NotFound
-from deskside.backend.log import place, request_id
+from deskside.backend.log import note_call, place, request_id
 from deskside.backend.store import errors
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.timings import Timings
+
+# What the page does by itself, about faults.
+NOT_OF_THE_USER = "diagnostics."
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -119,6 +122,8 @@ class Registry:
         been set by the caller (`log.request_id`).
         """
         started = time.perf_counter()
+        if name in self.commands and not name.startswith(NOT_OF_THE_USER):
+            note_call(name)
         try:
             return await self._outcome(bridge, name, params, on_item)
         except asyncio.CancelledError:
@@ -139,11 +144,11 @@ class Registry:
                 )
             return await self._run(found, bridge, params, on_item)
         except AppError as error:
-            logger.bind(command=name).info("{} failed: {}", name, error.code)
+            logger.info("{} failed: {}", name, error.code)
             return Failure.of(error)
         except Exception as error:
             # The exception's text can hold a prompt or a path; only its type and place are logged.
-            logger.bind(command=name).opt(exception=True).error("{} failed", name)
+            logger.bind(is_kept=True).opt(exception=True).error("{} failed", name)
             fault = Internal(f"{name} failed because of a fault in Deskside.")
             await errors.keep(bridge.app.store, "command", fault, name, place(error))
             return Failure.of(fault)

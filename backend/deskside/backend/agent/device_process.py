@@ -18,6 +18,7 @@ import msgspec
 from loguru import logger
 
 from deskside.backend.agent.device_server import LOOPBACK, Answer, Order
+from deskside.backend.child_text import how_it_ended
 from deskside.backend.errors import DeviceModelError
 
 COMMAND = (sys.executable, "-m", "deskside.backend.agent.device_server")
@@ -124,6 +125,9 @@ class DeviceProcess:
         code = await self._process.wait()
         if not self._is_stopping:
             await self._tail.log(f"device server {self.pid}, exit code {code}")
+            logger.bind(source="child").error(
+                "the on-device model's program ended by itself ({})", how_it_ended(code)
+            )
 
 
 class _Tail:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import msgspec
 from loguru import logger
 
+from deskside.backend.errors import StoreDamaged
 from deskside.backend.events import Notice
+from deskside.backend.log import last_call, request_id
 from deskside.backend.store import errors
-from deskside.backend.store.errors import ErrorRow
+from deskside.backend.store.errors import ErrorRow, Failure
 from deskside.bridge.registry import Bridge, command
 from deskside.bridge.timings import CommandTiming
 
@@ -51,9 +54,21 @@ async def recent_errors(bridge: Bridge, params: PageErrors) -> list[ErrorRow]:
 async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None:
     """Keep a fault of the page with our own errors."""
     detail = f"{params.stack}\n\nComponents: {params.component}\nBuild: {params.build}"
-    await bridge.app.store.write(
-        errors.record, "window", "window_error", params.message, params.where, detail
+    bridge.app.faults.add(
+        Failure("window", "window_error", params.message, params.where, detail, request_id.get(), last_call())
     )
+
+
+@command
+async def mark_errors_shown(bridge: Bridge) -> None:
+    """The user was told of the failures that nobody was told of."""
+    await bridge.app.store.write_soon(errors.mark_shown)
+
+
+@command
+async def clear_errors(bridge: Bridge) -> None:
+    """Forget all failures."""
+    await bridge.app.store.write(errors.clear)
 
 
 @command
@@ -68,6 +83,8 @@ async def page_ready(bridge: Bridge) -> None:
     if applied is not None:
         level: Literal["info", "error"] = "info" if applied.outcome == "restored" else "error"
         bridge.app.events.publish(Notice(level, f"backup_{applied.outcome}", applied.message, ""))
+    with suppress(StoreDamaged):
+        await bridge.app.faults.tell_untold()
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
     if damage is None:
