@@ -681,6 +681,44 @@ export interface ReportWindowErrorInput {
   build?: string;
 }
 
+/**
+ * `keys` were looked for; `unread` could not be read without asking the user. `is_complete` is False
+ * where the time was up before the last file, `unreadable` are files that could not be opened.
+ */
+export interface SelfCheck {
+  at_ms: number;
+  keys: number;
+  unread: number;
+  files: number;
+  bytes: number;
+  duration_ms: number;
+  is_complete: boolean;
+  unreadable: string[];
+  leaks: Leak[];
+}
+
+/**
+ * A key where none may be. `key` is its name, as the user knows it; `path` and `offset` (bytes) are where
+ * it stands first, `count` how often there. `table` is the database's, where it was found in a value; the
+ * offset is 0 then.
+ */
+export interface Leak {
+  key: string;
+  form: "base64" | "json" | "plain" | "url";
+  path: string;
+  offset: number;
+  count: number;
+  table: string;
+}
+
+export interface Report {
+  text: string;
+}
+
+export interface ErrorId {
+  id: number;
+}
+
 export interface EchoInput {
   /** length ≤ 1000000 */
   text?: string;
@@ -2028,6 +2066,18 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Keep a fault of the page with our own errors. */
       report_window_error: (params: ReportWindowErrorInput, options?: CallOptions): Promise<void> =>
         call("diagnostics.report_window_error", params, options),
+      /** Look for live keys in all files that Deskside has written. */
+      self_check: (options?: CallOptions): Promise<SelfCheck> =>
+        call("diagnostics.self_check", null, options),
+      /**
+       * What helps to find a fault, as text to pass on: the system, the settings without names and addresses,
+       * the last failures, the timings and the end of the log. No key, prompt or answer is in it.
+       */
+      bundle: (options?: CallOptions): Promise<Report> =>
+        call("diagnostics.bundle", null, options),
+      /** One failure as text to pass on. */
+      error_report: (params: ErrorId, options?: CallOptions): Promise<Report> =>
+        call("diagnostics.error_report", params, options),
       /** The user was told of the failures that nobody was told of. */
       mark_errors_shown: (options?: CallOptions): Promise<void> =>
         call("diagnostics.mark_errors_shown", null, options),

@@ -92,7 +92,7 @@ def test_a_live_key_is_removed_whatever_it_looks_like_and_however_it_is_written(
 ) -> None:
     key = 'p"w/d with+50% ünusual signs'
     monkeypatch.setattr(redaction, "PROCESS", Redactor())
-    redaction.PROCESS.learn(key)
+    redaction.PROCESS.learn(key, "a key")
     basic = base64.b64encode(f"user:{key}".encode()).decode()
     with open_log(tmp_path) as path:
         logger.warning("{}", key)

@@ -21,6 +21,7 @@ from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
 from deskside.backend.paths import Paths
+from deskside.backend.self_checks import SelfChecks, open_self_checks
 from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
 from deskside.backend.store.database import Store, open_store
@@ -55,6 +56,7 @@ class App:
     user_tools: UserTools
     backups: Backups
     faults: Faults
+    self_checks: SelfChecks
     transfers: Transfers
 
 
@@ -85,6 +87,7 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
         user_tools = UserTools(store, events, sandbox, FileTexts(settings, paths), PageTexts(web))
         mcp = McpServers(store, events, keys, user_tools.forget)
         stack.push_async_callback(mcp.close)
+        self_checks = await stack.enter_async_context(open_self_checks(paths, keys, mcp, faults))
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
         sources: list[Source] = [user_tools.tools, mcp.tools]
         attachments = await stack.enter_async_context(open_attachments(store, events, paths.files))
@@ -111,5 +114,6 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
             user_tools,
             backups,
             faults,
+            self_checks,
             transfers,
         )

@@ -12,7 +12,10 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from typing import Literal
 from urllib.parse import quote
+
+Form = Literal["plain", "url", "json", "base64"]
 
 REMOVED = "[key removed]"
 
@@ -35,6 +38,9 @@ _LOOKS_LIKE_A_KEY = re.compile(
 )
 
 
+_NAMED_AS_SECRET = re.compile(r"token$|secret|password|verifier|^code$", re.IGNORECASE)
+
+
 class Redactor:
     """The keys that are live now, and their way out of a text. Any thread may use it.
 
@@ -44,18 +50,40 @@ class Redactor:
     def __init__(self, *, is_on: bool = True) -> None:
         self._is_on = is_on
         self._lock = threading.Lock()
-        self._secrets: frozenset[str] = frozenset()
+        self._names: dict[str, str] = {}
         self._forms: re.Pattern[str] | None = None
 
-    def learn(self, secret: str) -> None:
-        """Take this secret out of every text from now on. One so short that it could be a word stays."""
-        if len(secret) < SHORTEST_SECRET or secret in self._secrets:
+    @property
+    def known(self) -> dict[str, str]:
+        """Every secret that is known, and what the user calls it. Not for any output."""
+        return dict(self._names)
+
+    def learn(self, secret: str, name: str) -> None:
+        """Take this secret out of every text from now on; `name` is what the user calls it ("OpenAI"). One so
+        short that it could be a word stays."""
+        if len(secret) < SHORTEST_SECRET or secret in self._names:
             return
         with self._lock:
-            self._secrets |= {secret}
-            found = {form for known in self._secrets for form in forms(known)}
+            self._names = {**self._names, secret: name}
+            found = {form for known in self._names for form in forms(known)}
             # The longest first: of two that begin alike the shorter one would leave the rest.
             self._forms = re.compile("|".join(map(re.escape, sorted(found, key=len, reverse=True))))
+
+    def learn_json(self, text: str, name: str) -> None:
+        """Learn what is named as a secret in a JSON object, at any depth."""
+        try:
+            waiting = [json.loads(text)]
+        except ValueError:
+            return
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, list):
+                waiting.extend(value)
+            elif isinstance(value, dict):
+                waiting.extend(value.values())
+                for key, inner in value.items():
+                    if isinstance(inner, str) and _NAMED_AS_SECRET.search(key):
+                        self.learn(inner, name)
 
     def redact(self, text: str) -> str:
         """The text without live keys and without what looks like one."""
@@ -69,6 +97,10 @@ class Redactor:
             return text
         return self._forms.sub(REMOVED, text)
 
+    def holds_key(self, text: str) -> bool:
+        """Whether a live key is in the text."""
+        return self.without_keys(text) != text
+
 
 PROCESS = Redactor()
 """The one of this process, as there is one log. Used as `redaction.PROCESS`, so that a test can replace
@@ -80,19 +112,14 @@ def without_patterns(text: str) -> str:
     return _LOOKS_LIKE_A_KEY.sub(lambda match: f"{match[1] or match[2] or match[3] or ''}{REMOVED}", text)
 
 
-def forms(secret: str) -> frozenset[str]:
-    """Every text that gives the secret away: itself, in a URL, in JSON, and in base64."""
+def forms(secret: str) -> dict[str, Form]:
+    """Every text that gives the secret away, and which of its forms that is."""
     in_json = json.dumps(secret)[1:-1]
-    return frozenset(
-        {
-            secret,
-            quote(secret, safe=""),
-            quote(secret),
-            in_json,
-            in_json.replace("/", "\\/"),
-            *_base64_forms(secret.encode()),
-        }
-    )
+    found: dict[str, Form] = dict.fromkeys(_base64_forms(secret.encode()), "base64")
+    found |= dict.fromkeys((in_json, in_json.replace("/", "\\/")), "json")
+    found |= dict.fromkeys((quote(secret, safe=""), quote(secret)), "url")
+    found[secret] = "plain"
+    return found
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:

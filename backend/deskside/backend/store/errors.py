@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from loguru import logger
 
 from deskside.backend import redaction
-from deskside.backend.errors import AppError
+from deskside.backend.errors import AppError, NotFound
 from deskside.backend.log import last_call, request_id
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import now_ms, storable
@@ -139,6 +139,14 @@ def recent(db: Db, limit: int) -> list[ErrorRow]:
     return [_row(row) for row in rows]
 
 
+def get(db: Db, id: int) -> ErrorRow:
+    """Raises NotFound."""
+    row = db.sql.execute(f"select {COLUMNS} from error_log where id = ?", (id,)).fetchone()
+    if row is None:
+        raise NotFound("This error is not in the log any more.")
+    return _row(row)
+
+
 def untold(db: Db) -> list[ErrorRow]:
     """The newest of those that the user has not been told of, oldest first."""
     rows = db.sql.execute(
@@ -157,8 +165,9 @@ def clear(db: Db) -> None:
     db.sql.execute("delete from error_log")
 
 
-def _row(row: tuple[object, ...]) -> ErrorRow:
-    return ErrorRow(*row[:-1], bool(row[-1]))  # type: ignore[arg-type]
+def _row(row: Sequence[Any]) -> ErrorRow:
+    fields = dict(zip(COLUMNS.split(", "), row, strict=True))
+    return ErrorRow(**{**fields, "is_shown": bool(fields["is_shown"])})
 
 
 def _without_numbers(text: str) -> str:

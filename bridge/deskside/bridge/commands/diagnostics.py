@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 import msgspec
 from loguru import logger
 
+from deskside.backend.diagnosis import diagnosis, report_of
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.events import Notice
+from deskside.backend.leaks import SelfCheck
 from deskside.backend.log import last_call, request_id
 from deskside.backend.store import errors
 from deskside.backend.store.errors import ErrorRow, Failure
@@ -32,6 +34,14 @@ class ReportWindowError(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 class PageErrors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+
+class ErrorId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    text: str
 
 
 class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +67,25 @@ async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None
     bridge.app.faults.add(
         Failure("window", "window_error", params.message, params.where, detail, request_id.get(), last_call())
     )
+
+
+@command
+async def self_check(bridge: Bridge) -> SelfCheck:
+    """Look for live keys in all files that Deskside has written."""
+    return await bridge.app.self_checks.run()
+
+
+@command
+async def bundle(bridge: Bridge) -> Report:
+    """What helps to find a fault, as text to pass on: the system, the settings without names and addresses,
+    the last failures, the timings and the end of the log. No key, prompt or answer is in it."""
+    return Report(await diagnosis(bridge.app, bridge.timings.report()))
+
+
+@command
+async def error_report(bridge: Bridge, params: ErrorId) -> Report:
+    """One failure as text to pass on."""
+    return Report(report_of(await bridge.app.store.read(errors.get, params.id)))
 
 
 @command
