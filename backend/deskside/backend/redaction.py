@@ -115,8 +115,9 @@ def without_patterns(text: str) -> str:
 def forms(secret: str) -> dict[str, Form]:
     """Every text that gives the secret away, and which of its forms that is."""
     in_json = json.dumps(secret)[1:-1]
+    twice = json.dumps(in_json)[1:-1]  # a log of JSON lines tells of a request's body
     found: dict[str, Form] = dict.fromkeys(_base64_forms(secret.encode()), "base64")
-    found |= dict.fromkeys((in_json, in_json.replace("/", "\\/")), "json")
+    found |= dict.fromkeys((twice, in_json, in_json.replace("/", "\\/")), "json")
     found |= dict.fromkeys((quote(secret, safe=""), quote(secret)), "url")
     found[secret] = "plain"
     return found
