@@ -1182,12 +1182,13 @@ export interface PausePart {
   decided_ms: number;
 }
 
-/** Why a reply failed, as errors.py says it. */
+/** Why a reply failed, as errors.py says it, and in which request; "" where that was in another program. */
 export interface MessageError {
   code: string;
   message: string;
   hint: string;
   retryable: boolean;
+  request_id: string;
 }
 
 /** Tokens of all model calls of one reply; see agent/events.py, Usage. */

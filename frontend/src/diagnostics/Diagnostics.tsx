@@ -6,6 +6,7 @@ import type { App } from "../app/app";
 import { formatCount, formatDuration } from "../ui/format";
 import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
+import { ErrorList } from "./ErrorList";
 
 export function Diagnostics({ app }: { app: App }) {
   const state = app.state.value;
@@ -29,6 +30,7 @@ export function Diagnostics({ app }: { app: App }) {
           </div>
         </dl>
       </section>
+      <ErrorList app={app} />
       <Timings app={app} />
     </>
   );
@@ -51,7 +53,13 @@ function Timings({ app }: { app: App }) {
           Refresh
         </button>
       </div>
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys must be able to scroll it. */}
       <section class="table-scroll" aria-labelledby="timings" tabIndex={0}>
         <table>
