@@ -33,8 +33,11 @@ from deskside.backend.store import errors
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.timings import Timings
 
-# What the page does by itself, about faults.
-NOT_OF_THE_USER = "diagnostics."
+# What the page asks by itself, to show what it shows: no answer to "what was the user doing?".
+BY_ITSELF = frozenset(
+    "available current delegated draft get list logs overview page pinned save_draft saved_draft servers spent "
+    "state statistics status written".split()
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -122,7 +125,7 @@ class Registry:
         been set by the caller (`log.request_id`).
         """
         started = time.perf_counter()
-        if name in self.commands and not name.startswith(NOT_OF_THE_USER):
+        if name in self.commands and _is_of_the_user(name):
             note_call(name)
         try:
             return await self._outcome(bridge, name, params, on_item)
@@ -175,6 +178,11 @@ class Registry:
         async for item in found.function(*arguments):
             await on_item(found.encoded(item, is_checked=self.checks_results))
         return msgspec.Raw(b"null")
+
+
+def _is_of_the_user(name: str) -> bool:
+    domain, _, verb = name.partition(".")
+    return domain != "diagnostics" and verb not in BY_ITSELF
 
 
 def read_command(function: Callable[..., Any]) -> Command:

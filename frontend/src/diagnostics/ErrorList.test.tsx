@@ -71,7 +71,7 @@ it("lists what went wrong, copies a report of it, and forgets it", async () => {
   expect(root.textContent).toContain("ValueError at backend/errand.py:3 run");
   const button = (name: string) =>
     [...root.querySelectorAll("button")].find((each) =>
-      `${each.textContent}${each.ariaLabel}`.includes(name),
+      `${each.textContent}${each.getAttribute("aria-label")}`.includes(name),
     );
   button("Copy the request")?.click();
   await vi.waitFor(() => expect(writeText).toHaveBeenCalledWith("a1b2c3d4e5f6"));

@@ -129,7 +129,8 @@ MessagePart = TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | Pa
 
 
 class MessageError(msgspec.Struct, frozen=True):
-    """Why a reply failed, as errors.py says it, and in which request; "" where that was in another program."""
+    """Why a reply failed, as errors.py says it, and in which request; "" where that was in another
+    program."""
 
     code: str
     message: str
