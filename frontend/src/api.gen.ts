@@ -1182,7 +1182,10 @@ export interface PausePart {
   decided_ms: number;
 }
 
-/** Why a reply failed, as errors.py says it, and in which request; "" where that was in another program. */
+/**
+ * Why a reply failed, as errors.py says it, and in which request; "" where that was in another
+ * program.
+ */
 export interface MessageError {
   code: string;
   message: string;

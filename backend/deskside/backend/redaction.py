@@ -52,6 +52,7 @@ class Redactor:
         self._lock = threading.Lock()
         self._names: dict[str, str] = {}
         self._forms: re.Pattern[str] | None = None
+        self._texts: tuple[str, ...] = ()
 
     @property
     def known(self) -> dict[str, str]:
@@ -66,6 +67,7 @@ class Redactor:
         with self._lock:
             self._names = {**self._names, secret: name}
             found = {form for known in self._names for form in forms(known)}
+            self._texts = tuple(found)
             # The longest first: of two that begin alike the shorter one would leave the rest.
             self._forms = re.compile("|".join(map(re.escape, sorted(found, key=len, reverse=True))))
 
@@ -94,6 +96,9 @@ class Redactor:
     def without_keys(self, text: str) -> str:
         """The text without live keys alone: for texts of which nothing else may be changed."""
         if self._forms is None or not self._is_on:
+            return text
+        # A search for each is ten times as fast as the pattern, and most texts hold none.
+        if not any(form in text for form in self._texts):
             return text
         return self._forms.sub(REMOVED, text)
 

@@ -35,7 +35,26 @@ from deskside.bridge.timings import Timings
 
 # What the page asks by itself, to show what it shows: no answer to "what was the user doing?".
 BY_ITSELF = frozenset(
-    ["available", "current", "delegated", "draft", "get", "list", "logs", "overview", "page", "pinned", "save_draft", "saved_draft", "servers", "spent", "state", "statistics", "status", "written"]
+    [
+        "available",
+        "current",
+        "delegated",
+        "draft",
+        "get",
+        "list",
+        "logs",
+        "overview",
+        "page",
+        "pinned",
+        "save_draft",
+        "saved_draft",
+        "servers",
+        "spent",
+        "state",
+        "statistics",
+        "status",
+        "written",
+    ]
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
