@@ -67,9 +67,9 @@ class Redactor:
         with self._lock:
             self._names = {**self._names, secret: name}
             found = {form for known in self._names for form in forms(known)}
-            self._texts = tuple(found)
             # The longest first: of two that begin alike the shorter one would leave the rest.
             self._forms = re.compile("|".join(map(re.escape, sorted(found, key=len, reverse=True))))
+            self._texts = tuple(found)
 
     def learn_json(self, text: str, name: str) -> None:
         """Learn what is named as a secret in a JSON object, at any depth."""

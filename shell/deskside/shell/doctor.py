@@ -227,7 +227,11 @@ def _leaks(client: Client) -> Iterator[Check]:
         yield Check("keys", False, leaks.summary(leak), leaks.advice(leak))
     if found["leaks"]:
         return
-    said = f"{found['keys']:,} keys were looked for in {found['files']:,} files: none is there."
+    count = found["keys"]
+    said = "There is no key to look for in what Deskside has written."
+    if count:
+        keys = "1 key was" if count == 1 else f"{count:,} keys were"
+        said = f"{keys} looked for in the {found['files']:,} files that Deskside has written: none is there."
     advice = ""
     if found["unread"]:
         said += f" {found['unread']:,} could not be read."
