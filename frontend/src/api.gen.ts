@@ -768,7 +768,14 @@ export interface PageErrorsInput {
   limit?: number;
 }
 
-/** One failure. `source` is the part that saw it (`window`, `command`, `run`), `place` where in it. */
+/**
+ * One kind of failure, as it came last at `at_ms`, and `count` times since `first_ms`.
+ *
+ * `source` is the part that saw it: `command` and `run` told who asked; `thread`, `task`, `child` (a program
+ * that we started), `window` (the page), `renderer` (the process that draws it), `crash` (of Python itself)
+ * and `program` told nobody, so the page does, once (`is_shown`). `place` is where in it, `detail` the
+ * stack, `version` Deskside's, `doing` the last command that the user gave before.
+ */
 export interface ErrorRow {
   id: number;
   at_ms: number;
@@ -778,6 +785,12 @@ export interface ErrorRow {
   place: string;
   detail: string;
   request_id: string;
+  fingerprint: string;
+  count: number;
+  first_ms: number;
+  version: string;
+  doing: string;
+  is_shown: boolean;
 }
 
 /**
@@ -795,6 +808,44 @@ export interface ReportWindowErrorInput {
   component?: string;
   /** length ≤ 500 */
   build?: string;
+}
+
+/**
+ * `keys` were looked for; `unread` could not be read without asking the user. `is_complete` is False
+ * where the time was up before the last file, `unreadable` are files that could not be opened.
+ */
+export interface SelfCheck {
+  at_ms: number;
+  keys: number;
+  unread: number;
+  files: number;
+  bytes: number;
+  duration_ms: number;
+  is_complete: boolean;
+  unreadable: string[];
+  leaks: Leak[];
+}
+
+/**
+ * A key where none may be. `key` is its name, as the user knows it; `path` and `offset` (bytes) are where
+ * it stands first, `count` how often there. `table` is the database's, where it was found in a value; the
+ * offset is 0 then.
+ */
+export interface Leak {
+  key: string;
+  form: "base64" | "json" | "plain" | "url";
+  path: string;
+  offset: number;
+  count: number;
+  table: string;
+}
+
+export interface Report {
+  text: string;
+}
+
+export interface ErrorId {
+  id: number;
 }
 
 export interface EchoInput {
@@ -1260,12 +1311,16 @@ export interface PausePart {
   decided_ms: number;
 }
 
-/** Why a reply failed, as errors.py says it. */
+/**
+ * Why a reply failed, as errors.py says it, and in which request; "" where that was in another
+ * program.
+ */
 export interface MessageError {
   code: string;
   message: string;
   hint: string;
   retryable: boolean;
+  request_id: string;
 }
 
 /** Tokens of all model calls of one reply; see agent/events.py, Usage. */
@@ -1891,6 +1946,15 @@ export interface BackupsChanged {
   job: Job | null;
 }
 
+/**
+ * Something failed that nobody asked for, so nobody was told: the row as it is now. The page shows it
+ * once (`diagnostics.mark_errors_shown`).
+ */
+export interface FaultKept {
+  type: "fault_kept";
+  fault: ErrorRow;
+}
+
 /** Something the user should know that belongs to no message: `code` as in errors.py. */
 export interface Notice {
   type: "notice";
@@ -1926,6 +1990,7 @@ export type AppEvent =
   | McpChanged
   | TransferChanged
   | BackupsChanged
+  | FaultKept
   | Notice
   | TroubleChanged;
 
@@ -2150,6 +2215,24 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Keep a fault of the page with our own errors. */
       report_window_error: (params: ReportWindowErrorInput, options?: CallOptions): Promise<void> =>
         call("diagnostics.report_window_error", params, options),
+      /** Look for live keys in all files that Deskside has written. */
+      self_check: (options?: CallOptions): Promise<SelfCheck> =>
+        call("diagnostics.self_check", null, options),
+      /**
+       * What helps to find a fault, as text to pass on: the system, the settings without names and addresses,
+       * the last failures, the timings and the end of the log. No key, prompt or answer is in it.
+       */
+      bundle: (options?: CallOptions): Promise<Report> =>
+        call("diagnostics.bundle", null, options),
+      /** One failure as text to pass on. */
+      error_report: (params: ErrorId, options?: CallOptions): Promise<Report> =>
+        call("diagnostics.error_report", params, options),
+      /** The user was told of the failures that nobody was told of. */
+      mark_errors_shown: (options?: CallOptions): Promise<void> =>
+        call("diagnostics.mark_errors_shown", null, options),
+      /** Forget all failures. */
+      clear_errors: (options?: CallOptions): Promise<void> =>
+        call("diagnostics.clear_errors", null, options),
       /**
        * The page can be used: note it in the log, say what the user must know, and prepare what the first
        * question will need.

@@ -33,8 +33,8 @@ const bridge = new Bridge({
   },
   onReset: () => void app.reset(),
   onFault: (command, error) => {
-    // The reporter must not report itself.
-    if (command !== "diagnostics.report_window_error") {
+    // The reporter must not report itself, and a fault of Python is in its log already.
+    if (command !== "diagnostics.report_window_error" && error.code !== "internal") {
       report({ where: command, message: `${error.message} (${error.requestId})` });
     }
   },

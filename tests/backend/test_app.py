@@ -133,7 +133,7 @@ async def test_the_log_holds_no_key_no_prompt_and_no_answer(
     text = log.read_text()
     assert ["complete", "failed"] == [first.status, second.status]
     assert "run 1 ended: complete" in text
-    assert "run 2 failed | ValueError at tests/backend/test_app.py:" in text
+    assert '"run 2 failed", "error": "ValueError at tests/backend/test_app.py:' in text
     assert "tool calculate failed" in text
     for planted in (KEY, PROMPT, ANSWER, "divorce", "lawyer"):
         assert planted not in text

@@ -238,6 +238,25 @@ def test_0011_knows_the_shown_path_and_how_deep_each_message_is(
     )
 
 
+def test_0012_keeps_each_error_as_it_was_and_tells_of_none_again(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    with closing(database_at(11)) as connection:
+        connection.executescript("""
+            insert into error_log (id, at_ms, source, code, message, place, detail, request_id) values
+              (1, 10, 'run', 'bad_key', 'no', 'run 1', '', 'a1'),
+              (2, 20, 'run', 'bad_key', 'no', 'run 1', '', 'a2');
+        """)
+        connection.commit()
+
+    migrate(database, backups)
+
+    assert [(1, 10, "no", "a1", "", 1, 10, 1), (2, 20, "no", "a2", "", 1, 20, 1)] == rows(
+        database,
+        "select id, at_ms, message, request_id, fingerprint, count, first_ms, is_shown from error_log",
+    )
+
+
 def test_0009_finds_titles_and_parts_of_words_and_a_message_by_words_of_two_of_its_parts(
     database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
 ) -> None:

@@ -311,7 +311,7 @@ HOSTILE: list[Path_] = [
     lambda folder: f"{folder}/data/deskside.db",
     lambda folder: f"{folder}/notes/../data/deskside.db",
     lambda folder: f"{folder}/link-to-data/deskside.db",
-    lambda folder: f"{folder}/logs/deskside.log",
+    lambda folder: f"{folder}/logs/combined.log",
     lambda folder: f"{folder}/notes/log-link",
 ]
 
@@ -330,8 +330,8 @@ def traps(app: App, folder: Path, tmp_path: Path) -> Path:
     (folder / "link-to-data").symlink_to(folder / "data")
     os.mkfifo(folder / "pipe")
     (folder / "logs").mkdir(exist_ok=True)
-    (folder / "logs" / "deskside.log").write_text(SECRET)
-    (folder / "notes" / "log-link").symlink_to("../logs/deskside.log")
+    (folder / "logs" / "combined.log").write_text(SECRET)
+    (folder / "notes" / "log-link").symlink_to("../logs/combined.log")
     if len(str(folder)) < 90:  # as long as a socket's path can be
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(folder / "socket"))

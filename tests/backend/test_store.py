@@ -267,7 +267,7 @@ async def test_a_read_whose_caller_gave_up_ends_in_the_middle(tmp_path: Path) ->
 async def test_a_write_whose_caller_gave_up_still_happens_and_disturbs_no_other(tmp_path: Path) -> None:
     paths = paths_in(tmp_path)
     async with open_store(paths) as store:
-        given_up = [asyncio.ensure_future(store.write(_note, "given up")) for _ in range(3)]
+        given_up = [asyncio.ensure_future(store.write(_note, f"given up {n}")) for n in range(3)]
         waited_for = asyncio.ensure_future(store.write(_note, "waited for"))
         await asyncio.sleep(0)
         for task in given_up:
@@ -276,7 +276,9 @@ async def test_a_write_whose_caller_gave_up_still_happens_and_disturbs_no_other(
         await waited_for
         assert all(isinstance(each, asyncio.CancelledError) for each in await _settled(given_up))
 
-    assert ["given up"] * 3 + ["waited for"] == [row[0] for row in rows(paths.database, NOTES)]
+    assert ["given up 0", "given up 1", "given up 2", "waited for"] == [
+        row[0] for row in rows(paths.database, NOTES)
+    ]
 
 
 async def _settled(tasks: list[asyncio.Task[Any]]) -> list[Any]:

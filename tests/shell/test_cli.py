@@ -438,7 +438,8 @@ def test_the_doctor_looks_at_everything(served: Served) -> None:
 
     report = json.loads(ended.stdout)
     names = [check["name"] for check in report["checks"]]
-    assert ["data folder", "log", "disk", "web engine", "store", "keychain", "model", "sandbox"] == names
+    assert ["data folder", "log", "disk", "web engine", "store", "keychain", "model", "sandbox"] == names[:8]
+    assert ["crashes", "errors", "keys"] == names[8:]
     assert all(check["advice"] for check in report["checks"] if not check["ok"])
     assert report["healthy"] == all(check["ok"] for check in report["checks"])
     assert (0 if report["healthy"] else 1) == ended.returncode
@@ -455,6 +456,26 @@ def test_the_doctor_sees_a_folder_that_others_can_read(served: Served) -> None:
     assert 1 == ended.returncode
     assert "problem  data folder" in ended.stdout
     assert "chmod 700" in ended.stdout
+
+
+def test_the_doctor_tells_of_a_key_that_lies_in_a_file_and_of_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "sk-planted-0123456789abcdef"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    (tmp_path / "logs").mkdir(parents=True)
+    (tmp_path / "crashes").mkdir()
+    (tmp_path / "logs" / "combined.2026-01-01_00-00-00_000000.log").write_text(f"an old line with {key}")
+    (tmp_path / "crashes" / "python-1.txt").write_text(" " * 400 + "Fatal Python error: Segmentation fault")
+
+    ended = Terminal(tmp_path).run("doctor")
+
+    assert 1 == ended.returncode
+    assert "problem  crashes       Python itself crashed: Segmentation fault." in ended.stdout
+    assert "problem  keys          The key 'OpenAI' is in" in ended.stdout
+    assert "at byte 17." in ended.stdout
+    assert "revoke" in ended.stdout
+    assert key not in ended.stdout + ended.stderr
 
 
 def test_text_that_comes_twice_or_late_is_printed_once() -> None:

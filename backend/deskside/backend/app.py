@@ -16,12 +16,14 @@ from deskside.backend.backups.service import Backups
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.exchange.transfers import Transfers
+from deskside.backend.faults import Faults, open_faults
 from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
 from deskside.backend.metrics.metrics import Metrics, open_metrics
 from deskside.backend.paths import Paths
 from deskside.backend.rescue import Rescues
+from deskside.backend.self_checks import SelfChecks, open_self_checks
 from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
 from deskside.backend.store.database import Store, open_store
@@ -56,6 +58,8 @@ class App:
     runs: Runs
     user_tools: UserTools
     backups: Backups
+    faults: Faults
+    self_checks: SelfChecks
     transfers: Transfers
     rescues: Rescues
     metrics: Metrics
@@ -73,6 +77,7 @@ async def open_app(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(paths, or_read=or_read))
         events = EventBuffer()
+        faults = await stack.enter_async_context(open_faults(store, events, paths.crashes))
         settings = await open_settings(store, events)
         keys = Keys(store, events, paths)
         device = Device(paths, settings, events)
@@ -91,6 +96,7 @@ async def open_app(
         user_tools = UserTools(store, events, sandbox, FileTexts(settings, paths), PageTexts(web))
         mcp = McpServers(store, events, keys, user_tools.forget)
         stack.push_async_callback(mcp.close)
+        self_checks = await stack.enter_async_context(open_self_checks(paths, keys, mcp, faults))
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
         sources: list[Source] = [user_tools.tools, mcp.tools]
         attachments = await stack.enter_async_context(open_attachments(store, events, paths.files))
@@ -121,6 +127,8 @@ async def open_app(
             runs,
             user_tools,
             backups,
+            faults,
+            self_checks,
             transfers,
             rescues,
             metrics,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+from loguru import logger
 
 
 class ChildFailed(Exception):
@@ -31,14 +34,25 @@ async def text_from(worker: Path, order: bytes, *, time_limit_s: float, longest:
     try:
         async with asyncio.timeout(time_limit_s):
             text = await _exchange(process, order, longest)
-            failed = await process.wait() != 0
+            code = await process.wait()
     except (TimeoutError, ConnectionError) as error:
         raise ChildFailed from error
     finally:
         await _end(process)
-    if failed:
+    if code != 0:
+        # One that the system's limits ended was none of ours to mend.
+        if code < 0 and -code != getattr(signal, "SIGXCPU", None):
+            logger.bind(source="child").error("the program that reads files ended by {}", how_it_ended(code))
         raise ChildFailed
     return text
+
+
+def how_it_ended(code: int) -> str:
+    """An exit code as a person says it: "SIGSEGV", or "exit code 1"."""
+    try:
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    except ValueError:  # a signal without a name
+        return f"signal {-code}"
 
 
 async def _exchange(process: asyncio.subprocess.Process, order: bytes, longest: int) -> str:

@@ -15,6 +15,7 @@ from deskside.backend.backups.job import Job
 from deskside.backend.settings import Settings
 from deskside.backend.store.attachments import AttachmentRow
 from deskside.backend.store.conversations import ConversationRow
+from deskside.backend.store.errors import ErrorRow
 from deskside.backend.store.messages import MessagePart, MessageRow
 from deskside.backend.transfer_state import Transfer
 
@@ -132,6 +133,13 @@ class BackupsChanged(msgspec.Struct, frozen=True, tag="backups_changed"):
     job: Job | None
 
 
+class FaultKept(msgspec.Struct, frozen=True, tag="fault_kept"):
+    """Something failed that nobody asked for, so nobody was told: the row as it is now. The page shows it
+    once (`diagnostics.mark_errors_shown`)."""
+
+    fault: ErrorRow
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Something the user should know that belongs to no message: `code` as in errors.py."""
 
@@ -176,6 +184,7 @@ AppEvent = (
     | McpChanged
     | TransferChanged
     | BackupsChanged
+    | FaultKept
     | Notice
     | TroubleChanged
 )

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import msgspec
 from loguru import logger
 
+from deskside.backend import redaction
 from deskside.backend.errors import AppError, InvalidRequest, KeychainUnavailable, NoKey, NotFound
 from deskside.backend.events import KeysChanged, ModelsChanged
 from deskside.backend.keychain import LONGEST_SECRET, Look, SystemKeychain
@@ -112,6 +113,33 @@ class Keys:
         self._turn = asyncio.Lock()
         self._remembered: dict[str, _Remembered] = {}
         self._touched_ms: dict[str, int] = {}
+        for provider, variable in ENVIRONMENT.items():
+            _learn(environ.get(variable, "").strip(), LABELS[provider])
+
+    async def learn_all(self) -> int:
+        """Make all stored keys known to the redaction, where that shows no prompt. Returns how many could not
+        be read."""
+        unread = 0
+        for row in await self._store.read(api_keys.rows):
+            secret = None
+            if await self.reads_quietly(row.source):
+                with suppress(KeychainUnavailable):
+                    secret = await self._read(row)
+            if secret is None:
+                unread += 1
+            else:
+                _learn(secret, row.label)
+        return unread
+
+    async def reads_quietly(self, place: str) -> bool:
+        """Whether a secret that is kept there can be read without asking the user for anything."""
+        if place == "file":
+            try:
+                return await asyncio.to_thread(lambda: self._file.is_unlocked)
+            except FileDamaged:
+                return False
+        look = await self._keychain.look()
+        return look.state == "ready" and look.reads_quietly
 
     async def overview(self) -> KeyList:
         """All keys and where keys can be kept. Shows no prompt; rows whose secret is gone are dropped."""
@@ -131,6 +159,7 @@ class Keys:
         """Store a key, replacing the provider's old one. Raises InvalidRequest for what cannot be a key,
         KeychainUnavailable when there is no place for it."""
         secret = clean_secret(secret)
+        _learn(secret, LABELS.get(provider, provider))
         async with self._turn:
             server = await self._server(provider)
             before = await self._row(provider)
@@ -205,6 +234,7 @@ class Keys:
     async def keep_secret(self, name: str, secret: str) -> Literal["keychain", "file"]:
         """Store a secret of an MCP server under a name that nobody else uses, where keys are stored too, and
         say where that was. Raises KeychainUnavailable when there is no place for it."""
+        _learn(secret, "a secret of an MCP server")
         async with self._turn:
             return await self._write(name, secret)
 
@@ -212,8 +242,11 @@ class Keys:
         """The secret; None when it is gone. May show the keychain's prompt. Raises KeychainUnavailable."""
         async with self._turn:
             if place == "keychain":
-                return await self._keychain.read(name)
-            return await asyncio.to_thread(self._file.read, name)
+                secret = await self._keychain.read(name)
+            else:
+                secret = await asyncio.to_thread(self._file.read, name)
+        _learn(secret or "", "a secret of an MCP server")
+        return secret
 
     async def drop_secret(self, name: str, place: Literal["keychain", "file"]) -> None:
         """Remove a secret. That it cannot be reached is only noted: what it was for is gone."""
@@ -250,6 +283,7 @@ class Keys:
         if secret is None:
             await self._forget({provider})
             return None
+        _learn(secret, row.label)
         self._remembered[provider] = _Remembered(secret, address, time.monotonic())
         return secret
 
@@ -402,6 +436,10 @@ def _address(server: Server | None) -> str | None:
     except ValueError:  # "http://[": no request will go there, and none elsewhere
         return server.base_url
     return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _learn(secret: str, name: str) -> None:
+    redaction.PROCESS.learn(secret, name)
 
 
 def clean_secret(text: str) -> str:

@@ -1,26 +1,32 @@
 """The log: loguru, with the request id on every line, and nothing that a user typed or was told.
 
-At the default level no line holds a key, a prompt or an answer. Exceptions are written as type and
-place (file, line, function) without their message or locals, which could hold any of the three. Lines of
-other people's libraries are kept from WARNING on, as they stand in their source: without the values that
-are put into them, and without what follows their first line.
+Two files, a JSON object a line: `combined.log` has everything from the level that was chosen, `error.log`
+only what went wrong. No line holds a key (redaction.py), at any level. Unless the level is DEBUG none holds a
+prompt or an answer: exceptions are written as type and place (file, line, function) without their message or
+locals, which could hold either. Lines of other people's libraries are kept from WARNING on, as they stand in
+their source: without the values that are put into them, and without what follows their first line. DEBUG adds
+messages and values; never locals.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from loguru import logger
+
+from deskside.backend import redaction
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -32,13 +38,33 @@ KEPT_FILES = 5
 FRAMES = 6  # the innermost; the outer ones are the event loop's
 LONGEST_FOREIGN_LINE = 200
 
-LINE = (
-    "{time:YYYY-MM-DDTHH:mm:ss.SSS!UTC}Z {level: <7} {extra[request_id]} {name}:{line} "
-    "{extra[line]}{extra[where]}\n"
+COMBINED, ERRORS = "combined.log", "error.log"
+HUMAN = (
+    "{time:HH:mm:ss} <level>{level: <8}</level> {extra[human]} "
+    "<dim>({name}:{line}, request {extra[request_id]})</dim>\n"
 )
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 """The id of the bridge call that everything now happening belongs to."""
+
+
+_last_call = ""
+on_call: Callable[[str], None] | None = None
+"""Is told of each command too, while there is one."""
+
+
+def last_call() -> str:
+    """What the user was doing: the last command that the page or a terminal gave, and its request; "" where
+    there was none."""
+    return _last_call
+
+
+def note_call(command: str) -> None:
+    """Remember a command as what the user is doing now."""
+    global _last_call
+    _last_call = f"{command} ({request_id.get()})"
+    if on_call is not None:
+        on_call(_last_call)
 
 
 def new_request_id() -> str:
@@ -48,40 +74,77 @@ def new_request_id() -> str:
 
 @contextmanager
 def open_log(folder: Path, level: Level = "INFO", *, to_stderr: bool = False) -> Iterator[Path]:
-    """Write the log to `folder`/deskside.log while the block runs; `to_stderr` shows warnings as well.
+    """Write the log to `folder` while the block runs, and give the path of combined.log; `to_stderr` shows
+    warnings to people as well.
 
-    The file is written by a thread of its own, begins anew at 2 MB, and five old ones are kept. Leaving
-    the block writes what is still on its way.
+    Each file is written by a thread of its own, begins anew at 2 MB, and five old ones are kept. Leaving the
+    block writes what is still on its way.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / "deskside.log"
+    lines = _Lines(says_all=level == "DEBUG")
     logger.remove()
     logger.configure(patcher=_add_request_id)
-    logger.add(
-        path,
-        level=level,
-        format=_line,
-        rotation=ROTATION_BYTES,
-        retention=KEPT_FILES,
-        enqueue=True,
-        # Off: both would print the values of variables.
-        backtrace=False,
-        diagnose=False,
-        # Only for its lock and its pipe; no process is made. The default of newer Pythons starts one.
-        context=None if sys.platform == "win32" else "fork",
-        encoding="utf-8",
-        opener=_open_private,
-    )
+    for name, lowest in ((COMBINED, level), (ERRORS, "ERROR")):
+        logger.add(
+            folder / name,
+            level=lowest,
+            format=lines.json,
+            rotation=ROTATION_BYTES,
+            retention=KEPT_FILES,
+            enqueue=True,
+            # Off: both would print the values of variables.
+            backtrace=False,
+            diagnose=False,
+            # Only for its lock and its pipe; no process is made. The default of newer Pythons starts one.
+            context=None if sys.platform == "win32" else "fork",
+            encoding="utf-8",
+            opener=_open_private,
+        )
     if to_stderr:
-        logger.add(sys.stderr, level="WARNING", format=_line, backtrace=False, diagnose=False)
+        logger.add(sys.stderr, level="WARNING", format=lines.human, backtrace=False, diagnose=False)
     before = logging.root.handlers, logging.root.level
-    logging.root.handlers, logging.root.level = [_Foreign()], logging.WARNING
+    logging.root.handlers, logging.root.level = [_Foreign(says_all=level == "DEBUG")], logging.WARNING
     try:
-        yield path
+        yield folder / COMBINED
     finally:
         logging.root.handlers, logging.root.level = before
         logger.complete()
         logger.remove()
+
+
+class _Lines:
+    """Records as lines. `says_all` adds what exceptions say."""
+
+    def __init__(self, *, says_all: bool) -> None:
+        self._says_all = says_all
+
+    def json(self, record: Record) -> str:
+        """One JSON object, given to loguru as a template that holds nothing else."""
+        redact = redaction.PROCESS.redact
+        line: dict[str, Any] = {
+            "time": record["time"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record["level"].name,
+            "request_id": redact(record["extra"]["request_id"]),  # the caller may have chosen it
+            "module": record["name"],
+            "line": record["line"],
+            "message": redact(record["message"]),
+        }
+        if (error := _error_of(record)) is not None:
+            line["error"] = self._error(error)
+        record["extra"]["json"] = json.dumps(line, ensure_ascii=False)
+        return "{extra[json]}\n"
+
+    def human(self, record: Record) -> str:
+        error = _error_of(record)
+        where = "" if error is None else f" | {self._error(error)}"
+        # A line break in a message would look like a line of its own.
+        message = f"{record['message']}{where}".replace("\r", " ").replace("\n", " ")
+        record["extra"]["human"] = redaction.PROCESS.redact(message)
+        return HUMAN
+
+    def _error(self, error: BaseException) -> str:
+        said = f" | {error}" if self._says_all else ""
+        return redaction.PROCESS.redact(place(error) + said)
 
 
 def place(error: BaseException) -> str:
@@ -99,13 +162,13 @@ def place(error: BaseException) -> str:
 
 def _frames(trace: TracebackType | None) -> str:
     frames = [
-        f"{_short(frame.f_code.co_filename)}:{line} {frame.f_code.co_name}"
+        f"{short_path(frame.f_code.co_filename)}:{line} {frame.f_code.co_name}"
         for frame, line in traceback.walk_tb(trace)
     ]
     return " < ".join(reversed(frames[-FRAMES:])) or "an unknown place"
 
 
-def _short(filename: str) -> str:
+def short_path(filename: str) -> str:
     """Without what comes before the package: a path can hold the user's name."""
     parts = Path(filename).parts
     for root in ("site-packages", "dist-packages"):
@@ -118,27 +181,25 @@ def _add_request_id(record: Record) -> None:
     record["extra"].setdefault("request_id", request_id.get())
 
 
-def _line(record: Record) -> str:
-    """One line a record, as a template for loguru: its own would write the exception in full."""
-    where = ""
-    if record["exception"] is not None and record["exception"].value is not None:
-        where = " | " + place(record["exception"].value)
-    record["extra"]["where"] = where
-    # A line break in a message would look like a line of its own.
-    record["extra"]["line"] = record["message"].replace("\r", " ").replace("\n", " ")
-    return LINE
+def _error_of(record: Record) -> BaseException | None:
+    return None if record["exception"] is None else record["exception"].value
 
 
 class _Foreign(logging.Handler):
     """Brings the standard library's log records into ours."""
 
+    def __init__(self, *, says_all: bool) -> None:
+        super().__init__()
+        self._says_all = says_all
+
     def emit(self, record: logging.LogRecord) -> None:
         # `msg` without its arguments: asyncio, for one, puts an exception's text into them. What follows
         # the first line is a traceback or a value, too.
-        lines = str(record.msg).splitlines() or [""]
+        said = record.getMessage() if self._says_all else str(record.msg)
+        lines = said.splitlines() or [""]
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         text = lines[0][:LONGEST_FOREIGN_LINE]
-        logger.opt(exception=error).log(
+        logger.bind(library=record.name).opt(exception=error).log(
             _level(record.levelno), "{}: {} ({}:{})", record.name, text, record.module, record.lineno
         )
 

@@ -30,6 +30,11 @@ class Paths:
         return self.data / "backups"
 
     @property
+    def crashes(self) -> Path:
+        """What a Deskside that ended badly left for the next one to tell of."""
+        return self.data / "crashes"
+
+    @property
     def files(self) -> Path:
         """Attached files under their SHA-256: `8f/8f43…`."""
         return self.data / "files"

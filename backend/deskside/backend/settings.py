@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from loguru import logger
 
+from deskside.backend import redaction
 from deskside.backend.agent.instructions import BUILT_IN
 from deskside.backend.agent.limits import Limits
 from deskside.backend.errors import InvalidRequest
@@ -96,10 +97,15 @@ class SettingsStore:
         """Change some settings and return all. They hold from when they are stored.
 
         Raises InvalidRequest for servers that share an id or take a provider's, and for fields that share a
-        name or take one of the program's.
+        name or take one of the program's; for anything that holds a key.
         """
         from deskside.backend.events import ModelsChanged, SettingsChanged  # events.py names Settings
 
+        if redaction.PROCESS.holds_key(msgspec.json.encode(dict(changes)).decode()):
+            raise InvalidRequest(
+                "This holds one of your keys, which are kept in the keychain and nowhere else.",
+                hint="Leave it out. A key goes into Settings, under Keys.",
+            )
         _check_servers(changes.get("servers", []))
         _check_fields(changes.get("fields", []))
         msgspec.structs.replace(self._current, **changes)  # a name that is no setting is not stored

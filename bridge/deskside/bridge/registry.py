@@ -29,10 +29,34 @@ from loguru import logger
 
 from deskside.backend.app import App
 from deskside.backend.errors import AppError, Cancelled, Internal, InvalidRequest, NotFound
-from deskside.backend.log import place, request_id
+from deskside.backend.log import note_call, place, request_id
 from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import errors
 from deskside.bridge.desktop import Desktop
+
+# What the page asks by itself, to show what it shows: no answer to "what was the user doing?".
+BY_ITSELF = frozenset(
+    [
+        "available",
+        "current",
+        "delegated",
+        "draft",
+        "get",
+        "list",
+        "logs",
+        "overview",
+        "page",
+        "pinned",
+        "save_draft",
+        "saved_draft",
+        "servers",
+        "spent",
+        "state",
+        "statistics",
+        "status",
+        "written",
+    ]
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,6 +144,8 @@ class Registry:
         been set by the caller (`log.request_id`).
         """
         started = time.perf_counter()
+        if name in self.commands and _is_of_the_user(name):
+            note_call(name)
         try:
             outcome = await self._outcome(bridge, name, params, on_item)
         except asyncio.CancelledError:
@@ -143,11 +169,11 @@ class Registry:
                 )
             return await self._run(found, bridge, params, on_item)
         except AppError as error:
-            logger.bind(command=name).info("{} failed: {}", name, error.code)
+            logger.info("{} failed: {}", name, error.code)
             return Failure.of(error)
         except Exception as error:
             # The exception's text can hold a prompt or a path; only its type and place are logged.
-            logger.bind(command=name).opt(exception=True).error("{} failed", name)
+            logger.bind(is_kept=True).opt(exception=True).error("{} failed", name)
             fault = Internal(f"{name} failed because of a fault in Deskside.")
             await errors.keep(bridge.app.store, "command", fault, name, place(error))
             return Failure.of(fault)
@@ -176,6 +202,11 @@ class Registry:
             async for item in items:
                 await on_item(found.encoded(item, is_checked=self.checks_results))
         return msgspec.Raw(b"null")
+
+
+def _is_of_the_user(name: str) -> bool:
+    domain, _, verb = name.partition(".")
+    return domain != "diagnostics" and verb not in BY_ITSELF
 
 
 def read_command(function: Callable[..., Any]) -> Command:

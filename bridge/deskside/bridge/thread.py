@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from loguru import logger
-
 from deskside.backend.agent.events import Model
 from deskside.backend.app import App, open_app
 from deskside.backend.paths import Paths
@@ -78,9 +76,7 @@ def run_backend(
             if not opened.done():
                 opened.set_exception(error)
                 return
-            # Nobody waits for this thread's outcome, and a program without a terminal has no stderr.
-            logger.opt(exception=error).critical("the backend ended with a fault")
-            raise
+            raise  # nobody waits for this thread's outcome: it is reported as what nobody caught (crashes.py)
 
     def end(opened: Future[Running]) -> None:
         if opened.exception() is None:

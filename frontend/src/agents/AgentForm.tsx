@@ -76,7 +76,11 @@ export function AgentForm({ app, row, onClose }: Props) {
       {row && <AllowedCard app={app} agentId={row.id} />}
       <AgentLimitsCard {...part} />
       {saving.problem.value && (
-        <Problem message={saving.problem.value.message} hint={saving.problem.value.hint} />
+        <Problem
+          message={saving.problem.value.message}
+          hint={saving.problem.value.hint}
+          requestId={saving.problem.value.requestId}
+        />
       )}
       <footer class="agent-form-end">
         <p class="field-problem" role="status">

@@ -61,7 +61,13 @@ export function ImportDialog({ found, onImport, onClose }: Props) {
             {isTaken ? problem.value?.message : fault.value}
           </p>
         </div>
-        {problem.value && !isTaken && <Problem message={problem.value.message} hint={problem.value.hint} />}
+        {problem.value && !isTaken && (
+          <Problem
+            message={problem.value.message}
+            hint={problem.value.hint}
+            requestId={problem.value.requestId}
+          />
+        )}
         <div class="actions">
           <button type="submit" class="button primary" disabled={isBusy.value}>
             Import

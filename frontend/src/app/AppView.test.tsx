@@ -314,7 +314,13 @@ test("a message that cannot be shown does not hide the others", async () => {
 });
 
 test("a failed answer says why, what to do, and can be asked again", async () => {
-  const error = { code: "bad_key", message: "The key was refused.", hint: "Check it.", retryable: false };
+  const error = {
+    code: "bad_key",
+    message: "The key was refused.",
+    hint: "Check it.",
+    retryable: false,
+    request_id: "a1b2c3d4e5f6",
+  };
   const { server } = await shown(
     {
       "messages.page": () => ({

@@ -1,4 +1,5 @@
 import type { BridgeError } from "../bridge";
+import { RequestId } from "../ui/RequestId";
 
 /** The whole page when not even the first question to Python is answered. */
 export function CannotStart({ problem, onRetry }: { problem: BridgeError; onRetry(): void }) {
@@ -11,6 +12,7 @@ export function CannotStart({ problem, onRetry }: { problem: BridgeError; onRetr
           ? "The window has lost its connection to the program behind it. Try again; if that does not help, close Deskside and open it again. Your conversations are safe on the disk."
           : problem.hint}
       </p>
+      {problem.requestId && <RequestId id={problem.requestId} />}
       <button type="button" class="button primary" onClick={onRetry}>
         Try again
       </button>

@@ -14,6 +14,7 @@ import type {
   Commands,
   ConversationChangesInput,
   ConversationRow,
+  ErrorRow,
   FoundMessage,
 } from "../api.gen";
 import { createFiles, type DraftFile, isSending, MOST_FILES } from "../attachments/files";
@@ -24,6 +25,7 @@ import { createDrafts, LONGEST_MESSAGE } from "../chat/drafts";
 import { createConversationList, namesOf } from "../conversations/list";
 import { createSorting } from "../conversations/sorting";
 import { createBackups } from "../data/backups";
+import { createFaults } from "../diagnostics/faults";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
@@ -75,6 +77,7 @@ export function createApp(
   const memories = createMemories(api);
   const tools = createTools(api);
   const mcp = createMcpServers(api);
+  const faults = createFaults(api, toasts, () => openSettings("diagnostics"));
   const transfers = createTransfers(api, () => {
     void list.load();
     void sorting.load();
@@ -197,6 +200,9 @@ export function createApp(
       case "trouble_changed":
         if (state.value) state.value = { ...state.value, trouble: event.trouble };
         return;
+      case "fault_kept":
+        void followFault(event.fault);
+        return;
       case "notice":
         toasts.show(event);
         return;
@@ -216,6 +222,15 @@ export function createApp(
         return;
       default:
         event satisfies never;
+    }
+  }
+
+  async function followFault(fault: ErrorRow): Promise<void> {
+    try {
+      await faults.follow(fault);
+    } catch (error) {
+      // What cannot be noted now is told again at the next start.
+      if (!(error instanceof BridgeError)) throw error;
     }
   }
 
@@ -487,6 +502,7 @@ export function createApp(
     tools,
     mcp,
     transfers,
+    faults,
     conversation,
     opened,
     start,

@@ -125,7 +125,13 @@ function TextOf({ app, row }: Omit<Props, "onClose">) {
   return (
     <>
       {isEmpty ? <p class="muted">No text was found in this file.</p> : <Text row={row} text={text.value} />}
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
       {(next.value !== null || problem.value) && (
         <button type="button" class="button file-more" disabled={isLoading.value} onClick={() => void more()}>
           {isLoading.value ? "Loading…" : "Show more"}

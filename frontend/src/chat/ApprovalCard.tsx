@@ -83,7 +83,13 @@ export function ApprovalCard({ conversation, message, position, call, question }
       )}
       {question.outside.length > 0 && <Outside sources={question.outside} />}
       {reason.value !== null && <Reason reason={reason} />}
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
       <div ref={buttons} class="ask-buttons">
         <div class="split">
           <GuardedButton

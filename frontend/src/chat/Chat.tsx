@@ -86,7 +86,7 @@ function SendProblem({ app, conversation, onChooseModel }: SendProblemProps) {
   if (!problem || (problem.code === FILES_PROBLEM && !app.filesProblem())) return null;
   const remedy = remedyFor(problem.code, app, onChooseModel);
   return (
-    <Problem message={problem.message} hint={problem.hint}>
+    <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId}>
       {remedy && (
         <button type="button" class="button" onClick={remedy.run}>
           {remedy.label}

@@ -64,7 +64,11 @@ export function Delegation({ app, conversation, message, position, call }: Props
       {isOpen.value && (
         <div class="disclosure-body delegation-body">
           {delegation.problem.value && (
-            <Problem message={delegation.problem.value.message} hint={delegation.problem.value.hint}>
+            <Problem
+              message={delegation.problem.value.message}
+              hint={delegation.problem.value.hint}
+              requestId={delegation.problem.value.requestId}
+            >
               <button
                 type="button"
                 class="button"
@@ -93,7 +97,13 @@ function Answer({ app, conversation, message }: Pick<Props, "app" | "conversatio
     <section class="delegated" aria-label={message.row.value.agent ?? "Agent"} data-status={status}>
       <ReplyParts app={app} conversation={conversation} message={message} />
       {status === "streaming" && <Waiting conversation={conversation} message={message} />}
-      {status === "failed" && <Problem message={error?.message ?? "It failed."} hint={error?.hint ?? ""} />}
+      {status === "failed" && (
+        <Problem
+          message={error?.message ?? "It failed."}
+          hint={error?.hint ?? ""}
+          requestId={error?.request_id}
+        />
+      )}
       {status === "stopped" && <p class="muted">It was stopped.</p>}
     </section>
   );

@@ -82,7 +82,13 @@ export function ElicitationCard({ app, conversation, messageId, position, elicit
           ? "The page opens in your browser. Open it only if you know where it leads."
           : "What you answer goes to this server. Do not send passwords or keys."}
       </p>
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
       <div ref={buttons} class="ask-buttons">
         {url ? (
           <GuardedButton class="primary" isOff={isOff} onPress={() => void open()}>

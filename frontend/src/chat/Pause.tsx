@@ -54,7 +54,13 @@ function PauseCard({ app, conversation, message, position, pause }: Props) {
       <p class="muted">
         Going on lifts this limit for the rest of this answer. Stopping keeps what is written so far.
       </p>
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
       <div ref={buttons} class="ask-buttons">
         <GuardedButton isOff={isOff} onPress={() => void answer(true)}>
           Go on

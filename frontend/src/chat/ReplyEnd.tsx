@@ -53,7 +53,11 @@ export function ReplyEnd({ app, conversation, message, onChooseModel }: Props) {
   );
   if (status === "failed") {
     return (
-      <Problem message={error?.message ?? "The answer failed."} hint={error?.hint ?? ""}>
+      <Problem
+        message={error?.message ?? "The answer failed."}
+        hint={error?.hint ?? ""}
+        requestId={error?.request_id}
+      >
         {actions}
       </Problem>
     );

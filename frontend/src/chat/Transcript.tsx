@@ -81,7 +81,11 @@ export function Transcript({ app, conversation, onChooseModel }: Props) {
             <p class="muted transcript-more">{isLoading.value ? "Loading older messages…" : ""}</p>
           )}
           {loadProblem.value && (
-            <Problem message={loadProblem.value.message} hint={loadProblem.value.hint}>
+            <Problem
+              message={loadProblem.value.message}
+              hint={loadProblem.value.hint}
+              requestId={loadProblem.value.requestId}
+            >
               <button type="button" class="button" onClick={() => void conversation.load()}>
                 Try again
               </button>

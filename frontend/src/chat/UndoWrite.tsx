@@ -47,7 +47,7 @@ export function UndoWrite({ app, messageId, callId }: Props) {
       <span class="muted undo-write" role="status">
         {file.value?.undone_ms && "Undone"}
       </span>
-      {problem && <Problem message={problem.message} hint={problem.hint} />}
+      {problem && <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />}
     </>
   );
 }

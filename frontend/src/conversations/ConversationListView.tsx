@@ -83,7 +83,11 @@ export function ConversationListView({ app }: { app: App }) {
         onScroll={onScroll}
       >
         {list.problem.value && (
-          <Problem message={list.problem.value.message} hint={list.problem.value.hint}>
+          <Problem
+            message={list.problem.value.message}
+            hint={list.problem.value.hint}
+            requestId={list.problem.value.requestId}
+          >
             <button type="button" class="button" onClick={() => void list.load()}>
               Try again
             </button>

@@ -48,7 +48,7 @@ export function FoldersDialog({ app, onClose }: { app: App; onClose(): void }) {
             </li>
           ))}
         </ul>
-        {problem && <Problem message={problem.message} hint={problem.hint} />}
+        {problem && <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />}
         <NewFolder onAdd={(name) => run(() => app.api.sorting.add_folder({ name }))} />
       </div>
     </Dialog>

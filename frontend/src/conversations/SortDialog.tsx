@@ -84,7 +84,7 @@ export function SortDialog({ app, rows, onClose }: Props) {
           })}
           <NewTag onAdd={(name) => change({ add_tags: [name] })} />
         </fieldset>
-        {problem && <Problem message={problem.message} hint={problem.hint} />}
+        {problem && <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />}
       </div>
     </Dialog>
   );

@@ -65,7 +65,11 @@ export function BackupsCard({ app }: { app: App }) {
       </div>
       {restoring.value === undefined && app.backups.job.value?.work !== "move" && <JobProgress app={app} />}
       {action.problem.value && action.problem.value.code !== "cancelled" && (
-        <Problem message={action.problem.value.message} hint={action.problem.value.hint} />
+        <Problem
+          message={action.problem.value.message}
+          hint={action.problem.value.hint}
+          requestId={action.problem.value.requestId}
+        />
       )}
       {list.backups.length === 0 && <p class="muted">There is no backup yet.</p>}
       <ul class="list" data-testid="backup-list">

@@ -41,7 +41,11 @@ export function EncryptionCard({ app }: { app: App }) {
       </p>
       {isAsking.value && <NewPassphrase isBusy={action.isBusy.value} onChoose={(it) => void encrypt(it)} />}
       {action.problem.value && (
-        <Problem message={action.problem.value.message} hint={action.problem.value.hint} />
+        <Problem
+          message={action.problem.value.message}
+          hint={action.problem.value.hint}
+          requestId={action.problem.value.requestId}
+        />
       )}
     </section>
   );

@@ -53,7 +53,9 @@ export function FolderCard({ app }: { app: App }) {
           </button>
         </div>
       )}
-      {problem && problem.code !== "cancelled" && <Problem message={problem.message} hint={problem.hint} />}
+      {problem && problem.code !== "cancelled" && (
+        <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />
+      )}
       {list?.can_move && !list.moved_to && (
         <button
           type="button"

@@ -27,7 +27,7 @@ export function PendingRestore({ app }: { app: App }) {
           Keep what is here
         </button>
       </div>
-      {problem && <Problem message={problem.message} hint={problem.hint} />}
+      {problem && <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />}
     </div>
   );
 }

@@ -61,7 +61,10 @@ export function RestoreDialog({ app, backup, onClose }: Props) {
             onOpen={(passphrase) => void look(passphrase)}
           />
         ) : (
-          problem && problem.code !== "cancelled" && <Problem message={problem.message} hint={problem.hint} />
+          problem &&
+          problem.code !== "cancelled" && (
+            <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />
+          )
         )}
         {preview.value && (
           <>

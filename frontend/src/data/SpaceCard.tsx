@@ -72,7 +72,11 @@ export function SpaceCard({ app }: { app: App }) {
         Clean up
       </button>
       {action.problem.value && action.problem.value.code !== "cancelled" && (
-        <Problem message={action.problem.value.message} hint={action.problem.value.hint} />
+        <Problem
+          message={action.problem.value.message}
+          hint={action.problem.value.hint}
+          requestId={action.problem.value.requestId}
+        />
       )}
     </section>
   );

@@ -1,6 +1,7 @@
 import { useEffect, useMemo } from "preact/hooks";
 import type { AllTimings, ProviderTiming, StoreTiming, Timing } from "../api.gen";
 import type { App } from "../app/app";
+import { ErrorList } from "./ErrorList";
 import { createFigures } from "./figures";
 import { MachineCard } from "./MachineCard";
 import { type Column, columnsOf, failedPercent, TimingsTable } from "./TimingsTable";
@@ -39,6 +40,7 @@ export function Diagnostics({ app }: { app: App }) {
           </div>
         </dl>
       </section>
+      <ErrorList app={app} />
       <MachineCard figures={figures} />
       {figures.timings.value && <Tables timings={figures.timings.value} />}
     </>

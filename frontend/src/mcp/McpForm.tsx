@@ -178,7 +178,11 @@ export function McpForm({ server, onPropose, onDone }: Props) {
         can say yes for you.
       </p>
       {action.problem.value && (
-        <Problem message={action.problem.value.message} hint={action.problem.value.hint} />
+        <Problem
+          message={action.problem.value.message}
+          hint={action.problem.value.hint}
+          requestId={action.problem.value.requestId}
+        />
       )}
       {wasRefused.value && (
         <p class="muted" role="status">

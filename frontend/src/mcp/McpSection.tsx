@@ -22,7 +22,7 @@ export function McpSection({ app }: { app: App }) {
         service by somebody else. Add only those that you trust.
       </p>
       {problem && (
-        <Problem message={problem.message} hint={problem.hint}>
+        <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId}>
           <button type="button" class="button" onClick={() => void mcp.load()}>
             Try again
           </button>

@@ -32,7 +32,7 @@ export function McpTexts({ app, server }: { app: App; server: McpServerRow }) {
   return (
     <>
       {problem && (
-        <Problem message={problem.message} hint={problem.hint}>
+        <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId}>
           <button type="button" class="button" onClick={() => void load()}>
             Try again
           </button>

@@ -45,7 +45,11 @@ export function DeviceDownload({ device }: { device: Device }) {
         </button>
       )}
       {device.problem.value && (
-        <Problem message={device.problem.value.message} hint={device.problem.value.hint} />
+        <Problem
+          message={device.problem.value.message}
+          hint={device.problem.value.hint}
+          requestId={device.problem.value.requestId}
+        />
       )}
     </div>
   );

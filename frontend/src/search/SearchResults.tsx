@@ -57,7 +57,11 @@ export function SearchResults({ app, results, onLeave }: Props) {
         {page ? search.count.value || "Nothing was found" : ""}
       </p>
       {search.problem.value && (
-        <Problem message={search.problem.value.message} hint={search.problem.value.hint}>
+        <Problem
+          message={search.problem.value.message}
+          hint={search.problem.value.hint}
+          requestId={search.problem.value.requestId}
+        >
           <button type="button" class="button" onClick={search.search}>
             Try again
           </button>

@@ -54,7 +54,7 @@ export function ChangedFiles({ app }: { app: App }) {
           </li>
         ))}
       </ul>
-      {problem && <Problem message={problem.message} hint={problem.hint} />}
+      {problem && <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />}
     </section>
   );
 }

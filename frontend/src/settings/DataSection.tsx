@@ -16,7 +16,7 @@ export function DataSection({ app }: { app: App }) {
       <TransfersCard app={app} />
       <FolderCard app={app} />
       {problem && (
-        <Problem message={problem.message} hint={problem.hint}>
+        <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId}>
           <button type="button" class="button" onClick={() => void backups.load()}>
             Try again
           </button>

@@ -27,7 +27,7 @@ export function DeviceSection({ app }: { app: App }) {
         Deskside is small: good for trying out and simple questions, not for real work.
       </p>
       {!status && problem && (
-        <Problem message={problem.message} hint={problem.hint}>
+        <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId}>
           <button type="button" class="button" onClick={() => void device.load()}>
             Try again
           </button>
@@ -125,7 +125,13 @@ function OwnFile({ app }: { app: App }) {
           </form>
         )}
       </Row>
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
     </section>
   );
 }

@@ -54,7 +54,13 @@ export function FindServers({ app, known, chooseLabel, onChoose }: Props) {
           </li>
         ))}
       </ul>
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
     </div>
   );
 }

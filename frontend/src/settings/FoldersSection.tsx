@@ -32,7 +32,7 @@ export function FoldersSection({ app }: { app: App }) {
             />
           ))}
         </ul>
-        {problem && <Problem message={problem.message} hint={problem.hint} />}
+        {problem && <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />}
         <button
           type="button"
           class="button"

@@ -125,7 +125,7 @@ export function KeyForm({ app, provider, onTested }: Props) {
         )}
       </div>
       {test.value && !test.value.works && <Problem message={test.value.message} hint={test.value.hint} />}
-      {problem && <Problem message={problem.message} hint={problem.hint} />}
+      {problem && <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />}
     </form>
   );
 }

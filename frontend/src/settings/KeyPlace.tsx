@@ -81,7 +81,13 @@ function PassphraseForm({ app, isNew }: { app: App; isNew: boolean }) {
       <p id={`${id}-hint`} class="muted">
         At least {SHORTEST} characters.
       </p>
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
     </form>
   );
 }

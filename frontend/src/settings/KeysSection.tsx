@@ -17,7 +17,7 @@ export function KeysSection({ app }: { app: App }) {
         With your own key Deskside talks to the provider directly. The provider bills you for what you use.
       </p>
       {problem && (
-        <Problem message={problem.message} hint={problem.hint}>
+        <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId}>
           <button type="button" class="button" onClick={() => void keys.load()}>
             Try again
           </button>

@@ -57,7 +57,7 @@ export function MemoryItem({ app, memory }: { app: App; memory: MemoryRow }) {
           )}
         </>
       )}
-      {problem && <Problem message={problem.message} hint={problem.hint} />}
+      {problem && <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />}
     </li>
   );
 }

@@ -15,7 +15,7 @@ export function MemorySection({ app }: { app: App }) {
         appears here; you can change or delete each note.
       </p>
       {problem && (
-        <Problem message={problem.message} hint={problem.hint}>
+        <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId}>
           <button type="button" class="button" onClick={() => void memories.load()}>
             Try again
           </button>

@@ -10,7 +10,7 @@ export function StartOnDevice({ app }: { app: App }) {
   const problem = device.problem.value;
   if (!status) {
     if (!problem) return <p class="muted">Looking…</p>;
-    return <Problem message={problem.message} hint={problem.hint} />;
+    return <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId} />;
   }
   const file = status.files.find((file) => file.is_bundled) ?? status.files[0];
   return (

@@ -109,7 +109,13 @@ export function TestBench({ app, draft, functionName, parameters, onWrongLine, o
           {wrong.value}
         </p>
       </div>
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
       <div role="status" class="bench-status">
         {last.value && <Outcome run={last.value} onShowLine={onShowLine} />}
       </div>

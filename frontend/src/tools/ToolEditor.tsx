@@ -225,7 +225,11 @@ export function ToolEditor({ app, draft }: { app: App; draft: Draft }) {
       />
 
       {saving.problem.value && (
-        <Problem message={saving.problem.value.message} hint={saving.problem.value.hint} />
+        <Problem
+          message={saving.problem.value.message}
+          hint={saving.problem.value.hint}
+          requestId={saving.problem.value.requestId}
+        />
       )}
       <div class="actions">
         <button

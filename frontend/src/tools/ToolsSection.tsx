@@ -74,7 +74,7 @@ function ToolList({ app, isBack }: ListProps) {
         </button>
       </section>
       {problem && (
-        <Problem message={problem.message} hint={problem.hint}>
+        <Problem message={problem.message} hint={problem.hint} requestId={problem.requestId}>
           <button type="button" class="button" onClick={() => void tools.load()}>
             Try again
           </button>

@@ -61,7 +61,13 @@ export function ExportDialog({ app, exporting }: { app: App; exporting: Exportin
         {exporting.ids?.length !== 1 && format.value !== "json" && (
           <p class="muted">You get a zip with one file for each conversation.</p>
         )}
-        {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+        {problem.value && (
+          <Problem
+            message={problem.value.message}
+            hint={problem.value.hint}
+            requestId={problem.value.requestId}
+          />
+        )}
         <div class="actions transfer-actions">
           <button type="button" class="button quiet" onClick={close}>
             Cancel

@@ -14,7 +14,13 @@ export function TransfersCard({ app }: { app: App }) {
         Take your conversations with you, or bring in those of ChatGPT, Claude, Open WebUI and LibreChat: the
         file, or the zip as you got it. You see what would come before anything is imported.
       </p>
-      {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
+      {problem.value && (
+        <Problem
+          message={problem.value.message}
+          hint={problem.value.hint}
+          requestId={problem.value.requestId}
+        />
+      )}
       <div class="actions">
         {transfers.isUnderWay.value ? (
           <button type="button" class="button" onClick={transfers.show}>

@@ -1,15 +1,17 @@
 import { X } from "lucide-preact";
 import { IconButton } from "./IconButton";
+import { RequestId } from "./RequestId";
 import type { Toasts } from "./toasts";
 
 export function ToastList({ toasts }: { toasts: Toasts }) {
   return (
     <div class="toasts" role="status">
-      {toasts.shown.value.map(({ id, level, message, hint, action }) => (
+      {toasts.shown.value.map(({ id, level, message, hint, requestId, action }) => (
         <div key={id} class="toast" data-level={level}>
           <div class="toast-text">
             <p>{message}</p>
             {hint && <p class="muted">{hint}</p>}
+            {requestId && <RequestId id={requestId} />}
           </div>
           {action && (
             <button

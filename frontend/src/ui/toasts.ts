@@ -7,6 +7,8 @@ export interface Toast {
   level: "info" | "warning" | "error";
   message: string;
   hint: string;
+  /** The request that failed, where there was one. */
+  requestId?: string;
   action?: { label: string; run(): void };
   /** The conversations that the action would bring back. */
   restores?: readonly number[];
@@ -45,7 +47,7 @@ export function createToasts() {
       return true;
     } catch (error) {
       if (!(error instanceof BridgeError)) throw error;
-      show({ level: "error", message: error.message, hint: error.hint });
+      show({ level: "error", message: error.message, hint: error.hint, requestId: error.requestId });
       return false;
     }
   }

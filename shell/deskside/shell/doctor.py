@@ -9,12 +9,17 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from deskside.backend import leaks
 from deskside.backend.errors import AppError
+from deskside.backend.log import COMBINED, ERRORS
 from deskside.backend.paths import Paths
 from deskside.shell.client import Client
 from deskside.shell.running import session
@@ -22,6 +27,7 @@ from deskside.shell.running import session
 # The bundled model is 100 MB; a migration needs the database twice.
 LEAST_FREE_BYTES = 500 * 2**20
 ENGINE_LIMIT_S = 60
+WEEK_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ def _all(paths: Paths, level: str) -> Iterator[Check]:
             yield _keychain(client)
             yield _model(client)
             yield _sandbox(client)
+            yield from _errors(client)
+            yield from _leaks(client)
     except AppError as error:
         yield Check("store", False, error.message, error.hint)
 
@@ -87,7 +95,7 @@ def _data_folder(folder: Path) -> Check:
 
 def _log_folder(folder: Path) -> Check:
     if os.access(_existing(folder), os.W_OK):
-        return Check("log", True, f"The log is in {folder}.")
+        return Check("log", True, f"The log is in {folder}: {COMBINED}, and {ERRORS} for what went wrong.")
     return Check("log", False, f"{folder} cannot be written.", "Give your user the right to write there.")
 
 
@@ -185,6 +193,54 @@ def _sandbox(client: Client) -> Check:
     if tried["ok"] and tried["result"] == "42":
         return Check("sandbox", True, "Python of agents and of your tools runs in the sandbox.")
     return Check("sandbox", False, tried["error"], "Install Deskside again.")
+
+
+def _errors(client: Client) -> Iterator[Check]:
+    """What failed in the last week; a crash of Python itself on its own."""
+    since_ms = (time.time() - WEEK_S) * 1000
+    rows = client.call("diagnostics.recent_errors", {"limit": 1000})
+    recent = [row for row in rows if row["at_ms"] >= since_ms and row["source"] not in ("run", "keys")]
+    crashes = [row for row in recent if row["source"] == "crash"]
+    others = [row for row in recent if row["source"] != "crash"]
+    report = "Look at them in Settings, under Diagnostics, and report them with “Copy report”."
+    if crashes:
+        yield Check(
+            "crashes", False, f"{crashes[0]['message']} ({_times(crashes)} in the last 7 days.)", report
+        )
+    else:
+        yield Check("crashes", True, "Python has not crashed in the last 7 days.")
+    if others:
+        # What went wrong once need not be wrong now.
+        yield Check("errors", True, f"Something failed {_times(others)} in the last 7 days.", report)
+    else:
+        yield Check("errors", True, "Nothing has failed in the last 7 days.")
+
+
+def _times(rows: list[dict[str, Any]]) -> str:
+    count = sum(row["count"] for row in rows)
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _leaks(client: Client) -> Iterator[Check]:
+    found = client.call("diagnostics.self_check")
+    for leak in msgspec.convert(found["leaks"], list[leaks.Leak]):
+        yield Check("keys", False, leaks.summary(leak), leaks.advice(leak))
+    if found["leaks"]:
+        return
+    count = found["keys"]
+    said = "There is no key to look for in what Deskside has written."
+    if count:
+        keys = "1 key was" if count == 1 else f"{count:,} keys were"
+        said = f"{keys} looked for in the {found['files']:,} files that Deskside has written: none is there."
+    advice = ""
+    if found["unread"]:
+        said += f" {found['unread']:,} could not be read."
+        advice = "Unlock the keychain or the file of keys, and run this again."
+    elif not found["is_complete"]:
+        advice = "The time was up before the last file. Run this again while less is running."
+    elif found["unreadable"]:
+        advice = f"Give your user the right to read {', '.join(found['unreadable'])}."
+    yield Check("keys", True, said, advice)
 
 
 def _model(client: Client) -> Check:

@@ -114,7 +114,8 @@ def _recoverer(window: Any, lock: PageLock) -> Callable[[], None]:
 
     def died() -> None:
         wait_s = recovery.next_wait_s(time.monotonic())
-        logger.error("the page's process died; next try in {} s", wait_s)
+        logger.bind(source="renderer").error("the page's process died")
+        logger.info("the page is loaded again in {} s", wait_s)
         if wait_s is None:
             ask_to_reload(window, reload_anew)
         else:

@@ -149,7 +149,8 @@ def _recover(window: Any, view: Any, lock: PageLock) -> None:
 
     def died(_: Any, reason: Any) -> None:
         wait_s = recovery.next_wait_s(time.monotonic())
-        logger.error("the page's process died ({}); next try in {} s", reason.value_nick, wait_s)
+        logger.bind(source="renderer").error("the page's process died ({})", reason.value_nick)
+        logger.info("the page is loaded again in {} s", wait_s)
         if wait_s is None:
             GLib.idle_add(lambda: ask_to_reload(window, reload_anew))
         else:

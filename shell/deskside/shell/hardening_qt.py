@@ -224,7 +224,8 @@ def _recover(window: Any, lock: PageLock) -> None:
 
     def died(status: Any, code: int) -> None:
         wait_s = recovery.next_wait_s(time.monotonic())
-        logger.error("the page's process died ({}, {}); next try in {} s", status.name, code, wait_s)
+        logger.bind(source="renderer").error("the page's process died ({}, {})", status.name, code)
+        logger.info("the page is loaded again in {} s", wait_s)
         if wait_s is None:
             QTimer.singleShot(0, lambda: ask_to_reload(window, reload_anew))
         else:

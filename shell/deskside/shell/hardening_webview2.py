@@ -147,7 +147,8 @@ def _recoverer(window: Any, lock: PageLock) -> Callable[[Any, Any], None]:
             return  # a helper process; WebView2 starts it again by itself
         # Without its browser process the control is dead: there is nothing to load into.
         wait_s = None if kind == "BrowserProcessExited" else recovery.next_wait_s(time.monotonic())
-        logger.error("the page's process died ({}); next try in {} s", kind, wait_s)
+        logger.bind(source="renderer").error("the page's process died ({})", kind)
+        logger.info("the page is loaded again in {} s", wait_s)
         if wait_s is None:
             ask_to_reload(window, reload_anew)
         else:

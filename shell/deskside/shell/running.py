@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from loguru import logger
 
+from deskside.backend.crashes import reporting
 from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.backend.paths import Paths
@@ -241,7 +242,8 @@ def _offer(instance: Instance, running: Running) -> None:
 
 @contextmanager
 def _log(paths: Paths, level: str, *, to_stderr: bool = False) -> Iterator[None]:
-    """The log, open; what ends the block unexpectedly is its last line. StoreReadOnly if it cannot be."""
+    """The log, open, and what nobody catches in it; what ends the block unexpectedly is its last line, and
+    told at the next start. StoreReadOnly if it cannot be."""
     with ExitStack() as stack:
         try:
             stack.enter_context(open_log(paths.logs, cast(Level, level), to_stderr=to_stderr))
@@ -251,7 +253,8 @@ def _log(paths: Paths, level: str, *, to_stderr: bool = False) -> Iterator[None]
                 hint="Let your user write there, free some space, or choose another folder with --data-dir.",
             ) from error
         try:
-            yield
+            with reporting(paths.crashes):
+                yield
         except AppError:
             raise
         except Exception:

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 import msgspec
 from loguru import logger
 
+from deskside.backend import redaction
 from deskside.backend.agent.device_server import LOOPBACK, Answer, Order
+from deskside.backend.child_text import how_it_ended
 from deskside.backend.errors import DeviceModelError
 
 COMMAND = (sys.executable, "-m", "deskside.backend.agent.device_server")
@@ -66,6 +68,7 @@ class DeviceProcess:
         """Start a child and wait until the model is loaded. Raises DeviceModelError; a child that did not
         make it is gone then, also when the caller is cancelled."""
         order = Order(str(path), name, secrets.token_urlsafe(32), context_tokens, _threads())
+        redaction.PROCESS.learn(order.api_key, "the on-device model's own key")
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -124,6 +127,9 @@ class DeviceProcess:
         code = await self._process.wait()
         if not self._is_stopping:
             await self._tail.log(f"device server {self.pid}, exit code {code}")
+            logger.bind(source="child").error(
+                "the on-device model's program ended by itself ({})", how_it_ended(code)
+            )
 
 
 class _Tail:

@@ -622,7 +622,7 @@ class Reply:
 
 
 def message_error(error: AppError) -> MessageError:
-    return MessageError(error.code, error.message, error.hint, error.retryable)
+    return MessageError(error.code, error.message, error.hint, error.retryable, request_id.get())
 
 
 def _as_text(part: LivePart) -> str:

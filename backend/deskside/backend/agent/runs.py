@@ -737,7 +737,7 @@ class Runs:
             if isinstance(error, StreamDropped | StreamTimedOut) and not run.reply.has_said_something:
                 error.hint = NOTHING_SAID
             return "failed", error
-        logger.opt(exception=error).error("run {} failed", run.asked.run_id)
+        logger.bind(is_kept=True).opt(exception=error).error("run {} failed", run.asked.run_id)
         return "failed", Internal("The answer failed because of a fault in Deskside.")
 
     async def _store_end(

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from loguru import logger
 from msgspec.structs import replace
 
+from deskside.backend import redaction
 from deskside.backend.agent.events import (
     ApprovalQuestion,
     HistoryItem,
@@ -230,7 +231,8 @@ def _failed(request: ToolRequested, said: ToolOutput) -> ToolFinished:
 
 
 def _finished(request: ToolRequested, output: ToolOutput) -> ToolFinished:
-    text = cut(output.text)
+    # What is stored and sent to a provider; a file or a server can hold a key of ours.
+    text = cut(redaction.PROCESS.without_keys(output.text))
     outside = is_outside(output.origin) if output.is_outside is None else output.is_outside
     hidden = len(text) - len(without_invisible(text)) if outside else 0
     return ToolFinished(

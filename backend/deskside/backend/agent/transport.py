@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from deskside.backend import redaction
 from deskside.backend.agent.answer import BODY_LIMIT_BYTES, Answer, Patience, Refused, Response
 from deskside.backend.agent.provider_calls import ProviderCalls
 from deskside.backend.agent.refusals import Refusal, error_of, read_refusal
@@ -136,6 +137,8 @@ class Endpoint:
         self._client: Any = None
 
     def error(self, refusal: Refusal, model: str = "") -> ProviderError:
+        said = redaction.PROCESS.without_keys(refusal.message)  # also other keys than its own
+        refusal = msgspec.structs.replace(refusal, message=said)
         return error_of(refusal, label=self.provider.label, key=self.provider.key, model=model)
 
     async def open(self, path: str, body: Mapping[str, Any]) -> Answer:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from loguru import logger
 
+from deskside.backend import redaction
 from deskside.backend.errors import KeychainUnavailable, McpServerError
 from deskside.backend.mcp.rows import LogLine, ServerState, ToolDefinition
 from deskside.backend.store.mcp_servers import StoredServer
@@ -124,7 +125,8 @@ class Connection:
 
     def note(self, source: Any, text: str) -> None:
         """A line for the log that the user can look at. It is kept in memory only."""
-        self.lines.append(LogLine(now_ms(), source, made_visible(text[:LONGEST_LINE])))
+        said = redaction.PROCESS.without_keys(text)[:LONGEST_LINE]
+        self.lines.append(LogLine(now_ms(), source, made_visible(said)))
 
     # -- the task --
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from deskside.backend import redaction
 from deskside.backend.errors import InvalidRequest, KeychainUnavailable
 from deskside.backend.keychain import LONGEST_SECRET
 from deskside.backend.mcp import proposal as proposals
@@ -60,6 +61,22 @@ class ServerSecrets:
             await self.sign_in(stored.id),
             lambda text: self.keep_sign_in(stored.id, text),
         )
+
+    async def learn_all(self) -> int:
+        """Make all of them known to the redaction, where that shows no prompt. Returns of how many servers
+        they could not be read."""
+        unread = 0
+        for stored in await self._store.read(mcp_servers.servers):
+            places = {variable.place for variable in _secrets_of(stored).values()}
+            places |= {stored.sign_in.place} if stored.sign_in is not None else set()
+            try:
+                if all([await self._keys.reads_quietly(place) for place in places if place]):
+                    await self.access(stored)
+                else:
+                    unread += 1
+            except KeychainUnavailable:
+                unread += 1
+        return unread
 
     # -- variables and headers --
 
@@ -135,11 +152,14 @@ class ServerSecrets:
             parts.append(part)
         if len({part[:MARK_CHARACTERS] for part in parts}) != 1:
             return None
-        return "".join(part[MARK_CHARACTERS:] for part in parts)
+        text = "".join(part[MARK_CHARACTERS:] for part in parts)
+        redaction.PROCESS.learn_json(text, f"the sign-in of the MCP server {stored.name}")
+        return text
 
     async def keep_sign_in(self, server_id: int, text: str) -> None:
         """Keep what came of a sign-in (ASCII), in the place of what was there before."""
         stored = await self._store.read(mcp_servers.server, server_id)
+        redaction.PROCESS.learn_json(text, f"the sign-in of the MCP server {stored.name}")
         mark = secrets.token_hex(MARK_CHARACTERS // 2)
         pieces = [text[start : start + PART_CHARACTERS] for start in range(0, len(text), PART_CHARACTERS)]
         if len(pieces) > MOST_PARTS:

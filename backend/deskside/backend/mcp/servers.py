@@ -85,6 +85,10 @@ class McpServers:
         await self._sign_ins.close()
         await asyncio.gather(*(connection.stop() for connection in self._connections.values()))
 
+    async def learn_secrets(self) -> int:
+        """See ServerSecrets.learn_all."""
+        return await self._secrets.learn_all()
+
     # -- what a run needs --
 
     async def wake(self) -> None:

@@ -23,6 +23,7 @@ from typing import Any, TextIO, cast
 
 import anyio
 from anyio.abc import ByteReceiveStream, Process
+from loguru import logger
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
@@ -35,6 +36,10 @@ LOG_LINE_LIMIT = 2_000
 # How long a program may take to end by itself once its input is closed.
 LEAVE_S = 2.0
 POLL_S = 0.02
+# Those that no program ends itself with: `exit(-1)` looks like signal 1.
+CRASHES = {
+    getattr(signal, name, -1) for name in ("SIGSEGV", "SIGABRT", "SIGKILL", "SIGBUS", "SIGILL", "SIGFPE")
+}
 GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError)
 
 Log = Callable[[str], None]
@@ -62,9 +67,12 @@ async def run_program(
     """
     is_leaving = False
 
-    def ended(why: str) -> None:
-        if not is_leaving:
-            on_end(why)
+    def ended(why: str, killed_by: str) -> None:
+        if is_leaving:
+            return
+        if killed_by:
+            logger.bind(source="child").error("the program of an MCP server was ended by {}", killed_by)
+        on_end(why)
 
     to_session, from_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_server, from_session = anyio.create_memory_object_stream[SessionMessage](0)
@@ -156,10 +164,10 @@ def _close_pipes(process: Process) -> None:
         transport.close()
 
 
-async def _read(process: Process, to_session: Any, on_line: Log, on_end: Callable[[str], None]) -> None:
+async def _read(process: Process, to_session: Any, on_line: Log, on_end: Callable[[str, str], None]) -> None:
     """Messages, one a line, to the session. What is no message is noted and passed over."""
     assert process.stdout is not None
-    why = ""
+    why = killed_by = ""
     try:
         async for line in _lines(process.stdout, RATE):
             try:
@@ -175,9 +183,19 @@ async def _read(process: Process, to_session: Any, on_line: Log, on_end: Callabl
     if not why:
         is_gone = await _is_gone_within(process, 1)
         code = process.returncode
-        why = f"Its program ended (exit code {code})." if is_gone else "Its program closed its output."
-    on_end(why)
+        why = "Its program closed its output."
+        if is_gone and code is not None:
+            killed_by = _signal_of(code)
+            why = f"Its program ended ({killed_by or f'exit code {code}'})."
+    on_end(why, killed_by)
     to_session.close()
+
+
+def _signal_of(code: int) -> str:
+    """The name of the signal that ended the program, "" where it ended by itself. The process in between
+    passes a signal on as an exit code (lifeline.py), as the lowest eight bits of its negative."""
+    number = -code if code < 0 else 256 - code
+    return signal.Signals(number).name if number in CRASHES else ""
 
 
 async def _write(process: Process, from_session: Any) -> None:

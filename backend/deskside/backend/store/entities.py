@@ -293,6 +293,12 @@ def define_entities(db: Database) -> None:
         place = TextOrEmpty()
         detail = TextOrEmpty()
         request_id = TextOrEmpty()
+        fingerprint = TextOrEmpty()
+        count = Integer()
+        first_ms = Integer()
+        version = TextOrEmpty()
+        doing = TextOrEmpty()
+        is_shown = Flag()
 
     class FileVersion(Entity):
         _table_ = "file_version"

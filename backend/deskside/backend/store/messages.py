@@ -129,12 +129,14 @@ MessagePart = TextPart | ReasoningPart | UserPart | ToolCallPart | NotePart | Pa
 
 
 class MessageError(msgspec.Struct, frozen=True):
-    """Why a reply failed, as errors.py says it."""
+    """Why a reply failed, as errors.py says it, and in which request; "" where that was in another
+    program."""
 
     code: str
     message: str
     hint: str
     retryable: bool
+    request_id: str = ""
 
 
 class MessageUsage(msgspec.Struct, frozen=True):

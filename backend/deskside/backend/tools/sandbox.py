@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
+from loguru import logger
 
 from deskside.backend.errors import AppError
 from deskside.backend.store.text import storable
@@ -313,6 +314,7 @@ class _Call:
             if words in text:
                 return self.failed(message)
         if hasattr(error, "exit_status"):
+            logger.bind(source="child").error("a worker of the sandbox broke down")
             return self.failed("The sandbox broke down while it ran this code.")
         parser = "The monty syntax parser does not yet support "
         text = text.replace(f"NotImplementedError: {parser}", "The sandbox does not support ")

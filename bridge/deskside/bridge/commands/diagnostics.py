@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,11 +11,15 @@ from loguru import logger
 
 from deskside.backend.agent.provider_calls import ProviderTiming
 from deskside.backend.app import App
+from deskside.backend.diagnosis import diagnosis, report_of
+from deskside.backend.errors import StoreDamaged
 from deskside.backend.events import Notice
+from deskside.backend.leaks import SelfCheck
+from deskside.backend.log import last_call, request_id
 from deskside.backend.metrics.samples import Bucket, Sample
 from deskside.backend.metrics.timings import Timing
 from deskside.backend.store import errors, metric_buckets
-from deskside.backend.store.errors import ErrorRow
+from deskside.backend.store.errors import ErrorRow, Failure
 from deskside.backend.store.text import now_ms
 from deskside.bridge.registry import Bridge, command
 
@@ -45,6 +49,14 @@ class ReportWindowError(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 class PageErrors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+
+class ErrorId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    text: str
 
 
 class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,9 +133,40 @@ async def recent_errors(bridge: Bridge, params: PageErrors) -> list[ErrorRow]:
 async def report_window_error(bridge: Bridge, params: ReportWindowError) -> None:
     """Keep a fault of the page with our own errors."""
     detail = f"{params.stack}\n\nComponents: {params.component}\nBuild: {params.build}"
-    await bridge.app.store.write(
-        errors.record, "window", "window_error", params.message, params.where, detail
+    bridge.app.faults.add(
+        Failure("window", "window_error", params.message, params.where, detail, request_id.get(), last_call())
     )
+
+
+@command
+async def self_check(bridge: Bridge) -> SelfCheck:
+    """Look for live keys in all files that Deskside has written."""
+    return await bridge.app.self_checks.run()
+
+
+@command
+async def bundle(bridge: Bridge) -> Report:
+    """What helps to find a fault, as text to pass on: the system, the settings without names and addresses,
+    the last failures, the timings and the end of the log. No key, prompt or answer is in it."""
+    return Report(await diagnosis(bridge.app, bridge.timings.report()))
+
+
+@command
+async def error_report(bridge: Bridge, params: ErrorId) -> Report:
+    """One failure as text to pass on."""
+    return Report(report_of(await bridge.app.store.read(errors.get, params.id)))
+
+
+@command
+async def mark_errors_shown(bridge: Bridge) -> None:
+    """The user was told of the failures that nobody was told of."""
+    await bridge.app.store.write_soon(errors.mark_shown)
+
+
+@command
+async def clear_errors(bridge: Bridge) -> None:
+    """Forget all failures."""
+    await bridge.app.store.write(errors.clear)
 
 
 @command
@@ -137,6 +180,8 @@ async def page_ready(bridge: Bridge) -> None:
     if applied is not None:
         level: Literal["info", "error"] = "info" if applied.outcome == "restored" else "error"
         bridge.app.events.publish(Notice(level, f"backup_{applied.outcome}", applied.message, ""))
+    with suppress(StoreDamaged):
+        await bridge.app.faults.tell_untold()
     # Not before: the SDKs' imports take seconds of processor time that the first paint would miss.
     await bridge.app.models.warm_up()
     if bridge.app.store.trouble is None:

@@ -1,0 +1,140 @@
+"""Takes out of a text what nobody may read there: live keys, in each form they can have, and what looks like
+a key.
+
+A key is known here from the moment it is first read from where it is kept. It is found as it stands, with the
+escapes of URLs and of JSON, and in base64, also as a part of something longer ("Basic dXNlcjpr…").
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterator
+from typing import Literal
+from urllib.parse import quote
+
+Form = Literal["plain", "url", "json", "base64"]
+
+REMOVED = "[key removed]"
+
+SHORTEST_SECRET = 12
+"""Characters. Servers without keys want a word for one ("not-needed"); it would be found in any text."""
+
+# What cannot be a word: prefixes that providers give their keys, what a header of HTTP says whom it is from,
+# and values that are named as secrets. The group, where there is one, is what stays.
+_LOOKS_LIKE_A_KEY = re.compile(
+    r"""\b(?:sk|pk|rk|xai|gsk|hf|r8|pplx|nvapi|tvly|jina|fw)[-_](?=[\w-]*\d)[\w-]{12,}
+    | \bgh[opsur]_[A-Za-z0-9]{20,} | \bgithub_pat_\w{20,} | \bglpat-[\w-]{16,} | \bxox[a-z]-[\w-]{10,}
+    | \bA(?:KIA|SIA)[0-9A-Z]{16}\b | \bAIza[\w-]{30,}
+    | \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*
+    | (\b(?:bearer|basic)\s+)[\w.~+/=-]{12,}
+    | (://[^/\s:@]*:)[^/\s@]+(?=@)
+    | (\b[\w-]*(?:api[_-]?key|access[_-]?token|auth[_-]?token|secret|password|passphrase)["']?\s*[=:]\s*["']?)
+      [^\s"'&,;<>{}\[\]]{8,}
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+_NAMED_AS_SECRET = re.compile(r"token$|secret|password|verifier|^code$", re.IGNORECASE)
+
+
+class Redactor:
+    """The keys that are live now, and their way out of a text. Any thread may use it.
+
+    `is_on` is for the test that looks whether the self-check finds what is taken out here.
+    """
+
+    def __init__(self, *, is_on: bool = True) -> None:
+        self._is_on = is_on
+        self._lock = threading.Lock()
+        self._names: dict[str, str] = {}
+        self._forms: re.Pattern[str] | None = None
+        self._texts: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> dict[str, str]:
+        """Every secret that is known, and what the user calls it. Not for any output."""
+        return dict(self._names)
+
+    def learn(self, secret: str, name: str) -> None:
+        """Take this secret out of every text from now on; `name` is what the user calls it ("OpenAI"). One so
+        short that it could be a word stays."""
+        if len(secret) < SHORTEST_SECRET or secret in self._names:
+            return
+        with self._lock:
+            self._names = {**self._names, secret: name}
+            found = {form for known in self._names for form in forms(known)}
+            # The longest first: of two that begin alike the shorter one would leave the rest.
+            self._forms = re.compile("|".join(map(re.escape, sorted(found, key=len, reverse=True))))
+            self._texts = tuple(found)
+
+    def learn_json(self, text: str, name: str) -> None:
+        """Learn what is named as a secret in a JSON object, at any depth."""
+        try:
+            waiting = [json.loads(text)]
+        except ValueError:
+            return
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, list):
+                waiting.extend(value)
+            elif isinstance(value, dict):
+                waiting.extend(value.values())
+                for key, inner in value.items():
+                    if isinstance(inner, str) and _NAMED_AS_SECRET.search(key):
+                        self.learn(inner, name)
+
+    def redact(self, text: str) -> str:
+        """The text without live keys and without what looks like one."""
+        if not self._is_on:
+            return text
+        return without_patterns(self.without_keys(text))
+
+    def without_keys(self, text: str) -> str:
+        """The text without live keys alone: for texts of which nothing else may be changed."""
+        if self._forms is None or not self._is_on:
+            return text
+        # A search for each is ten times as fast as the pattern, and most texts hold none.
+        if not any(form in text for form in self._texts):
+            return text
+        return self._forms.sub(REMOVED, text)
+
+    def holds_key(self, text: str) -> bool:
+        """Whether a live key is in the text."""
+        return self.without_keys(text) != text
+
+
+PROCESS = Redactor()
+"""The one of this process, as there is one log. Used as `redaction.PROCESS`, so that a test can replace
+it."""
+
+
+def without_patterns(text: str) -> str:
+    """The text without what looks like a key."""
+    return _LOOKS_LIKE_A_KEY.sub(lambda match: f"{match[1] or match[2] or match[3] or ''}{REMOVED}", text)
+
+
+def forms(secret: str) -> dict[str, Form]:
+    """Every text that gives the secret away, and which of its forms that is."""
+    in_json = json.dumps(secret)[1:-1]
+    twice = json.dumps(in_json)[1:-1]  # a log of JSON lines tells of a request's body
+    found: dict[str, Form] = dict.fromkeys(_base64_forms(secret.encode()), "base64")
+    found |= dict.fromkeys((twice, in_json, in_json.replace("/", "\\/")), "json")
+    found |= dict.fromkeys((quote(secret, safe=""), quote(secret)), "url")
+    found[secret] = "plain"
+    return found
+
+
+def _base64_forms(secret: bytes) -> Iterator[str]:
+    """Base64 writes three bytes as four characters, so a secret inside something longer begins at one of
+    three places. Of each the characters that do not depend on what stands around it."""
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + secret).decode().rstrip("=")
+        first = (0, 2, 3)[before]
+        last = (before + len(secret)) * 8 // 6
+        inner = encoded[first:last]
+        yield inner
+        yield inner.replace("+", "-").replace("/", "_")
