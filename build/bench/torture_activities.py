@@ -132,21 +132,22 @@ def edit(worker: Worker) -> None:
 
 def trash(worker: Worker) -> None:
     """Delete, restore, purge."""
-    deleted = "select deleted_ms is not null from conversation where id = ?"
+    # The number of one that was purged can be given to the next that begins; the title is its own.
+    deleted = "select deleted_ms is not null from conversation where id = ? and title = ?"
     while True:
         started = worker.ask(f"Throw this away {worker.random.random()}")
-        id = started["conversation"]["id"]
+        id, title = started["conversation"]["id"], started["conversation"]["title"]
         worker.finished(id, started["reply"]["id"])
         worker.withdraw(f"conversation {id} ")
         worker.call("conversations.delete", {"ids": [id]})
-        worker.told(f"conversation {id} deleted", deleted, id, is_=(1,))
+        worker.told(f"conversation {id} deleted", deleted, id, title, is_=(1,))
         worker.withdraw(f"conversation {id} ")
         if worker.random.random() < 0.5:
             worker.call("conversations.restore", {"ids": [id]})
-            worker.told(f"conversation {id} deleted", deleted, id, is_=(0,))
+            worker.told(f"conversation {id} deleted", deleted, id, title, is_=(0,))
         else:
             worker.call("conversations.purge", {"ids": [id]})
-            worker.told(f"conversation {id} deleted", deleted, id, is_=None)
+            worker.told(f"conversation {id} deleted", deleted, id, title, is_=None)
 
 
 def attach(worker: Worker) -> None:
