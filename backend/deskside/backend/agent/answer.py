@@ -18,7 +18,7 @@ from loguru import logger
 from deskside.backend.agent.events import ModelEvent
 from deskside.backend.agent.refusals import Refusal, read_refusal
 from deskside.backend.agent.sse import EventSplitter
-from deskside.backend.errors import StreamDropped, StreamGarbled, StreamTimedOut
+from deskside.backend.errors import Offline, StreamDropped, StreamGarbled, StreamTimedOut
 
 DRAIN_S = 0.1
 BODY_LIMIT_BYTES = 4_000_000  # an answer that should have been a stream, or a list of models
@@ -49,7 +49,8 @@ class Refused(Exception):
 
 
 class Response(Protocol):
-    """What httpx2's response and ours (http1.py) have in common. Both raise httpx2.RequestError."""
+    """What httpx2's response and ours (http1.py) have in common. Both raise httpx2.RequestError,
+    and Offline where the gate was closed."""
 
     @property
     def headers(self) -> Mapping[str, str]: ...
@@ -89,7 +90,7 @@ class Answer:
     async def blocks(self) -> AsyncGenerator[bytes, None]:
         """The data of each event. Ends where the connection was closed in good order.
 
-        Raises StreamDropped, StreamTimedOut or StreamGarbled.
+        Raises StreamDropped, StreamTimedOut, StreamGarbled or Offline.
         """
         splitter = EventSplitter()
         head, found = b"", 0
@@ -128,7 +129,7 @@ class Answer:
             async with asyncio.timeout(DRAIN_S):
                 async for _ in self._chunks:
                     pass
-        except (TimeoutError, httpx2.RequestError):
+        except (TimeoutError, httpx2.RequestError, Offline):
             return
 
     async def close(self) -> None:
