@@ -19,6 +19,9 @@ from deskside.backend.exchange.transfers import Transfers
 from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.ledger import Ledger, open_ledger
+from deskside.backend.network.switch import NetworkSwitch
 from deskside.backend.paths import Paths
 from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
@@ -54,33 +57,40 @@ class App:
     user_tools: UserTools
     backups: Backups
     transfers: Transfers
+    ledger: Ledger
+    network: NetworkSwitch
 
 
 @asynccontextmanager
-async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> AsyncIterator[App]:
+async def open_app(
+    paths: Paths, models: Mapping[str, Model] | None = None, *, is_offline: bool = False
+) -> AsyncIterator[App]:
     """Open everything in the order of these lines, and close it in reverse.
 
-    `models` are used by their name instead of what a provider would give. Raises the store's errors,
+    `models` are used by their name instead of what a provider would give; `is_offline` closes the way out of
+    this machine until the user opens it. Raises the store's errors,
     with what to do, when the database cannot be opened.
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(paths))
         events = EventBuffer()
-        settings = await open_settings(store, events)
+        settings = await open_settings(store, events, is_offline=is_offline)
+        ledger = await stack.enter_async_context(open_ledger(store, events))
+        gate = Gate(is_closed=settings.current.is_offline, tell=ledger.tell)
         keys = Keys(store, events, paths)
-        device = Device(paths, settings, events)
+        device = Device(paths, settings, events, gate=gate)
         stack.push_async_callback(device.close)
-        http = await stack.enter_async_context(Http())
+        http = await stack.enter_async_context(Http(gate))
         providers = Models(store, settings, keys, device, http, models or {})
         with suppress(StoreDamaged):  # what is there can be looked at without it, and nothing else be done
             await store.write(tools.sync_built_in, TOOLS)
         sandbox = Sandbox()
         stack.push_async_callback(sandbox.close)
-        web = Web()
+        web = Web(gate=gate)
         folders = Folders(settings, paths)
         files = WrittenFiles(store, settings, paths)
         user_tools = UserTools(store, events, sandbox, FileTexts(settings, paths), PageTexts(web))
-        mcp = McpServers(store, events, keys, user_tools.forget)
+        mcp = McpServers(store, events, keys, user_tools.forget, gate=gate)
         stack.push_async_callback(mcp.close)
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
         sources: list[Source] = [user_tools.tools, mcp.tools]
@@ -108,4 +118,6 @@ async def open_app(paths: Paths, models: Mapping[str, Model] | None = None) -> A
             user_tools,
             backups,
             transfers,
+            ledger,
+            NetworkSwitch(gate, settings, [mcp.follow_gate]),
         )

@@ -45,6 +45,8 @@ def run_backend(
     web: Path,
     port: int = 0,
     models: Mapping[str, Model] | None = None,
+    *,
+    is_offline: bool = False,
 ) -> Iterator[Running]:
     """Open the application and serve it from a thread of its own; close both on the way out.
 
@@ -55,7 +57,7 @@ def run_backend(
     closing = asyncio.Event()
 
     async def serve() -> None:
-        async with open_app(paths, models) as app:
+        async with open_app(paths, models, is_offline=is_offline) as app:
             server = Server(app, desktop, web, port)
             await server.start()
             try:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from deskside.bridge.thread import Running
     from deskside.shell.client import Client
 
+OFFLINE = "DESKSIDE_OFFLINE"  # what --offline sets; for this start, and for those that it leads to
 FOLDER_LIMIT_S = 4.0  # the other side of the control socket waits 5
 
 
@@ -49,6 +50,8 @@ def open_window(paths: Paths, level: str) -> int:
                     wants_restart = _show(found, paths)
             elif not found.answer.ok:
                 raise NeedsWindow(found.answer.message, hint=found.answer.hint)
+            elif _wants_offline():
+                raise _too_late()
     except Exception as error:
         from deskside.shell.message_box import show_error
 
@@ -93,7 +96,7 @@ def _show_until_closed(instance: Instance, paths: Paths) -> bool:
     def open_backend() -> AbstractContextManager[Running]:
         from deskside.bridge.thread import run_backend
 
-        return run_backend(paths, desktop, web_folder())
+        return run_backend(paths, desktop, web_folder(), is_offline=_wants_offline())
 
     def offer(running: Future[Running]) -> None:
         gc.freeze()  # what was imported stays: later collections, which hold up everything, leave it out
@@ -122,6 +125,8 @@ def serve(paths: Paths, level: str, port: int) -> int:
         signal.signal(number, lambda *_: stop.set())
     with claim_or_send(paths, "boot-url") as found:
         if isinstance(found, Remote):
+            if _wants_offline():
+                raise _too_late()
             _announce(found.answer.url, found.answer.pid)
             found.when_gone(stop.set)
             _wait(stop)
@@ -145,6 +150,8 @@ def session(paths: Paths, level: str, desktop: Desktop | None = None) -> Iterato
         if isinstance(found, Remote):
             with Client(found.answer.url) as client:
                 client.is_of_another = True
+                if _wants_offline() and not client.call("settings.get")["is_offline"]:
+                    raise _too_late()
                 yield client
             return
         with _log(paths, level), _backend(paths, desktop=desktop) as running:
@@ -229,7 +236,10 @@ def _backend(paths: Paths, port: int = 0, desktop: Desktop | None = None) -> Ite
 
     with ExitStack() as stack:
         try:
-            running = stack.enter_context(run_backend(paths, desktop or NoDesktop(), web_folder(), port))
+            opening = run_backend(
+                paths, desktop or NoDesktop(), web_folder(), port, is_offline=_wants_offline()
+            )
+            running = stack.enter_context(opening)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
@@ -237,6 +247,17 @@ def _backend(paths: Paths, port: int = 0, desktop: Desktop | None = None) -> Ite
                 f"Port {port} is in use by another program.", hint="Choose another, or leave --port out."
             ) from error
         yield running
+
+
+def _wants_offline() -> bool:
+    return os.environ.get(OFFLINE, "") not in ("", "0")
+
+
+def _too_late() -> Conflict:
+    return Conflict(
+        "Deskside is running already, and --offline holds for one that it starts.",
+        hint="Go offline in its window, in Settings under Network.",
+    )
 
 
 def _announce(url: str, pid: int) -> None:
