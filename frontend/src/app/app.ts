@@ -27,6 +27,7 @@ import { createBackups } from "../data/backups";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
+import { createNetwork } from "../network/network";
 import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
@@ -75,6 +76,7 @@ export function createApp(
   const memories = createMemories(api);
   const tools = createTools(api);
   const mcp = createMcpServers(api);
+  const network = createNetwork(api);
   const transfers = createTransfers(api, () => {
     void list.load();
     void sorting.load();
@@ -127,6 +129,7 @@ export function createApp(
     if (tools.list.value) parts.push(tools.load());
     if (mcp.rows.value) parts.push(mcp.load());
     if (backups.list.value) parts.push(backups.load());
+    if (network.rows.value) parts.push(network.load());
     await Promise.all([...parts, device.load()]);
   }
 
@@ -155,6 +158,7 @@ export function createApp(
     list.apply(event);
     conversation.value.apply(event, n);
     transfers.apply(event);
+    network.apply(event);
     switch (event.type) {
       case "settings_changed":
         if (state.value) state.value = { ...state.value, settings: event.settings };
@@ -210,6 +214,7 @@ export function createApp(
       case "parts_replaced":
       case "reply_retried":
       case "transfer_changed":
+      case "network_changed":
         return;
       default:
         event satisfies never;
@@ -312,6 +317,12 @@ export function createApp(
   const changeSettings = (changes: ChangeSettingsInput) =>
     toasts.attempt(async () => {
       const settings = await api.settings.change(changes);
+      if (state.value) state.value = { ...state.value, settings };
+    });
+
+  const setOffline = (isOffline: boolean) =>
+    toasts.attempt(async () => {
+      const settings = await api.network.switch({ is_offline: isOffline });
       if (state.value) state.value = { ...state.value, settings };
     });
 
@@ -479,6 +490,7 @@ export function createApp(
     device,
     backups,
     memories,
+    network,
     tools,
     mcp,
     transfers,

@@ -358,8 +358,8 @@ class Pool:
     """The connections that are open. Used on one event loop."""
 
     def __init__(self, context: ssl.SSLContext, gate: Gate | None = None) -> None:
-        """`context` says whom to trust; `gate` is the program's (without one, an open one of its own). Proxies
-        are not used."""
+        """`context` says whom to trust; `gate` is the program's (without one, an open one of its own).
+        Proxies are not used."""
         self._context = context
         self._gate = gate or Gate()
         self._idle: list[_Connection] = []  # the one that was used last is last

@@ -1,6 +1,6 @@
 """The process between Deskside and a server's program: `python -I -S lifeline.py FD COMMAND ARGUMENT…`.
 
-With CONFINED before the FD (Linux) the program gets a network of its own, in which there is nothing but itself.
+With CONFINED before the FD (Linux) the program gets a network of its own, in which there is nothing but it.
 PROBE alone only tells, by its exit code, whether this system allows that.
 
 It starts the program on its own input and output, waits for its end, and holds one end of a pipe whose other

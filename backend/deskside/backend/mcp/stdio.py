@@ -54,7 +54,9 @@ async def can_confine() -> bool:
         return False
     try:
         with anyio.fail_after(PROBE_S):
-            tried = await anyio.run_process([*LIFELINE, lifeline.PROBE], stdin=subprocess.DEVNULL, check=False)
+            tried = await anyio.run_process(
+                [*LIFELINE, lifeline.PROBE], stdin=subprocess.DEVNULL, check=False
+            )
     except TimeoutError:
         return False
     return tried.returncode == 0

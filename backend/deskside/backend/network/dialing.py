@@ -39,8 +39,8 @@ def is_loopback(host: str) -> bool:
 
 
 async def look_up(host: str, port: int) -> list[Address]:
-    """The addresses of a name, best first, as the system's resolver has them. Raises OSError, and UnicodeError
-    for what can be no name."""
+    """The addresses of a name, best first, as the system's resolver has them. Raises OSError, and
+    UnicodeError for what can be no name."""
     found: Sequence[Any] = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(entry[0], entry[4]) for entry in found]
 

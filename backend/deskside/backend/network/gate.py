@@ -6,8 +6,8 @@ that make sockets of their own get theirs from here (http.py, relay.py); `build/
 from making one, and a test in which the interpreter reports every connect shows that it holds.
 
 Invariants
-  - While the gate is closed only this machine is reached, no name is looked up, and no proxy is asked for what
-    is elsewhere: whom a line is for counts, and the address that it is dialled at as well.
+  - While the gate is closed only this machine is reached, no name is looked up, and no proxy is asked for
+    what is elsewhere: whom a line is for counts, and the address that it is dialled at as well.
   - When it closes, every line to elsewhere is cut at once, also one that is being dialled.
   - Each attempt is told, also one that the closed gate refused or nobody answered.
 

@@ -21,9 +21,9 @@ Kind = Literal[
     "mcp_sign_in",
     "other",
 ]
-"""A model is asked; a provider's models are listed; servers are looked for on this machine; the small model is
-downloaded; the on-device model's process is spoken to; a page is read; a search engine is asked; an MCP server
-is spoken to; the user signs in there; nobody said."""
+"""A model is asked; a provider's models are listed; servers are looked for on this machine; the small model
+is downloaded; the on-device model's process is spoken to; a page is read; a search engine is asked; an MCP
+server is spoken to; the user signs in there; nobody said."""
 
 
 class Purpose(msgspec.Struct, frozen=True):

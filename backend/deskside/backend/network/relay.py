@@ -1,8 +1,8 @@
 """A way through the gate for a library that makes its sockets in native code: a proxy of our own.
 
-It listens on this machine for as long as one piece of work takes, and leads to one host. Where no proxy stands
-before that host, the library asks ours to CONNECT, and the name is looked up here. Where one does, bytes are
-handed to it and back as they are: the library speaks to it through us, with its user name and password.
+It listens on this machine for as long as one piece of work takes. Where no proxy stands before the host, the
+library asks ours to CONNECT, and the name is looked up here. Where one does, bytes are handed to it and back
+as they are: the library speaks to it through us, with its user name and password.
 Bytes are counted as they pass, with what TLS puts around them.
 """
 

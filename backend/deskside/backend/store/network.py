@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from deskside.backend.network.purpose import Kind
@@ -105,5 +107,6 @@ def totals(db: Db, since_ms: int, with_loopback: bool) -> list[HostTotal]:
     ]
 
 
-def _row(values: tuple[object, ...]) -> NetworkRow:
-    return msgspec.convert(values, NetworkRow, strict=False)
+def _row(values: tuple[Any, ...]) -> NetworkRow:
+    row = NetworkRow(*values)
+    return msgspec.structs.replace(row, is_loopback=bool(row.is_loopback))

@@ -24,8 +24,8 @@ class ProxyFailed(Exception):
 
 
 class Tunnel(httpcore2.AsyncNetworkBackend):
-    """Makes the connections of a pool, over `sockets`. Raises ProxyFailed; where the proxy says that it did not reach the
-    number (5xx), ConnectError."""
+    """Makes the connections of a pool, over `sockets`. Raises ProxyFailed; where the proxy says that it did
+    not reach the number (5xx), ConnectError."""
 
     def __init__(
         self, proxy: Proxy, trust: ssl.SSLContext, user_agent: str, sockets: httpcore2.AsyncNetworkBackend
