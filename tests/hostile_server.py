@@ -55,7 +55,10 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
         {
             "name": "reach",
             "description": "Say whether an address is reached from here.",
-            "inputSchema": {"type": "object", "properties": {"port": {"type": "integer"}}},
+            "inputSchema": {
+                "type": "object",
+                "properties": {"port": {"type": "integer"}, "host": {"type": "string"}},
+            },
         }
     ],
     "destructive": [{**ADD, "annotations": {"readOnlyHint": True, "destructiveHint": True}}],
@@ -128,7 +131,7 @@ def call(request: dict[str, Any]) -> None:
         case "pattern":
             text(request, "3", structuredContent={"x": "a" * 40 + "!"})
         case "network":
-            text(request, reach(request["params"]["arguments"]["port"]))
+            text(request, reach(**request["params"]["arguments"]))
         case "environment":
             text(request, json.dumps(dict(os.environ)))
         case _:
@@ -136,11 +139,13 @@ def call(request: dict[str, Any]) -> None:
             text(request, str(arguments["a"] + arguments["b"]))
 
 
-def reach(port: int) -> str:
-    """Whether a port of 127.0.0.1 is reached, and if not, whether there is a loopback interface at all."""
+def reach(port: int, host: str = "127.0.0.1") -> str:
+    """Whether a port of a host is reached, and if not, whether there is a loopback interface at all."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection((host, port), timeout=2).close()
     except OSError:
+        if host != "127.0.0.1":
+            return f"cannot reach {host}"
         with socket.create_server(("127.0.0.1", 0)) as own:
             socket.create_connection(own.getsockname(), timeout=5).close()
         return "not reached, own loopback works"

@@ -506,6 +506,7 @@ export function createApp(
     openChat,
     openSettings,
     changeSettings,
+    setOffline,
     finishStart,
     chooseModel,
     chooseAgent,

@@ -2,9 +2,10 @@ import { X } from "lucide-preact";
 import { useEffect } from "preact/hooks";
 import type { NetworkRow } from "../api.gen";
 import type { App } from "../app/app";
-import { formatBytes, formatDuration, formatMoment } from "../ui/format";
+import { formatDuration, formatMoment } from "../ui/format";
 import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
+import { Bytes } from "./Bytes";
 import { KINDS, type Kind, outcomeText, purposeText } from "./network";
 
 const LOOK_AGAIN_MS = 1_000;
@@ -124,13 +125,7 @@ function Use({ row }: { row: NetworkRow }) {
         </p>
         {outcome && <p class={outcome.isBad ? "network-bad" : "network-note"}>{outcome.text}</p>}
       </div>
-      {row.outcome !== "refused" && (
-        <p class="network-bytes">
-          {formatBytes(row.sent_bytes)} sent
-          <br />
-          {formatBytes(row.received_bytes)} received
-        </p>
-      )}
+      <Bytes sent={row.sent_bytes} received={row.received_bytes} isRefused={row.outcome === "refused"} />
     </li>
   );
 }

@@ -5,6 +5,7 @@ import { Row } from "../settings/Row";
 import { formatAgo, formatBytes, formatCount } from "../ui/format";
 import { Problem } from "../ui/Problem";
 import { Switch } from "../ui/Switch";
+import { Bytes } from "./Bytes";
 import { Connections } from "./Connections";
 import { KINDS, PERIODS } from "./network";
 
@@ -18,8 +19,8 @@ export function NetworkSection({ app }: { app: App }) {
   return (
     <>
       <p class="lead">
-        What leaves this computer: to whom, why and how much. Every connection that Deskside makes is noted here.
-        The list stays on this computer, and goes back 30 days.
+        What leaves this computer: to whom, why and how much. Every connection that Deskside makes is noted
+        here. The list stays on this computer, and goes back 30 days.
       </p>
       <OfflineCard app={app} />
       {problem && (
@@ -42,10 +43,7 @@ export function NetworkSection({ app }: { app: App }) {
 function OfflineCard({ app }: { app: App }) {
   return (
     <section class="card" aria-label="Offline">
-      <Row
-        label="Stay offline"
-        hint="Nothing leaves this computer. The on-device model and servers on this computer go on working; answers that are being written elsewhere end where they are."
-      >
+      <Row label="Stay offline" hint="Nothing leaves this computer. Models that run on it go on working.">
         {() => (
           <Switch
             label="Stay offline"
@@ -106,8 +104,9 @@ function Totals({ app }: { app: App }) {
 function HostItem({ app, total }: { app: App; total: HostTotal }) {
   const { network } = app;
   const isChosen = network.host.value === total.host;
-  const times = total.uses === 1 ? "once" : `${formatCount(total.uses)} times`;
-  const refused = total.refused > 0 ? `, ${formatCount(total.refused)} not made (offline)` : "";
+  const { uses, refused } = total;
+  const last = formatAgo(total.last_ms, Date.now());
+  const when = uses === 1 ? `once, ${last}` : `${formatCount(uses)} times, the last one ${last}`;
   return (
     <li class="list-row list-row-tall" data-testid="network-host">
       <div class="list-text wraps">
@@ -123,18 +122,15 @@ function HostItem({ app, total }: { app: App; total: HostTotal }) {
           }
         >
           {total.host}
+          {total.is_loopback && " (this computer)"}
         </button>
         <p class="muted">{total.purposes.map((kind) => KINDS[kind]).join(", ")}</p>
         <p class="muted">
-          {times}
-          {refused}, last {formatAgo(total.last_ms, Date.now())}
+          {when}
+          {refused > 0 && ` (${refused === uses ? "all" : formatCount(refused)} kept back: offline)`}
         </p>
       </div>
-      <p class="network-bytes">
-        {formatBytes(total.sent_bytes)} sent
-        <br />
-        {formatBytes(total.received_bytes)} received
-      </p>
+      <Bytes sent={total.sent_bytes} received={total.received_bytes} isRefused={refused === uses} />
     </li>
   );
 }

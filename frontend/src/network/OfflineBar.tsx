@@ -7,7 +7,12 @@ export function OfflineBar({ app }: { app: App }) {
       {app.settings.value?.is_offline && (
         <p class="offline-bar" data-testid="offline-bar">
           You are offline: nothing leaves this computer.
-          <button type="button" class="link" data-testid="go-online" onClick={() => void app.setOffline(false)}>
+          <button
+            type="button"
+            class="link"
+            data-testid="go-online"
+            onClick={() => void app.setOffline(false)}
+          >
             Go online
           </button>
         </p>
