@@ -18,7 +18,7 @@ from deskside.shell.client import Client
 from provider_server import ProviderServer, Reply, ToolCall, chat_stream
 from wire import BEHIND, Wire
 
-WAIT_S = 180.0
+WAIT_S = 60.0
 ENDED = ("complete", "failed", "stopped", "interrupted")
 OWN_TOOL = "def look(): return fetch_text('https://page.example/')"
 
@@ -56,6 +56,9 @@ def use_everything(client: Client, local: ProviderServer) -> dict[str, Any]:
     """What each thing said."""
     server = {"id": "local", "label": "Here", "base_url": local.openai_url}
     client.call("settings.change", {"servers": [server]})
+    # The small model may have very much to say.
+    [agent] = [row for row in client.call("agents.list") if row["name"] == "assistant"]
+    client.call("agents.change", {"id": agent["id"], "max_output_tokens": 60})
     said: dict[str, Any] = {}
     for model in ("openai/gpt-5", "anthropic/claude-sonnet-4-5"):
         said[model] = answer(client, model)

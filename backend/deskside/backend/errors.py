@@ -179,7 +179,7 @@ class StreamGarbled(ProviderError):
 
 class Offline(AppError):
     code = "offline"
-    default_hint = "Go online in Settings, under Network, or use the model on this machine."
+    default_hint = "Go online in Settings, under Network. Models on this computer work offline, too."
 
 
 class DeviceModelError(AppError):
