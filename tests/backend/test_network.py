@@ -323,6 +323,8 @@ async def test_each_purpose_on_a_kept_line_has_its_own_use() -> None:
                 await client.get(f"{server.openai_url}/models")
             with purpose("model_list", "Two"):
                 await client.get(f"{server.openai_url}/models")
+            # Without a word more the line is open, and its uses are over.
+            assert all(use.outcome == "done" for use in uses)
         assert 1 == server.connections
 
     found = list(dict.fromkeys(uses))
@@ -346,7 +348,7 @@ async def test_going_offline_ends_an_answer_and_keeps_what_was_said(
     said = "".join(part.text for part in reply.parts if isinstance(part, TextPart))
     assert "failed" == reply.status
     assert reply.error is not None
-    assert ("offline", "Deskside is offline, so provider.example was not reached.") == (
+    assert ("offline", "Deskside went offline, which ended the connection to provider.example.") == (
         reply.error.code,
         reply.error.message,
     )

@@ -64,7 +64,7 @@ function Totals({ app }: { app: App }) {
   return (
     <section class="card" aria-labelledby="network-hosts">
       <div class="found-heading">
-        <h2 id="network-hosts">Who was reached</h2>
+        <h2 id="network-hosts">By host</h2>
         <select
           class="field compact"
           aria-label="Period"

@@ -30,7 +30,7 @@ import httptools
 import httpx2
 
 from deskside.backend.errors import Offline
-from deskside.backend.network.gate import Gate, Line, offline
+from deskside.backend.network.gate import Gate, Line, went_offline
 
 READ_AHEAD_BYTES = 256 * 1024
 HEAD_LIMIT_BYTES = 100 * 1024
@@ -345,7 +345,7 @@ class _Connection(asyncio.Protocol):
     def _cut(self) -> None:
         """The gate has closed."""
         if self._response is not None:
-            self._response.fail(offline(self.origin.host))
+            self._response.fail(went_offline(self.origin.host))
         self.abort()
 
     def abort(self) -> None:

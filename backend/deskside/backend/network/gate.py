@@ -143,7 +143,7 @@ class Line:
     def check(self) -> None:
         """Raises Offline where the line was cut: that is why it broke."""
         if self.is_cut:
-            raise offline(self.target.host)
+            raise went_offline(self.target.host)
 
 
 class Gate:
@@ -212,6 +212,10 @@ class Gate:
 
 def offline(host: str) -> Offline:
     return Offline(f"Deskside is offline, so {host} was not reached.")
+
+
+def went_offline(host: str) -> Offline:
+    return Offline(f"Deskside went offline, which ended the connection to {host}.")
 
 
 def _shut_down(connected: socket.socket) -> None:

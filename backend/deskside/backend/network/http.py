@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ import httpx2
 from anyio.abc import SocketStream
 from httpcore2._backends.anyio import AnyIOStream
 
-from deskside.backend.network.gate import Gate, Line, bound_for
+from deskside.backend.network.gate import Gate, Line, Use, bound_for
 
 
 class Client(httpx2.AsyncClient):
@@ -52,7 +52,12 @@ class Transport(httpx2.AsyncHTTPTransport):
         with bound_for(host, port, self._via):
             # A connection to a proxy may be open already.
             self._gate.check(host)
-            return await super().handle_async_request(request)
+            response = await super().handle_async_request(request)
+        connection = response.extensions.get("network_stream")
+        if isinstance(connection, _Stream):
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = _Body(response.stream, self._gate, connection.use)
+        return response
 
 
 class Sockets(httpcore2.AsyncNetworkBackend):
@@ -87,12 +92,34 @@ class Sockets(httpcore2.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
+class _Body(httpx2.AsyncByteStream):
+    """An answer's body: with its end the use of the line ends, which stays open for others."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, gate: Gate, use: Use) -> None:
+        self._stream = stream
+        self._gate = gate
+        self._use = use
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            yield piece
+        self._gate.end(self._use, "done")
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+        self._gate.end(self._use, "stopped")
+
+
 class _Stream(httpcore2.AsyncNetworkStream):
     """Counts what passes."""
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream, line: Line) -> None:
         self._stream = stream
         self._line = line
+
+    @property
+    def use(self) -> Use:
+        return self._line.use
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
