@@ -205,6 +205,38 @@ def _matches(pattern: re.Pattern[str], source: str, message: str) -> Iterator[Fi
             yield Finding(number, f"{found[0]} {message}")
 
 
+# -- connections ----------------------------------------------------------------------------------
+
+# The gate's own modules, and what belongs to the control of one's own program on loopback: the listening
+# server, and the terminal's session with it.
+CONNECTING = (
+    "backend/deskside/backend/network/",
+    "shell/deskside/shell/client.py",
+    "shell/deskside/shell/instance.py",
+)
+CONNECTS = {"open_connection", "create_connection", "sock_connect", "urlopen", "connect_ex"}
+CLIENTS = {
+    "AsyncClient", "Client", "AsyncHTTPTransport", "AsyncConnectionPool", "AsyncHTTPProxy", "AnyIOBackend",
+    "AutoBackend", "ClientSession", "connect_tcp", "get", "post", "request", "stream",
+}  # fmt: skip
+LIBRARIES = {"httpx2", "httpcore2", "httpx", "aiohttp", "requests", "primp", "anyio"}
+
+
+def bypassed_gate(tree: ast.Module, place: str) -> Iterator[Finding]:
+    """Connections are made by the gate (backend/network), or handed a socket or a backend of it."""
+    if place.startswith(CONNECTING):
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        given = {keyword.arg for keyword in node.keywords}
+        owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        makes_client = owner in LIBRARIES and node.func.attr in CLIENTS
+        connects = node.func.attr in CONNECTS or (node.func.attr == "connect" and owner == "socket")
+        if (makes_client or connects) and not given & {"sock", "network_backend", "transport"}:
+            yield Finding(node.lineno, f"{node.func.attr} makes a connection past the gate (backend/network)")
+
+
 # -- running them ---------------------------------------------------------------------------------
 
 PRODUCT = ("shell", "bridge", "backend")
@@ -213,6 +245,7 @@ PYTHON_RULES: dict[Callable[[ast.Module, str], Iterator[Finding]], tuple[str, ..
     pywebview_bridge: PRODUCT,
     broad_excepts: (*PRODUCT, "build"),
     missing_edges: PRODUCT,
+    bypassed_gate: PRODUCT,
 }
 PAGE_RULES: list[Callable[[str, str], Iterator[Finding]]] = [html_sinks, browser_storage]
 

@@ -145,3 +145,34 @@ def test_html_sinks_and_browser_storage_are_found_in_the_page(code: str) -> None
 )
 def test_the_renderer_and_comments_pass(code: str, place: str) -> None:
     assert [] == lint_page(code, place)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "client = httpx2.AsyncClient()",
+        "await asyncio.open_connection(host, port)",
+        "socket.create_connection(address)",
+        "pool = httpcore2.AsyncConnectionPool(trust)",
+        "await anyio.connect_tcp(host, port)",
+        "urllib.request.urlopen(url)",
+        "primp.Client()",
+    ],
+)
+def test_a_connection_past_the_gate_is_found(code: str) -> None:
+    [finding] = lint_python(code, "backend/deskside/backend/agent/anything.py")
+
+    assert "past the gate" in finding.message
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "await asyncio.open_connection(sock=await line.dial(host, port))",
+        "pool = httpcore2.AsyncConnectionPool(trust, network_backend=Sockets(gate))",
+        "async with httpx2.AsyncClient(transport=draft) as client: pass",
+        "await self._sockets.connect_tcp(host, port)",
+    ],
+)
+def test_a_connection_through_the_gate_passes(code: str) -> None:
+    assert [] == lint_python(code, "backend/deskside/backend/agent/anything.py")

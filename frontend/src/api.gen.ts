@@ -227,6 +227,7 @@ export interface AppState {
  * `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
  * what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
  * `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
+ * `is_offline` closes the way out of this machine (network/switch.py): `settings.change` does not take it.
  * `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
  */
 export interface Settings {
@@ -244,6 +245,7 @@ export interface Settings {
   limits: Limits;
   max_runs: number;
   names_conversations: boolean;
+  is_offline: boolean;
 }
 
 /**
@@ -970,7 +972,7 @@ export interface McpServerRow {
   headers: KeptVariable[];
   is_enabled: boolean;
   is_signed_in: boolean;
-  state: "disabled" | "failed" | "idle" | "ready" | "signed_out" | "signing_in" | "starting" | "waiting";
+  state: "disabled" | "failed" | "idle" | "offline" | "ready" | "signed_out" | "signing_in" | "starting" | "waiting";
   reason: string;
   retry_ms: number | null;
   title: string;
@@ -1376,6 +1378,63 @@ export interface FoundServer {
   label: string;
   base_url: string;
   model_names: string[];
+}
+
+/**
+ * The newest before the id `before`. An empty `host` stands for all, as does a `purpose` of None.
+ * `with_loopback` also gives what stays on this machine.
+ */
+export interface PageUsesInput {
+  before?: number | null;
+  /** ≥ 1, ≤ 500 */
+  limit?: number;
+  /** length ≤ 300 */
+  host?: string;
+  purpose?: "device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search" | null;
+  with_loopback?: boolean;
+}
+
+/**
+ * One use of a connection. `via` is the proxy's host where there is one. `duration_ms` is None and
+ * `outcome` empty while it goes on. `id` is None before it is stored.
+ */
+export interface NetworkRow {
+  id: number | null;
+  at_ms: number;
+  duration_ms: number | null;
+  host: string;
+  port: number;
+  is_loopback: boolean;
+  via: string;
+  purpose: "device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search";
+  subject: string;
+  request_id: string;
+  sent_bytes: number;
+  received_bytes: number;
+  outcome: string;
+}
+
+/** Since `since_ms`, in Unix milliseconds. */
+export interface TotalUsesInput {
+  /** ≥ 0, < 9007199254740992 */
+  since_ms?: number;
+  with_loopback?: boolean;
+}
+
+/** What one host got and gave. `purposes` are what for, the most frequent first. */
+export interface HostTotal {
+  host: string;
+  is_loopback: boolean;
+  uses: number;
+  refused: number;
+  sent_bytes: number;
+  received_bytes: number;
+  last_ms: number;
+  purposes: ("device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search")[];
+}
+
+export interface TurnSwitch {
+  is_offline: boolean;
 }
 
 /**
@@ -1931,6 +1990,11 @@ export interface McpChanged {
   type: "mcp_changed";
 }
 
+/** Something left this machine, or came to its end: ask `network.page` and `network.totals` again. */
+export interface NetworkChanged {
+  type: "network_changed";
+}
+
 /** The import or export that is under way; None once it was put away. */
 export interface TransferChanged {
   type: "transfer_changed";
@@ -1988,6 +2052,7 @@ export type AppEvent =
   | DeviceChanged
   | MemoriesChanged
   | McpChanged
+  | NetworkChanged
   | TransferChanged
   | BackupsChanged
   | FaultKept
@@ -2358,6 +2423,20 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Look for Ollama, LM Studio, llama.cpp and vLLM on their usual ports of this machine. */
       find_servers: (options?: CallOptions): Promise<FoundServer[]> =>
         call("models.find_servers", null, options),
+    },
+    network: {
+      /** What passed the gate, newest first. What still goes on has its bytes as they are now. */
+      page: (params: PageUsesInput, options?: CallOptions): Promise<NetworkRow[]> =>
+        call("network.page", params, options),
+      /** What each host got and gave, whoever got most first. */
+      totals: (params: TotalUsesInput, options?: CallOptions): Promise<HostTotal[]> =>
+        call("network.totals", params, options),
+      /**
+       * Go offline, or online again. Offline nothing leaves this machine: answers from elsewhere end where they
+       * are, and what they said is kept.
+       */
+      switch: (params: TurnSwitch, options?: CallOptions): Promise<Settings> =>
+        call("network.switch", params, options),
     },
     rescue: {
       /**

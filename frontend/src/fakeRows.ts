@@ -188,6 +188,7 @@ export const settings: Settings = {
   limits: { day: { cost_nano_usd: null, tokens: null }, month: { cost_nano_usd: null, tokens: null } },
   max_runs: 4,
   names_conversations: false,
+  is_offline: false,
 };
 
 export function appState(changes: Partial<AppState> = {}): AppState {

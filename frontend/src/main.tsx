@@ -8,6 +8,7 @@ import "./styles/settings.css";
 import "./styles/agents.css";
 import "./styles/work.css";
 import "./styles/lists.css";
+import "./styles/network.css";
 import "./styles/search.css";
 import "./styles/tools.css";
 import "./styles/code.css";

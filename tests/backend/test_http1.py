@@ -27,7 +27,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from deskside.backend.agent import http1
-from deskside.backend.agent.http1 import Head, Origin, Pool, Response, dial, head_of
+from deskside.backend.agent.http1 import Head, Origin, Pool, Response, head_of
+from deskside.backend.network import dialing
+from deskside.backend.network.dialing import dial
 
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]
@@ -506,7 +508,7 @@ def test_a_handshake_that_never_comes_is_a_time_out(run: Run[Any]) -> None:
 
 @pytest.mark.parametrize("first", ["refuses", "is silent"])
 def test_the_next_address_is_tried(run: Run[Any], first: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    connect = http1._connected
+    connect = dialing._connected
 
     async def connected(family: int, address: Sequence[object]) -> socket.socket:
         if address[0] == "::1":
@@ -531,8 +533,8 @@ def test_the_next_address_is_tried(run: Run[Any], first: str, monkeypatch: pytes
         with await dial("both.test", peer.port) as connected:
             return connected.getpeername()[0]
 
-    monkeypatch.setattr(http1, "_connected", connected)
-    monkeypatch.setattr(http1, "HEAD_START_S", 0.01)
+    monkeypatch.setattr(dialing, "_connected", connected)
+    monkeypatch.setattr(dialing, "HEAD_START_S", 0.01)
 
     assert "127.0.0.1" == run(played([Play([HELLO])], scenario))
 

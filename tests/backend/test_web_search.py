@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -20,6 +21,7 @@ from deskside.backend.agent.events import is_outside
 from deskside.backend.tools import TOOLS
 from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import BadArguments, ToolOutput
+from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_engines import ENGINES
 from deskside.backend.tools.web_search import CannotSearch, web_search
 from provider_server import ProviderServer, Reply
@@ -29,8 +31,9 @@ from small_internet import Authority, SmallInternet
 # The package's attribute of this name is the tool.
 MODULE = importlib.import_module("deskside.backend.tools.web_search")
 
-# It uses nothing of the program.
-CONTEXT = ToolContext(cast(Any, None), 1, 2, 3, None, "call-1")
+# Of the program it uses the gate.
+SERVICES = SimpleNamespace(web=Web())
+CONTEXT = ToolContext(cast(Any, SERVICES), 1, 2, 3, None, "call-1")
 
 NAMES = list(ENGINES)
 WIKIPEDIAS_TEXT = (
@@ -299,7 +302,7 @@ async def test_without_a_network_it_says_so(monkeypatch: pytest.MonkeyPatch, unu
     from ddgs.engines import ENGINES as KNOWN
 
     monkeypatch.setattr(MODULE, "_ROUNDS", [("mojeek",)])
-    monkeypatch.setattr(KNOWN["text"]["mojeek"], "search_url", f"http://127.0.0.1:{unused_tcp_port}/search")
+    monkeypatch.setattr(KNOWN["text"]["mojeek"], "search_url", f"https://127.0.0.1:{unused_tcp_port}/search")
 
     with pytest.raises(CannotSearch, match=r"Mojeek could not be reached\. There may be no network\."):
         await searched("offline")

@@ -21,6 +21,9 @@ from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
 from deskside.backend.metrics.metrics import Metrics, open_metrics
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.ledger import Ledger, open_ledger
+from deskside.backend.network.switch import NetworkSwitch
 from deskside.backend.paths import Paths
 from deskside.backend.rescue import Rescues
 from deskside.backend.self_checks import SelfChecks, open_self_checks
@@ -63,26 +66,35 @@ class App:
     transfers: Transfers
     rescues: Rescues
     metrics: Metrics
+    ledger: Ledger
+    network: NetworkSwitch
 
 
 @asynccontextmanager
 async def open_app(
-    paths: Paths, models: Mapping[str, Model] | None = None, *, or_read: bool = False
+    paths: Paths,
+    models: Mapping[str, Model] | None = None,
+    *,
+    or_read: bool = False,
+    is_offline: bool = False,
 ) -> AsyncIterator[App]:
     """Open everything in the order of these lines, and close it in reverse.
 
-    `models` are used by their name instead of what a provider would give. Raises the store's errors,
-    with what to do, when the database cannot be opened; `or_read` as for `open_store`.
+    `models` are used by their name instead of what a provider would give; `is_offline` closes the way out of
+    this machine until the user opens it. Raises the store's errors, with what to do, when the database cannot
+    be opened; `or_read` as for `open_store`.
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(paths, or_read=or_read))
         events = EventBuffer()
         faults = await stack.enter_async_context(open_faults(store, events, paths.crashes))
-        settings = await open_settings(store, events)
+        settings = await open_settings(store, events, is_offline=is_offline)
+        ledger = await stack.enter_async_context(open_ledger(store, events))
+        gate = Gate(is_closed=settings.current.is_offline, tell=ledger.tell)
         keys = Keys(store, events, paths)
-        device = Device(paths, settings, events)
+        device = Device(paths, settings, events, gate=gate)
         stack.push_async_callback(device.close)
-        http = await stack.enter_async_context(Http())
+        http = await stack.enter_async_context(Http(gate))
         providers = Models(store, settings, keys, device, http, models or {})
         if not store.is_reading_only:
             # Where it is damaged, what is there can be looked at without it, and nothing else be done.
@@ -90,11 +102,11 @@ async def open_app(
                 await store.write(tools.sync_built_in, TOOLS)
         sandbox = Sandbox()
         stack.push_async_callback(sandbox.close)
-        web = Web()
+        web = Web(gate=gate)
         folders = Folders(settings, paths)
         files = WrittenFiles(store, settings, paths)
         user_tools = UserTools(store, events, sandbox, FileTexts(settings, paths), PageTexts(web))
-        mcp = McpServers(store, events, keys, user_tools.forget)
+        mcp = McpServers(store, events, keys, user_tools.forget, gate=gate)
         stack.push_async_callback(mcp.close)
         self_checks = await stack.enter_async_context(open_self_checks(paths, keys, mcp, faults))
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
@@ -132,4 +144,6 @@ async def open_app(
             transfers,
             rescues,
             metrics,
+            ledger,
+            NetworkSwitch(gate, settings, [mcp.follow_gate]),
         )

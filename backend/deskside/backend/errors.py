@@ -22,6 +22,7 @@
     │   ├── StreamDropped         the answer broke off                         Continue or Retry
     │   ├── StreamTimedOut        no first byte, or a gap that is too long     retry
     │   └── StreamGarbled         bytes that are not the provider's format     retry, check the server
+    ├── Offline               the user has closed the way out of this machine  go online
     ├── DeviceModelError      the on-device model cannot run or be fetched     open Models
     ├── McpServerError        an MCP server does not run or does not answer    read its log, restart it
     ├── StoreBusy             another program holds the database               close it, retry
@@ -176,6 +177,11 @@ class StreamGarbled(ProviderError):
     code = "stream_garbled"
     retryable = True
     default_hint = "Check that the address in Settings is the right server, then press Retry."
+
+
+class Offline(AppError):
+    code = "offline"
+    default_hint = "Go online in Settings, under Network. Models on this computer work offline, too."
 
 
 class DeviceModelError(AppError):

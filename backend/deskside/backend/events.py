@@ -120,6 +120,10 @@ class McpChanged(msgspec.Struct, frozen=True, tag="mcp_changed"):
     """An MCP server came, went or changed its state or its tools: ask `mcp.servers` again."""
 
 
+class NetworkChanged(msgspec.Struct, frozen=True, tag="network_changed"):
+    """Something left this machine, or came to its end: ask `network.page` and `network.totals` again."""
+
+
 class TransferChanged(msgspec.Struct, frozen=True, tag="transfer_changed"):
     """The import or export that is under way; None once it was put away."""
 
@@ -182,6 +186,7 @@ AppEvent = (
     | DeviceChanged
     | MemoriesChanged
     | McpChanged
+    | NetworkChanged
     | TransferChanged
     | BackupsChanged
     | FaultKept

@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True):
     `device_model` is the path of the GGUF file to run; None means the bundled small model. `user_name` is
     what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
     `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
+    `is_offline` closes the way out of this machine (network/switch.py): `settings.change` does not take it.
     `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
     """
 
@@ -73,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     max_runs: int = 4
     names_conversations: bool = False
+    is_offline: bool = False
 
 
 MOST_FOLDERS = 50
@@ -125,10 +127,13 @@ class SettingsStore:
         await self._store.write_soon(rows.save, {DRAFT: text})
 
 
-async def open_settings(store: Store, events: EventBuffer) -> SettingsStore:
-    """Read what is stored. A value that this version cannot read is left out, and stays stored."""
-    stored = await store.read(rows.load)
-    return SettingsStore(store, events, _readable(stored))
+async def open_settings(store: Store, events: EventBuffer, *, is_offline: bool = False) -> SettingsStore:
+    """Read what is stored. A value that this version cannot read is left out, and stays stored.
+    `is_offline` holds until it is changed, and is not stored."""
+    current = _readable(await store.read(rows.load))
+    if is_offline:
+        current = msgspec.structs.replace(current, is_offline=True)
+    return SettingsStore(store, events, current)
 
 
 def _readable(stored: Mapping[str, Any]) -> Settings:

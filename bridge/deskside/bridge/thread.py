@@ -46,6 +46,7 @@ def run_backend(
     metrics_token: str | None = None,
     *,
     or_read: bool = False,
+    is_offline: bool = False,
 ) -> Iterator[Running]:
     """Open the application and serve it from a thread of its own; close both on the way out. With a
     `metrics_token` also `GET /metrics`. `or_read`: a store that cannot be opened for writing is shown as far
@@ -58,7 +59,7 @@ def run_backend(
     closing = asyncio.Event()
 
     async def serve() -> None:
-        async with open_app(paths, models, or_read=or_read) as app:
+        async with open_app(paths, models, or_read=or_read, is_offline=is_offline) as app:
             server = Server(app, desktop, web, port, metrics_token=metrics_token)
             await server.start()
             try:

@@ -1,6 +1,7 @@
 import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Chat } from "../chat/Chat";
+import { OfflineBar } from "../network/OfflineBar";
 import { TroubleBar } from "../rescue/TroubleBar";
 import { SettingsPage } from "../settings/SettingsPage";
 import { Start } from "../start/Start";
@@ -109,6 +110,7 @@ export function AppView({ app, isConnected }: Props) {
       <main ref={main} class="main" tabIndex={-1}>
         <ConnectionBar isConnected={isConnected} />
         <TroubleBar app={app} />
+        <OfflineBar app={app} />
         <ErrorBoundary key={view} where={view === "chat" ? "The chat" : "The settings"} report={report}>
           {view === "settings" ? (
             <SettingsPage app={app} sidebar={sidebar} />

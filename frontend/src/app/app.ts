@@ -29,6 +29,7 @@ import { createFaults } from "../diagnostics/faults";
 import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
+import { createNetwork } from "../network/network";
 import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
@@ -78,6 +79,7 @@ export function createApp(
   const tools = createTools(api);
   const mcp = createMcpServers(api);
   const faults = createFaults(api, toasts, () => openSettings("diagnostics"));
+  const network = createNetwork(api);
   const transfers = createTransfers(api, () => {
     void list.load();
     void sorting.load();
@@ -130,6 +132,7 @@ export function createApp(
     if (tools.list.value) parts.push(tools.load());
     if (mcp.rows.value) parts.push(mcp.load());
     if (backups.list.value) parts.push(backups.load());
+    if (network.rows.value) parts.push(network.load());
     await Promise.all([...parts, device.load()]);
   }
 
@@ -158,6 +161,7 @@ export function createApp(
     list.apply(event);
     conversation.value.apply(event, n);
     transfers.apply(event);
+    network.apply(event);
     switch (event.type) {
       case "settings_changed":
         if (state.value) state.value = { ...state.value, settings: event.settings };
@@ -219,6 +223,7 @@ export function createApp(
       case "parts_replaced":
       case "reply_retried":
       case "transfer_changed":
+      case "network_changed":
         return;
       default:
         event satisfies never;
@@ -330,6 +335,12 @@ export function createApp(
   const changeSettings = (changes: ChangeSettingsInput) =>
     toasts.attempt(async () => {
       const settings = await api.settings.change(changes);
+      if (state.value) state.value = { ...state.value, settings };
+    });
+
+  const setOffline = (isOffline: boolean) =>
+    toasts.attempt(async () => {
+      const settings = await api.network.switch({ is_offline: isOffline });
       if (state.value) state.value = { ...state.value, settings };
     });
 
@@ -499,6 +510,7 @@ export function createApp(
     device,
     backups,
     memories,
+    network,
     tools,
     mcp,
     transfers,
@@ -515,6 +527,7 @@ export function createApp(
     openChat,
     openSettings,
     changeSettings,
+    setOffline,
     finishStart,
     chooseModel,
     chooseAgent,

@@ -13,6 +13,7 @@ export const SECTIONS = [
   "memory",
   "appearance",
   "data",
+  "network",
   "diagnostics",
 ] as const;
 export type Section = (typeof SECTIONS)[number];

@@ -193,6 +193,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "device_changed":
       case "memories_changed":
       case "mcp_changed":
+      case "network_changed":
       case "transfer_changed":
       case "backups_changed":
       case "fault_kept":

@@ -63,6 +63,8 @@ export function stateText(server: McpServerRow): string {
       return "Stopped; tried again soon";
     case "failed":
       return "Stopped";
+    case "offline":
+      return "Not running while you are offline";
     case "signed_out":
       return "Needs you to sign in";
     case "signing_in":

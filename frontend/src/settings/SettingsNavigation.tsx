@@ -4,6 +4,7 @@ import {
   Cpu,
   Folder,
   Gauge,
+  Globe,
   HardDrive,
   KeyRound,
   type LucideIcon,
@@ -28,6 +29,7 @@ export const SECTION_TITLES: Record<Section, string> = {
   memory: "Memory",
   appearance: "Appearance",
   data: "Data",
+  network: "Network",
   diagnostics: "Diagnostics",
 };
 
@@ -43,6 +45,7 @@ const ICONS: Record<Section, LucideIcon> = {
   memory: NotebookPen,
   appearance: Palette,
   data: HardDrive,
+  network: Globe,
   diagnostics: Activity,
 };
 

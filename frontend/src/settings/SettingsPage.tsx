@@ -6,6 +6,7 @@ import { PageHeader, type SidebarState } from "../app/PageHeader";
 import type { Section } from "../app/place";
 import { Diagnostics } from "../diagnostics/Diagnostics";
 import { McpSection } from "../mcp/McpSection";
+import { NetworkSection } from "../network/NetworkSection";
 import { ToolsSection } from "../tools/ToolsSection";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { AppearanceSection } from "./AppearanceSection";
@@ -30,6 +31,7 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   mcp: McpSection,
   appearance: AppearanceSection,
   data: DataSection,
+  network: NetworkSection,
   diagnostics: Diagnostics,
 };
 

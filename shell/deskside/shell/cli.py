@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deskside.backend.paths import Paths
 
 LONGEST_QUESTION = 2_000_000  # as the bridge takes it
+OFFLINE = "DESKSIDE_OFFLINE"
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -56,6 +57,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     # overwriting what the first one read.
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--data-dir", metavar="DIR", help="keep everything below DIR")
+    common.add_argument(
+        "--offline", action="store_true", help="reach nothing beyond this machine until you go online"
+    )
     common.add_argument("--log-level", choices=LEVELS, help="how much to write into the log")
 
     parser = argparse.ArgumentParser("deskside", parents=[common])
@@ -240,6 +244,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     paths = find_paths(getattr(arguments, "data_dir", None))
     level = getattr(arguments, "log_level", "info").upper()
+    if getattr(arguments, "offline", False):
+        os.environ[OFFLINE] = "1"
     if arguments.command in ("backup", "restore"):
         from deskside.shell import backup
 

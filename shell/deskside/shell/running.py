@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from deskside.bridge.thread import Running
     from deskside.shell.client import Client
 
+OFFLINE = "DESKSIDE_OFFLINE"  # what --offline sets; for this start, and for those that it leads to
 FOLDER_LIMIT_S = 4.0  # the other side of the control socket waits 5
 
 
@@ -53,6 +54,8 @@ def open_window(paths: Paths, level: str) -> int:
                         wants_restart = _show(found, paths, paths.data)
                 elif not found.answer.ok:
                     raise NeedsWindow(found.answer.message, hint=found.answer.hint)
+                elif _wants_offline():
+                    raise _too_late()
         except StoreReadOnly as error:
             if is_claimed or not paths.database.exists():
                 raise
@@ -121,7 +124,7 @@ def _show_until_closed(instance: Instance, paths: Paths, state: Path) -> bool:
     def open_backend() -> AbstractContextManager[Running]:
         from deskside.bridge.thread import run_backend
 
-        return run_backend(paths, desktop, web_folder(), or_read=True)
+        return run_backend(paths, desktop, web_folder(), or_read=True, is_offline=_wants_offline())
 
     def offer(running: Future[Running]) -> None:
         gc.freeze()  # what was imported stays: later collections, which hold up everything, leave it out
@@ -156,6 +159,8 @@ def serve(paths: Paths, level: str, port: int, *, with_metrics: bool = False) ->
                     f"Deskside runs already (process {found.answer.pid}), so --metrics has no effect.",
                     hint="Close it and start this one again, or choose another folder with --data-dir.",
                 )
+            if _wants_offline():
+                raise _too_late()
             _announce(found.answer.url, found.answer.pid)
             found.when_gone(stop.set)
             _wait(stop)
@@ -183,6 +188,8 @@ def session(paths: Paths, level: str, desktop: Desktop | None = None) -> Iterato
         if isinstance(found, Remote):
             with Client(found.answer.url) as client:
                 client.is_of_another = True
+                if _wants_offline() and not client.call("settings.get")["is_offline"]:
+                    raise _too_late()
                 yield client
             return
         with _log(paths, level), _backend(paths, desktop=desktop) as running:
@@ -272,9 +279,15 @@ def _backend(
     token = _metrics_token(paths) if with_metrics else None
     with ExitStack() as stack:
         try:
-            running = stack.enter_context(
-                run_backend(paths, desktop or NoDesktop(), web_folder(), port, metrics_token=token)
+            opening = run_backend(
+                paths,
+                desktop or NoDesktop(),
+                web_folder(),
+                port,
+                metrics_token=token,
+                is_offline=_wants_offline(),
             )
+            running = stack.enter_context(opening)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
@@ -294,6 +307,17 @@ def _metrics_token(paths: Paths) -> str:
             f"The token of /metrics cannot be kept in {paths.metrics_token}: {error.strerror or error}.",
             hint="Let your user read and write that file, or start without --metrics.",
         ) from error
+
+
+def _wants_offline() -> bool:
+    return os.environ.get(OFFLINE, "") not in ("", "0")
+
+
+def _too_late() -> Conflict:
+    return Conflict(
+        "Deskside is running already, and --offline holds for one that it starts.",
+        hint="Go offline in its window, in Settings under Network.",
+    )
 
 
 def _announce(url: str, pid: int, **more: str) -> None:

@@ -18,7 +18,7 @@ from loguru import logger
 from deskside.backend.agent.events import ModelEvent, UsageReported
 from deskside.backend.agent.refusals import Refusal, read_refusal
 from deskside.backend.agent.sse import EventSplitter
-from deskside.backend.errors import StreamDropped, StreamGarbled, StreamTimedOut
+from deskside.backend.errors import Offline, StreamDropped, StreamGarbled, StreamTimedOut
 
 if TYPE_CHECKING:
     from deskside.backend.agent.provider_calls import ProviderCall
@@ -52,7 +52,8 @@ class Refused(Exception):
 
 
 class Response(Protocol):
-    """What httpx2's response and ours (http1.py) have in common. Both raise httpx2.RequestError."""
+    """What httpx2's response and ours (http1.py) have in common. Both raise httpx2.RequestError,
+    and Offline where the gate was closed."""
 
     @property
     def headers(self) -> Mapping[str, str]: ...
@@ -100,7 +101,7 @@ class Answer:
     async def blocks(self) -> AsyncGenerator[bytes, None]:
         """The data of each event. Ends where the connection was closed in good order.
 
-        Raises StreamDropped, StreamTimedOut or StreamGarbled.
+        Raises StreamDropped, StreamTimedOut, StreamGarbled or Offline.
         """
         splitter = EventSplitter()
         head, found = b"", 0
@@ -139,7 +140,7 @@ class Answer:
             async with asyncio.timeout(DRAIN_S):
                 async for _ in self._chunks:
                     pass
-        except (TimeoutError, httpx2.RequestError):
+        except (TimeoutError, httpx2.RequestError, Offline):
             return
 
     async def close(self) -> None:

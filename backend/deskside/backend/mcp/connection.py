@@ -13,12 +13,16 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from loguru import logger
 
 from deskside.backend import redaction
-from deskside.backend.errors import KeychainUnavailable, McpServerError
+from deskside.backend.errors import KeychainUnavailable, McpServerError, Offline
 from deskside.backend.mcp.rows import LogLine, ServerState, ToolDefinition
+from deskside.backend.network.dialing import is_loopback
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.purpose import purpose
 from deskside.backend.store.mcp_servers import StoredServer
 from deskside.backend.store.text import now_ms
 from deskside.backend.visible import made_visible
@@ -40,7 +44,12 @@ LISTING_EVERY_S = 1.0
 KEPT_LINES = 500
 WHERE_TO_SIGN_IN = "Sign in, in Settings under MCP servers."
 LONGEST_LINE = 2_000
+NO_OWN_NETWORK = (
+    "Deskside is offline, and this system cannot keep the server's program from the network, "
+    "so it was not started."
+)
 
+After = Literal["waiting", "failed", "signed_out", "offline"]
 ReadAccess = Callable[[], Awaitable["Access"]]
 """What the server is given, read when it is needed."""
 Offer = Callable[[Sequence[ToolDefinition]], Awaitable[None]]
@@ -59,6 +68,7 @@ class Connection:
         access: ReadAccess,
         offer: Offer,
         publish: Callable[[], None],
+        gate: Gate,
         *,
         back_off_s: Sequence[float] = BACK_OFF_S,
         connect_s: float = CONNECT_S,
@@ -74,6 +84,7 @@ class Connection:
         self._access = access
         self._offer = offer
         self._publish = publish
+        self._gate = gate
         self._back_off_s = back_off_s
         self._connect_s = connect_s
         self._is_old = False
@@ -104,13 +115,15 @@ class Connection:
 
     async def ready(self) -> Session:
         """The session, once there is one. Raises McpServerError where the server was given up, or wants the
-        user to sign in."""
+        user to sign in, and Offline."""
         self.start()
         while self.state != "ready" or self.session is None:
             if self.state == "signed_out":
                 raise McpServerError(
                     f"The MCP server “{self.stored.name}” wants you to sign in.", hint=WHERE_TO_SIGN_IN
                 )
+            if self.state == "offline":
+                raise Offline(f"The MCP server “{self.stored.name}” does not run. {self.reason}")
             if self.state in ("failed", "idle"):
                 raise McpServerError(
                     f"The MCP server “{self.stored.name}” does not run. {self.reason}".strip()
@@ -141,8 +154,8 @@ class Connection:
             self.note("deskside", reason or "The server wants you to sign in.")
             # Neither the reason nor the command is written to our log: both can hold what is the user's.
             logger.info("MCP server {} ended", self.stored.id)
-            if after == "signed_out":
-                self._set("signed_out", reason)
+            if after in ("signed_out", "offline"):
+                self._set(after, reason)
                 return
             failures = 1 if time.monotonic() - began_s > STEADY_S else failures + 1
             if failures > len(self._back_off_s) or after == "failed":
@@ -150,8 +163,19 @@ class Connection:
                 return
             await self._wait(self._back_off_s[failures - 1], reason)
 
-    async def _live(self) -> tuple[str, Literal["waiting", "failed", "signed_out"]]:
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the server is none of this machine's."""
+        return self.stored.transport == "http" and not is_loopback(urlsplit(self.stored.url).hostname or "")
+
+    async def _live(self) -> tuple[str, After]:
         """One session from its beginning to its end. Returns why it ended, and what comes now."""
+        with purpose("mcp", self.stored.name):
+            return await self._live_for_its_purpose()
+
+    async def _live_for_its_purpose(self) -> tuple[str, After]:
+        if self._gate.is_closed and self.is_elsewhere:
+            return "Deskside is offline, and the server is elsewhere.", "offline"
         try:
             # Half a second of imports: beside the loop, which has a window to serve.
             sdk = await asyncio.to_thread(importlib.import_module, "deskside.backend.mcp.session")
@@ -160,9 +184,13 @@ class Connection:
         except KeychainUnavailable as error:
             # It would show its prompt again and again.
             return f"{error.message} {error.hint}", "failed"
+        if self._gate.is_closed and self.stored.transport == "stdio" and not await _can_confine():
+            return NO_OWN_NETWORK, "offline"
         self._ended, self._has_news = "", False
         ears = sdk.Ears(self.note, self._end, self._hear_news)
-        opening = sdk.open_session(self.stored, access, ears, is_old=self._is_old, limit_s=self._connect_s)
+        opening = sdk.open_session(
+            self.stored, access, ears, self._gate, is_old=self._is_old, limit_s=self._connect_s
+        )
         try:
             async with opening as session:
                 await self._list_tools(session)
@@ -256,3 +284,9 @@ class Connection:
             return
         logger.opt(exception=error).error("MCP server {}: a fault of ours", self.stored.id)
         self._set("failed", "Deskside has a fault there; its log says where.")
+
+
+async def _can_confine() -> bool:
+    from deskside.backend.mcp.stdio import can_confine
+
+    return await can_confine()

@@ -10,7 +10,18 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST
 from pydantic import ValidationError
 
-FAILURES = (MCPError, OSError, TimeoutError, httpx2.HTTPError, ValueError, RuntimeError, anyio.EndOfStream)
+from deskside.backend.errors import Offline
+
+FAILURES = (
+    MCPError,
+    OSError,
+    TimeoutError,
+    httpx2.HTTPError,
+    ValueError,
+    RuntimeError,
+    anyio.EndOfStream,
+    Offline,
+)
 """What talking to a server raises; also inside an exception group."""
 FAILURES_OF_STREAMS = (anyio.ClosedResourceError, anyio.BrokenResourceError)
 
@@ -38,6 +49,8 @@ def why(error: BaseException) -> str:
         return why(error.exceptions[0])
     if isinstance(error, PermissionError) and error.errno is None:
         return str(error)
+    if isinstance(error, Offline):
+        return error.message
     if isinstance(error, EndedAtDiscovery):
         return "It ended when it was greeted in the newest way; it is greeted in the old one now."
     if isinstance(error, TimeoutError):

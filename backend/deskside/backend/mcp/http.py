@@ -13,6 +13,8 @@ from typing import Any
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.http import Client
 from deskside.backend.version import VERSION
 
 MESSAGE_LIMIT = 16 * 2**20
@@ -60,6 +62,7 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 def http_client(
+    gate: Gate,
     headers: Mapping[str, str],
     answers: Answers,
     auth: httpx2.Auth | None = None,
@@ -67,7 +70,8 @@ def http_client(
     silence_s: float = SILENCE_S,
 ) -> httpx2.AsyncClient:
     """A client whose every answer `answers` looks at first, and whose every request has `headers`."""
-    return httpx2.AsyncClient(
+    return Client(
+        gate,
         headers={"User-Agent": f"deskside/{VERSION}", **headers, "Accept-Encoding": "identity"},
         timeout=httpx2.Timeout(CONNECT_S, read=silence_s),
         event_hooks={"response": [answers.look]},
@@ -77,12 +81,12 @@ def http_client(
 
 @asynccontextmanager
 async def reach_server(
-    url: str, headers: Mapping[str, str], answers: Answers, auth: httpx2.Auth | None
+    gate: Gate, url: str, headers: Mapping[str, str], answers: Answers, auth: httpx2.Auth | None
 ) -> AsyncIterator[tuple[Any, Any]]:
     """Streams of messages to and from a server at `url`; every request has `headers`, and what `auth`
     does."""
     async with (
-        http_client(headers, answers, auth) as client,
+        http_client(gate, headers, answers, auth) as client,
         streamable_http_client(url, http_client=client, max_sse_event_size=MESSAGE_LIMIT) as streams,
     ):
         yield streams

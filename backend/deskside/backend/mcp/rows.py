@@ -11,10 +11,10 @@ from deskside.backend.agent.events import Effect
 from deskside.backend.tools.declaration import Approval
 
 ServerState = Literal[
-    "disabled", "idle", "starting", "ready", "waiting", "failed", "signed_out", "signing_in"
+    "disabled", "idle", "starting", "ready", "waiting", "failed", "offline", "signed_out", "signing_in"
 ]
-"""Switched off; not asked for yet; on its way; ready; broken and soon tried again; given up; it wants the
-user to sign in; they are about to."""
+"""Switched off; not asked for yet; on its way; ready; broken and soon tried again; given up; it
+would need the network, and Deskside is offline; it wants the user to sign in; they are about to."""
 
 
 class ToolDefinition(msgspec.Struct, frozen=True):

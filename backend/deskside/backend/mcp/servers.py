@@ -37,6 +37,7 @@ from deskside.backend.mcp.rows import (
 from deskside.backend.mcp.server_secrets import ServerSecrets, check_kept
 from deskside.backend.mcp.sign_ins import BROWSER_S, SignIns
 from deskside.backend.mcp.tool import McpTool, ToolFailed
+from deskside.backend.network.gate import Gate
 from deskside.backend.store import mcp_servers
 from deskside.backend.store.mcp_servers import StoredServer, StoredTool
 from deskside.backend.visible import made_visible
@@ -52,7 +53,8 @@ if TYPE_CHECKING:
 
 class McpServers:
     """All methods belong to the loop's thread, and raise NotFound for a server that there is none of.
-    `tools_changed` is called when rows of tools did: whoever keeps them reads them again."""
+    `tools_changed` is called when rows of tools did: whoever keeps them reads them again. `gate` is the
+    program's; without one, an open one of its own."""
 
     def __init__(
         self,
@@ -64,7 +66,9 @@ class McpServers:
         back_off_s: Sequence[float] = BACK_OFF_S,
         connect_s: float = CONNECT_S,
         browser_s: float = BROWSER_S,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate or Gate()
         self._store = store
         self._events = events
         self._keys = keys
@@ -88,6 +92,21 @@ class McpServers:
     async def learn_secrets(self) -> int:
         """See ServerSecrets.learn_all."""
         return await self._secrets.learn_all()
+
+    async def follow_gate(self) -> None:
+        """The gate was closed or opened: begin anew with every server that is elsewhere, and with every
+        program, which is kept from the network or is not. A call that is under way breaks off."""
+        begun = [
+            connection
+            for connection in self._connections.values()
+            if connection.state not in ("idle", "failed", "signed_out")
+            and (connection.is_elsewhere or connection.stored.transport == "stdio")
+        ]
+        await asyncio.gather(*(connection.stop() for connection in begun))
+        if not self._is_closed:
+            for connection in begun:
+                connection.start()
+        self._publish_tools()
 
     # -- what a run needs --
 
@@ -114,7 +133,7 @@ class McpServers:
                 continue
             connection = self._connection(server)
             connection.start()
-            if connection.state not in ("failed", "signed_out"):
+            if connection.state not in ("failed", "signed_out", "offline"):
                 found.append(McpTool.of(self, server, tool))
         return found
 
@@ -287,6 +306,7 @@ class McpServers:
                 confirm,
                 open_page,
                 browser_s=self._browser_s,
+                gate=self._gate,
             )
             await self._secrets.keep_sign_in(stored.id, signed_in.as_text())
         except SignInFailed as failed:
@@ -311,6 +331,7 @@ class McpServers:
                 lambda: self._secrets.access(stored),
                 lambda definitions: self._note_offer(stored.id, definitions),
                 self._publish,
+                self._gate,
                 back_off_s=self._back_off_s,
                 connect_s=self._connect_s,
             )

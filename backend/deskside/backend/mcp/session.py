@@ -36,6 +36,8 @@ from deskside.backend.mcp.results import prompt_text, resource_text
 from deskside.backend.mcp.rows import McpPrompt, McpResource, PromptArgument, ToolDefinition
 from deskside.backend.mcp.server_secrets import Access
 from deskside.backend.mcp.stdio import run_program
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.purpose import purpose
 from deskside.backend.store.mcp_servers import StoredServer
 from deskside.backend.version import VERSION
 
@@ -109,7 +111,8 @@ class Session:
 
     async def call(self, name: str, arguments: dict[str, Any], elicit: Elicit | None) -> str:
         """Call a tool, as `Calls.call`."""
-        return await self._calls.call(self._client, name, arguments, elicit)
+        with purpose("mcp", self._server):
+            return await self._calls.call(self._client, name, arguments, elicit)
 
     # -- resources and prompts --
 
@@ -121,8 +124,9 @@ class Session:
         ]
 
     async def read_resource(self, uri: str) -> str:
-        async with asyncio.timeout(ANSWER_S):
-            return resource_text(await self._client.read_resource(uri))
+        with purpose("mcp", self._server):
+            async with asyncio.timeout(ANSWER_S):
+                return resource_text(await self._client.read_resource(uri))
 
     async def prompts(self) -> list[McpPrompt]:
         listed = self._listed(lambda page: self._client.list_prompts(params=page), "prompts")
@@ -140,8 +144,9 @@ class Session:
         ]
 
     async def get_prompt(self, name: str, arguments: Mapping[str, str]) -> str:
-        async with asyncio.timeout(ANSWER_S):
-            return prompt_text(await self._client.get_prompt(name, dict(arguments)))
+        with purpose("mcp", self._server):
+            async with asyncio.timeout(ANSWER_S):
+                return prompt_text(await self._client.get_prompt(name, dict(arguments)))
 
     async def _listed(
         self, ask: Callable[[types.PaginatedRequestParams | None], Awaitable[Any]], what: str
@@ -150,8 +155,9 @@ class Session:
         page: types.PaginatedRequestParams | None = None
         count = 0
         for _ in range(MOST_PAGES):
-            async with asyncio.timeout(ANSWER_S):
-                result = await ask(page)
+            with purpose("mcp", self._server):
+                async with asyncio.timeout(ANSWER_S):
+                    result = await ask(page)
             for each in getattr(result, what):
                 count += 1
                 if count > MOST_LISTED:
@@ -215,9 +221,10 @@ class Session:
 
 @asynccontextmanager
 async def open_session(
-    stored: StoredServer, access: Access, ears: Ears, *, is_old: bool, limit_s: float
+    stored: StoredServer, access: Access, ears: Ears, gate: Gate, *, is_old: bool, limit_s: float
 ) -> AsyncIterator[Session]:
-    """Start or reach a server and greet it. Raises FAILURES, EndedAtDiscovery, SignInNeeded, and TimeoutError
+    """Start or reach a server and greet it. While the gate is closed a program gets a network of its own.
+    Raises FAILURES, EndedAtDiscovery, SignInNeeded, and TimeoutError
     after `limit_s`."""
     session = Session(stored.name, ears)
     answers = Answers()
@@ -239,10 +246,11 @@ async def open_session(
                         Path.home(),
                         on_line=lambda text: ears.on_line("program", text),
                         on_end=ears.on_end,
+                        is_confined=gate.is_closed,
                     )
                 else:
                     auth = _auth(stored, access, ears, refused)
-                    transport = reach_server(stored.url, access.headers, answers, auth)
+                    transport = reach_server(gate, stored.url, access.headers, answers, auth)
                 streams = await stack.enter_async_context(transport)
                 await session.begin(streams, stack, is_old=is_old)
             yield session

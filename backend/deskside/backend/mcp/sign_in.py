@@ -30,6 +30,8 @@ from deskside.backend.mcp.http import Answers, http_client
 from deskside.backend.mcp.oauth import CHALLENGE, SignIn, client_metadata
 from deskside.backend.mcp.proposal import Confirm
 from deskside.backend.mcp.redirect import Redirect, listen_for_redirect
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.purpose import purpose
 from deskside.backend.visible import made_visible
 
 # Of what is asked of a server.
@@ -52,14 +54,31 @@ async def sign_in(
     open_page: OpenPage,
     *,
     browser_s: float,
+    gate: Gate | None = None,
 ) -> SignIn:
     """Let the user sign in at the server `name`, whose refusal came with `challenge` (its WWW-Authenticate).
     `browser_s` is how long the browser is waited for.
 
-    Raises SignInFailed, and what `confirm` and `open_page` raise.
+    Raises SignInFailed, Offline, and what `confirm` and `open_page` raise.
     """
+    with purpose("mcp_sign_in", name):
+        return await _sign_in(name, url, challenge, confirm, open_page, browser_s, gate or Gate())
+
+
+async def _sign_in(
+    name: str,
+    url: str,
+    challenge: str,
+    confirm: Confirm,
+    open_page: OpenPage,
+    browser_s: float,
+    gate: Gate,
+) -> SignIn:
     addresses = _Addresses(name, url, confirm)
-    async with listen_for_redirect() as redirect, http_client({}, Answers(), silence_s=ANSWER_S) as client:
+    async with (
+        listen_for_redirect() as redirect,
+        http_client(gate, {}, Answers(), silence_s=ANSWER_S) as client,
+    ):
 
         async def go(page: str) -> None:
             await addresses.agree(page, is_page=True)

@@ -42,11 +42,29 @@ CRASHES = {
 }
 GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError)
 
+LIFELINE = (sys.executable, "-I", "-S", lifeline.__file__)
+PROBE_S = 10.0
+
 Log = Callable[[str], None]
 
 
 class MessageTooLong(Exception):
     """The server wrote a line that is too long to be kept."""
+
+
+async def can_confine() -> bool:
+    """Whether this system lets us start a program in a network of its own. It is tried: distributions and
+    containers forbid it in several ways. Takes 50 ms."""
+    if sys.platform != "linux":
+        return False
+    try:
+        with anyio.fail_after(PROBE_S):
+            tried = await anyio.run_process(
+                [*LIFELINE, lifeline.PROBE], stdin=subprocess.DEVNULL, check=False
+            )
+    except TimeoutError:
+        return False
+    return tried.returncode == 0
 
 
 @asynccontextmanager
@@ -58,8 +76,10 @@ async def run_program(
     *,
     on_line: Log,
     on_end: Callable[[str], None],
+    is_confined: bool = False,
 ) -> AsyncIterator[tuple[Any, Any]]:
-    """Run a program and give its streams of messages.
+    """Run a program and give its streams of messages. One that `is_confined` reaches no network; ask
+    `can_confine` first.
 
     `on_line` gets each line of its standard error, and of what it writes to its output that is no message.
     `on_end` is told once, with a sentence, when it ends or breaks the rules. Raises OSError where it cannot
@@ -77,7 +97,7 @@ async def run_program(
     to_session, from_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_server, from_session = anyio.create_memory_object_stream[SessionMessage](0)
     async with (
-        _process(command, arguments, environment, folder) as process,
+        _process(command, arguments, environment, folder, is_confined) as process,
         anyio.create_task_group() as tasks,
     ):
         assert process.stdout is not None
@@ -101,16 +121,21 @@ async def run_program(
 
 @asynccontextmanager
 async def _process(
-    command: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+    command: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    is_confined: bool,
 ) -> AsyncIterator[Process]:
     if sys.platform == "win32":
+        assert not is_confined
         async with _process_in_a_job(command, arguments, environment, folder) as process:
             yield process
         return
     ours, theirs = os.pipe()[::-1]
     try:
         process = await anyio.open_process(
-            [sys.executable, "-I", "-S", lifeline.__file__, str(theirs), command, *arguments],
+            [*LIFELINE, *([lifeline.CONFINED] if is_confined else []), str(theirs), command, *arguments],
             env=environment,
             cwd=folder,
             start_new_session=True,

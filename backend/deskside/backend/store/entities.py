@@ -300,6 +300,22 @@ def define_entities(db: Database) -> None:
         doing = TextOrEmpty()
         is_shown = Flag()
 
+    class NetworkUse(Entity):
+        _table_ = "network_use"
+        id = Id()
+        at_ms = Integer()
+        duration_ms = IntegerOrNull()
+        host = Text()
+        port = Integer()
+        is_loopback = Flag()
+        via = TextOrEmpty()
+        purpose = Text()
+        subject = TextOrEmpty()
+        request_id = TextOrEmpty()
+        sent_bytes = Integer()
+        received_bytes = Integer()
+        outcome = TextOrEmpty()
+
     class FileVersion(Entity):
         _table_ = "file_version"
         id = Id()

@@ -31,6 +31,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from deskside.backend.network.gate import Gate, bound_for
+from deskside.backend.network.purpose import purpose
 from deskside.backend.tools.web_address import (
     PORTS,
     SCHEMES,
@@ -114,7 +116,8 @@ class Web:
     """Fetches pages. One for the whole program.
 
     `resolve`, `may_reach`, `ports` and `trust` are there for tests, which have no internet: a test gives an
-    object of its own the way to a server of its own. The program gives none.
+    object of its own the way to a server of its own. The program gives none of them, but its `gate`; without
+    one there is an open one of its own.
     """
 
     def __init__(
@@ -125,8 +128,10 @@ class Web:
         ports: frozenset[int] = PORTS,
         trust: ssl.SSLContext | None = None,
         limits: Limits = Limits(),
+        gate: Gate | None = None,
     ) -> None:
-        self._resolve = resolve or look_up
+        self.gate = gate or Gate()
+        self._resolve = resolve or self._look_up
         self._may_reach = may_reach or is_reachable
         self._ports = ports
         self._trust = trust
@@ -144,8 +149,13 @@ class Web:
         return address
 
     async def fetch(self, url: str) -> Page:
-        """GET a page, following redirects. Raises CannotFetch for everything that is not a page."""
+        """GET a page, following redirects. Raises CannotFetch for everything that is not a page, and
+        Offline."""
         address = self.address(url)
+        with purpose("web_fetch"):
+            return await self._fetch(address)
+
+    async def _fetch(self, address: WebAddress) -> Page:
         async with self._turns:
             try:
                 async with asyncio.timeout(self._limits.total_s):
@@ -163,19 +173,27 @@ class Web:
 
     async def _get(self, address: WebAddress) -> Page | str:
         """The page, or the address that it redirects to."""
+        self.gate.check(address.host)
         proxy = await _proxy(address)
-        numbers = await self._numbers(address, proxy)
+        with bound_for(address.host, address.port, proxy.host if proxy else ""):
+            return await self._get_from(address, proxy, await self._numbers(address, proxy))
+
+    async def _get_from(
+        self, address: WebAddress, proxy: Proxy | None, numbers: Sequence[IPAddress]
+    ) -> Page | str:
         if self._trust is None:
             # In a thread: reading the system's certificates takes 50 ms, importing httpcore2 as long.
             self._trust = await asyncio.to_thread(_system_trust)
         import httpcore2
 
+        from deskside.backend.network.http import Sockets
         from deskside.backend.tools.web_tunnel import ProxyFailed, Tunnel
 
-        tunnel = Tunnel(proxy, self._trust, USER_AGENT) if proxy else None
+        sockets = Sockets(self.gate)
+        network = Tunnel(proxy, self._trust, USER_AGENT, sockets) if proxy else sockets
         try:
             for place, number in enumerate(numbers):
-                async with httpcore2.AsyncConnectionPool(self._trust, network_backend=tunnel) as pool:
+                async with httpcore2.AsyncConnectionPool(self._trust, network_backend=network) as pool:
                     try:
                         response = await pool.handle_async_request(self._request(address, number))
                     except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
@@ -192,6 +210,9 @@ class Web:
             # Not chained: the log, too, is no place for what a server said.
             raise CannotFetch(_sentence(error)) from None
         raise CannotFetch(_NO_CONNECTION)
+
+    async def _look_up(self, host: str, port: int) -> Sequence[str]:
+        return [str(address[0]) for _, address in await self.gate.look_up(host, port)]
 
     async def _numbers(self, address: WebAddress, proxy: Proxy | None) -> list[IPAddress]:
         """The IP addresses to connect to. If one of them is not public, the name is up to no good."""
@@ -269,12 +290,6 @@ async def _proxy(address: WebAddress) -> Proxy | None:
     if proxy is not None and proxy.scheme not in SCHEMES:
         raise CannotFetch(_NO_SOCKS)
     return proxy
-
-
-async def look_up(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
 
 
 def is_reachable(address: IPAddress) -> bool:

@@ -5,17 +5,24 @@ by one: the library's own search drops the status of an answer, takes every page
 found" and keeps one error of all. Whoever is told "nothing" believes that there is nothing, so here it is
 said only of a page on which the engine itself says it.
 
-Everything here blocks. ddgs is imported at the first search, which takes 0.2 s.
+Its HTTP client makes sockets in native code, so it is given a way through the gate (network/relay.py) as its
+proxy. ddgs is imported at the first search, which takes 0.2 s.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from deskside.backend.tools.web_proxy import BadProxy, proxy_for
+from deskside.backend.errors import Offline
+from deskside.backend.network.gate import Gate
+from deskside.backend.network.purpose import purpose
+from deskside.backend.network.relay import Upstream, open_relay
+from deskside.backend.tools.web_proxy import BadProxy, Proxy, proxy_for
 
 if TYPE_CHECKING:
     from ddgs.base import BaseSearchEngine
@@ -46,6 +53,7 @@ _CHALLENGE = re.compile(
 )
 # DuckDuckGo's way to say that it was asked too often.
 _TOO_OFTEN = {"duckduckgo": (202, 429)}
+_NO_ADDRESS = "could not be asked: the address of this machine's proxy is none"
 _UNREADABLE = "sent a page in which no results could be made out"
 
 Why = Literal["nothing", "turned away", "unreachable", "slow", "proxy", "broken"]
@@ -60,25 +68,50 @@ class NoResults(Exception):
         self.why = why
 
 
-def ask_engine(name: str, query: str) -> list[TextResult]:
-    """The engine's results, best first; at least one, each with the address of a page. Raises NoResults."""
+async def ask_engine(gate: Gate, name: str, query: str) -> list[TextResult]:
+    """The engine's results, best first; at least one, each with the address of a page. Raises NoResults,
+    Offline."""
+    address = urlsplit(await asyncio.to_thread(_search_url, name))
+    host, port = address.hostname or "", address.port or 443
+    proxy = await asyncio.to_thread(_proxy, address.scheme, address.netloc)
+    upstream = Upstream(proxy.scheme, proxy.host, proxy.port, proxy.url) if proxy else None
+    with purpose("web_search", ENGINES[name]):
+        async with open_relay(gate, host, port, upstream) as relay:
+            try:
+                return await asyncio.to_thread(_ask, name, query, relay.proxy_url, upstream is not None)
+            except NoResults:
+                if isinstance(relay.failure, Offline):
+                    raise relay.failure from None
+                if relay.failure is not None:
+                    raise _not_reached(has_proxy=upstream is not None) from None
+                raise
+
+
+def _search_url(name: str) -> str:
+    from ddgs.engines import ENGINES as KNOWN
+
+    # Wikipedia's address has places for these.
+    return str(KNOWN["text"][name].search_url.format(lang="en", query=""))
+
+
+def _ask(name: str, query: str, proxy_url: str, has_proxy: bool) -> list[TextResult]:
+    """In a thread. `has_proxy` says that `proxy_url` leads to a proxy of this machine's."""
     import primp
     from ddgs.engines import ENGINES as KNOWN
     from ddgs.exceptions import DDGSException, TimeoutException
     from lxml.etree import LxmlError
 
     kind = KNOWN["text"][name]
-    proxy = _proxy_url(kind.search_url)
     try:
-        engine = kind(proxy=proxy, timeout=ENGINE_TIMEOUT_S)
+        engine = kind(proxy=proxy_url, timeout=ENGINE_TIMEOUT_S)
         status, page = _answer(engine, query)
         rows = _rows(engine, page) if status == HTTPStatus.OK else []
     except primp.BuilderError:
-        raise NoResults("proxy", "could not be asked: the address of this machine's proxy is none") from None
+        raise NoResults("proxy", _NO_ADDRESS) from None
     except TimeoutException:
         raise NoResults("slow", f"did not answer within {ENGINE_TIMEOUT_S} s") from None
     except DDGSException as error:
-        raise _no_answer(error, has_proxy=proxy is not None) from None
+        raise _no_answer(error, has_proxy=has_proxy) from None
     except LxmlError:  # of a page before that of the results
         raise NoResults("broken", _UNREADABLE) from None
     if status != HTTPStatus.OK:
@@ -89,15 +122,17 @@ def ask_engine(name: str, query: str) -> list[TextResult]:
     return results
 
 
-def _proxy_url(search_url: str) -> str | None:
-    # Wikipedia's address has places for these.
-    address = urlsplit(search_url.format(lang="en", query=""))
+def _proxy(scheme: str, authority: str) -> Proxy | None:
     try:
-        proxy = proxy_for(address.scheme, address.netloc)
+        proxy = proxy_for(scheme, authority)
+        if proxy is not None and proxy.host.rpartition(".")[2].isdecimal():
+            ip_address(proxy.host)
     except BadProxy as error:
         # In the middle of a sentence.
         raise NoResults("proxy", f"could not be asked: {str(error).removesuffix('.')}") from None
-    return proxy.url if proxy else None
+    except ValueError:
+        raise NoResults("proxy", _NO_ADDRESS) from None
+    return proxy
 
 
 def _answer(engine: BaseSearchEngine[Any], query: str) -> tuple[int, str]:
@@ -129,11 +164,15 @@ def _no_answer(error: Exception, *, has_proxy: bool) -> NoResults:
         return _proxy_refusal(int(refusal[1]))
     if "certificate" in str(cause):
         return NoResults("broken", "showed a certificate that is not trusted, so it may be another site")
-    if has_proxy and isinstance(cause, primp.ConnectError | primp.DNSError):
-        return NoResults("proxy", "could not be asked: this machine's proxy did not answer")
     if isinstance(cause, primp.ConnectError | primp.DNSError):
-        return NoResults("unreachable", "could not be reached")
+        return _not_reached(has_proxy=has_proxy)
     return NoResults("broken", "broke the connection off")
+
+
+def _not_reached(*, has_proxy: bool) -> NoResults:
+    if has_proxy:
+        return NoResults("proxy", "could not be asked: this machine's proxy did not answer")
+    return NoResults("unreachable", "could not be reached")
 
 
 def _turned_away(name: str, status: int) -> NoResults:

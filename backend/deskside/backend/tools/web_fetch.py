@@ -43,8 +43,9 @@ Place = Annotated[int, msgspec.Meta(ge=0)]
 
 def preview(context: ToolContext, url: str, from_character: int = 0) -> Preview:
     """The whole address as it would be asked for: in ASCII, so that nothing in it can look like something
-    else or hide. Raises CannotFetch where nothing would be asked: then the user is not, either."""
+    else or hide. Raises CannotFetch, Offline where nothing would be asked: then the user is not, either."""
     address = context.web.address(url)
+    context.web.gate.check(address.host)
     return Preview(f"Asks {address.authority} for {address.url}")
 
 

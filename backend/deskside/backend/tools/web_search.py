@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from deskside.backend.agent.invisible import without_invisible
+from deskside.backend.errors import Offline
+from deskside.backend.network.gate import Gate
+from deskside.backend.tools.context import ToolContext
 from deskside.backend.tools.declaration import Preview, ToolOutput, tool
 from deskside.backend.tools.web_engines import ENGINES, NoResults, Why, ask_engine
 
@@ -34,12 +37,15 @@ class CannotSearch(Exception):
     that an engine said."""
 
 
-def preview(query: str, limit: int = 5) -> Preview:
+def preview(context: ToolContext, query: str, limit: int = 5) -> Preview:
+    """Raises Offline where nobody could be asked: then the user is not, either."""
+    if context.web.gate.is_closed:
+        raise Offline("Deskside is offline, so no search engine can be asked.")
     return Preview(f"Asks {_listed(list(ENGINES.values()), 'or')} for “{_visible(query)}”")
 
 
 @tool(approval="ask", effect="send", time_limit_s=45, preview=preview)
-async def web_search(query: Query, limit: Limit = 5) -> ToolOutput:
+async def web_search(context: ToolContext, query: Query, limit: Limit = 5) -> ToolOutput:
     """Search the web. Returns titles, addresses and a few words of each page, best first.
 
     `query` is what you would type into a search engine; it is sent to public engines, so put nothing private
@@ -48,7 +54,7 @@ async def web_search(query: Query, limit: Limit = 5) -> ToolOutput:
     words = _visible(query)
     if not words:
         raise CannotSearch("There is nothing to search for in this query.")
-    rows, finders, failures = await _asked(words, limit)
+    rows, finders, failures = await _asked(context.web.gate, words, limit)
     if not rows:
         return ToolOutput(_no_rows(failures))
     results = [_written(number, _result(row)) for number, row in enumerate(rows, 1)]
@@ -68,14 +74,16 @@ class _Result(msgspec.Struct, frozen=True):
     snippet: str
 
 
-async def _asked(query: str, limit: int) -> tuple[list[dict[str, Any]], list[str], dict[str, NoResults]]:
+async def _asked(
+    gate: Gate, query: str, limit: int
+) -> tuple[list[dict[str, Any]], list[str], dict[str, NoResults]]:
     """At most `limit` rows of the engines, ranked by their library; the names of the engines that gave some;
     and what became of the others."""
     found: list[TextResult] = []
     finders: list[str] = []
     failures: dict[str, NoResults] = {}
     for names in _ROUNDS:
-        answers = await asyncio.gather(*(asyncio.to_thread(_answer, name, query) for name in names))
+        answers = await asyncio.gather(*(_answer(gate, name, query) for name in names))
         for name, answer in zip(names, answers, strict=True):
             if isinstance(answer, NoResults):
                 failures[ENGINES[name]] = answer
@@ -88,9 +96,9 @@ async def _asked(query: str, limit: int) -> tuple[list[dict[str, Any]], list[str
     return rows[:limit], finders, failures
 
 
-def _answer(name: str, query: str) -> list[TextResult] | NoResults:
+async def _answer(gate: Gate, name: str, query: str) -> list[TextResult] | NoResults:
     try:
-        return ask_engine(name, query)
+        return await ask_engine(gate, name, query)
     except NoResults as failure:
         return failure
 

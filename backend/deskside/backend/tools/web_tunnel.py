@@ -24,14 +24,16 @@ class ProxyFailed(Exception):
 
 
 class Tunnel(httpcore2.AsyncNetworkBackend):
-    """Makes the connections of a pool. Raises ProxyFailed; where the proxy says that it did not reach the
-    number (5xx), ConnectError."""
+    """Makes the connections of a pool, over `sockets`. Raises ProxyFailed; where the proxy says that it did
+    not reach the number (5xx), ConnectError."""
 
-    def __init__(self, proxy: Proxy, trust: ssl.SSLContext, user_agent: str) -> None:
+    def __init__(
+        self, proxy: Proxy, trust: ssl.SSLContext, user_agent: str, sockets: httpcore2.AsyncNetworkBackend
+    ) -> None:
         self._proxy = proxy
         self._trust = trust
         self._user_agent = user_agent
-        self._sockets = httpcore2.AnyIOBackend()
+        self._sockets = sockets
 
     async def connect_tcp(
         self,
