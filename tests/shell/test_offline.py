@@ -45,3 +45,26 @@ def test_offline_nothing_leaves_whatever_is_used(tmp_path: Path) -> None:
     assert "ready" == said["mcp"]["program"][0]
     assert "offline" == said["mcp"]["far"][0]
     assert "Deskside is offline" in said["key"]["message"]
+
+
+def test_the_option_does_not_pretend_to_hold_for_a_deskside_that_runs_online(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deskside", "--data-dir", str(tmp_path / "data")]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    running = subprocess.Popen([*command, "--serve"], env=environ, stdout=subprocess.PIPE, text=True)
+    with running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        refused = subprocess.run(
+            [*command, "--offline", "call", "settings.get"], env=environ, capture_output=True, text=True
+        )
+        switch = ["call", "network.switch", '{"is_offline": true}']
+        subprocess.run([*command, *switch], env=environ, capture_output=True, check=True)
+        taken = subprocess.run(
+            [*command, "--offline", "call", "settings.get"], env=environ, capture_output=True, text=True
+        )
+        running.terminate()
+
+    assert 1 == refused.returncode
+    assert "--offline holds for one that it starts" in refused.stderr
+    assert 0 == taken.returncode, taken.stderr
+    assert json.loads(taken.stdout)["data"]["is_offline"]
