@@ -228,6 +228,8 @@ export interface AppState {
  * what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
  * `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
  * `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
+ * `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
+ * recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -244,6 +246,9 @@ export interface Settings {
   limits: Limits;
   max_runs: number;
   names_conversations: boolean;
+  records_runs: boolean;
+  recordings_days: number;
+  recordings_mb: number;
 }
 
 /**
@@ -1235,6 +1240,151 @@ export interface FoundServer {
   model_names: string[];
 }
 
+export interface RunId {
+  /** ≥ 1, ≤ 9007199254740991 */
+  run_id: number;
+}
+
+/**
+ * A run's story. `is_recorded` False: nothing but its row is there, because recording was off, or because
+ * the recording was old and was cleared away.
+ */
+export interface RunStory {
+  story: Story;
+  why_slow: WhySlow;
+  is_recorded: boolean;
+}
+
+/**
+ * A run and all that worked for it. The first span is the run's own. Spans come in the order in which
+ * they began, each after the one it is in. `end_ms` is the last moment that is recorded.
+ */
+export interface Story {
+  trace_id: string;
+  run_id: number;
+  conversation_id: number;
+  message_id: number;
+  request_id: string;
+  command: string;
+  program: string;
+  model: string;
+  status: string;
+  start_ms: number;
+  end_ms: number;
+  spans: Span[];
+  marks: Mark[];
+}
+
+/**
+ * Something that took time. `n` is the fact of run `run_id` that shows what was in it; `end_ms` None: its
+ * end is not recorded, because it goes on or the program ended. `first_ms` is when a model began to answer.
+ * `step` counts a run's steps from 0. The cost is in nano-dollars.
+ */
+export interface Span {
+  id: string;
+  parent_id: string | null;
+  kind: "decision" | "model" | "pause" | "queue" | "retry" | "run" | "side_call" | "store" | "tool";
+  name: string;
+  run_id: number;
+  n: number;
+  start_ms: number;
+  end_ms: number | null;
+  status: "denied" | "failed" | "ok" | "open" | "stopped";
+  message: string;
+  code: string;
+  call_id: string;
+  step: number | null;
+  first_ms: number | null;
+  usage: Usage | null;
+  cost_nano_usd: number | null;
+  decided: string;
+}
+
+/**
+ * Tokens of one model call, by price class. The classes do not overlap, except that
+ * `reasoning_tokens` says how many of `output_tokens` were reasoning.
+ *
+ * `input_tokens` excludes cached input: OpenAI counts it inside `prompt_tokens`, Anthropic apart;
+ * adapters bring both to this form.
+ */
+export interface Usage {
+  input_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+}
+
+/** A moment in a run: something was said, left out, or given up. */
+export interface Mark {
+  span_id: string;
+  run_id: number;
+  n: number;
+  at_ms: number;
+  kind: string;
+  text: string;
+}
+
+/** Where the time went, the largest share first. `summary` is one or two sentences. */
+export interface WhySlow {
+  total_ms: number;
+  shares: Share[];
+  summary: string;
+}
+
+/** How much of the time went into one cause, and what it is called. */
+export interface Share {
+  cause: "agents" | "first_byte" | "generation" | "other" | "queue" | "retry" | "store" | "tools" | "user";
+  ms: number;
+  words: string;
+}
+
+/** Fact `n` of a run, as the nodes of its story name it. */
+export interface FindNode {
+  /** ≥ 1, ≤ 9007199254740991 */
+  run_id: number;
+  /** ≥ 0, ≤ 2147483648 */
+  n: number;
+}
+
+/** All texts of one node, and when it was. */
+export interface NodeContent {
+  run_id: number;
+  n: number;
+  at_ms: number;
+  sections: Section[];
+}
+
+/** One text. `size_bytes` is of the whole, `is_cut` says that not all of it is here. */
+export interface Section {
+  title: string;
+  text: string;
+  language: "json" | "text";
+  size_bytes: number;
+  is_cut: boolean;
+}
+
+/** `json` holds all that was recorded, `otlp` what happened when, without what was said. */
+export interface ExportRun {
+  /** ≥ 1, ≤ 9007199254740991 */
+  run_id: number;
+  format: "json" | "otlp";
+}
+
+/** A request id, as errors show it, or the number of a run. */
+export interface FindTrace {
+  /** length ≥ 1, length ≤ 100 */
+  id: string;
+}
+
+/** All that is known of one request: the runs that it asked for, its errors, and the log's lines. */
+export interface Trace {
+  id: string;
+  runs: RunStory[];
+  errors: ErrorRow[];
+  log_lines: string[];
+}
+
 /**
  * `conversation_id` None starts a new conversation, in which `agent` answers; None is the default agent.
  * `model` None takes the conversation's. `attachment_ids` are of the conversation's draft; with them the
@@ -1412,6 +1562,11 @@ export interface ChangeSettingsInput {
   /** ≥ 1, ≤ 32 */
   max_runs?: number;
   names_conversations?: boolean;
+  records_runs?: boolean;
+  /** ≥ 1, ≤ 3650 */
+  recordings_days?: number;
+  /** ≥ 10, ≤ 1000000 */
+  recordings_mb?: number;
 }
 
 /**
@@ -2178,6 +2333,23 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Look for Ollama, LM Studio, llama.cpp and vLLM on their usual ports of this machine. */
       find_servers: (options?: CallOptions): Promise<FoundServer[]> =>
         call("models.find_servers", null, options),
+    },
+    recordings: {
+      /** How a run went: all that took time, inside what, and why it took that long. */
+      story: (params: RunId, options?: CallOptions): Promise<RunStory> =>
+        call("recordings.story", params, options),
+      /** What was in one node of a run: request and answer, arguments and result. */
+      content: (params: FindNode, options?: CallOptions): Promise<NodeContent> =>
+        call("recordings.content", params, options),
+      /** A recording as a file would hold it. */
+      text: (params: ExportRun, options?: CallOptions): Promise<string> =>
+        call("recordings.text", params, options),
+      /** Let the user choose where a recording is written. Returns the path; None when they cancelled. */
+      export: (params: ExportRun, options?: CallOptions): Promise<string | null> =>
+        call("recordings.export", params, options),
+      /** All that one request led to: runs, errors, and lines of the log. */
+      trace: (params: FindTrace, options?: CallOptions): Promise<Trace> =>
+        call("recordings.trace", params, options),
     },
     rescue: {
       /**

@@ -20,6 +20,9 @@ from deskside.backend.folders import Folders
 from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
 from deskside.backend.paths import Paths
+from deskside.backend.recordings.recordings import Recordings
+from deskside.backend.recordings.retention import clearing_recordings
+from deskside.backend.redaction import Redactor
 from deskside.backend.rescue import Rescues
 from deskside.backend.settings import SettingsStore, open_settings
 from deskside.backend.store import tools
@@ -57,6 +60,7 @@ class App:
     backups: Backups
     transfers: Transfers
     rescues: Rescues
+    recordings: Recordings
 
 
 @asynccontextmanager
@@ -72,7 +76,8 @@ async def open_app(
         store = await stack.enter_async_context(open_store(paths, or_read=or_read))
         events = EventBuffer()
         settings = await open_settings(store, events)
-        keys = Keys(store, events, paths)
+        redactor = Redactor()
+        keys = Keys(store, events, paths, redactor=redactor)
         device = Device(paths, settings, events)
         stack.push_async_callback(device.close)
         http = await stack.enter_async_context(Http())
@@ -92,10 +97,13 @@ async def open_app(
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
         sources: list[Source] = [user_tools.tools, mcp.tools]
         attachments = await stack.enter_async_context(open_attachments(store, events, paths.files))
-        runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services, attachments)
+        runs = Runs(
+            events, providers, device, TOOLS, sources, user_tools.choices, services, attachments, redactor
+        )
         stack.push_async_callback(runs.close)
         await stack.enter_async_context(emptying_trash(store, attachments))
         await stack.enter_async_context(watching_store(store, events))
+        await stack.enter_async_context(clearing_recordings(store, settings))
         transfers = Transfers(store, events, paths, attachments)
         stack.push_async_callback(transfers.close)
         backups = Backups(store, events, paths)
@@ -118,4 +126,5 @@ async def open_app(
             backups,
             transfers,
             rescues,
+            Recordings(store, paths),
         )

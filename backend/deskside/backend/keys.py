@@ -28,6 +28,7 @@ from loguru import logger
 from deskside.backend.errors import AppError, InvalidRequest, KeychainUnavailable, NoKey, NotFound
 from deskside.backend.events import KeysChanged, ModelsChanged
 from deskside.backend.keychain import LONGEST_SECRET, Look, SystemKeychain
+from deskside.backend.redaction import Redactor
 from deskside.backend.secret_file import FileDamaged, FileLocked, SecretFile
 from deskside.backend.settings import Server
 from deskside.backend.store import api_keys
@@ -92,6 +93,7 @@ class Keys:
     """The keys of this installation. All methods belong to the loop's thread.
 
     `environ` is where keys and the keychain's switch are looked up; `keychain` is the system's own.
+    `redactor` is told of each secret before it can be used.
     """
 
     def __init__(
@@ -101,11 +103,13 @@ class Keys:
         paths: Paths,
         environ: Mapping[str, str] = os.environ,
         keychain: SystemKeychain | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         self._store = store
         self._events = events
         self._environ = environ
         self._keychain = keychain or SystemKeychain(environ)
+        self._redactor = redactor or Redactor()
         self._file = SecretFile(paths.data / "keys.json")
         # One change or read of a secret at a time, so that a key cannot be deleted between being read
         # and being remembered.
@@ -131,6 +135,7 @@ class Keys:
         """Store a key, replacing the provider's old one. Raises InvalidRequest for what cannot be a key,
         KeychainUnavailable when there is no place for it."""
         secret = clean_secret(secret)
+        self._redactor.learn(secret)
         async with self._turn:
             server = await self._server(provider)
             before = await self._row(provider)
@@ -182,8 +187,10 @@ class Keys:
             else:
                 secret = await self._stored_secret(provider, address)
             if secret is None:
-                return self._environment_secret(provider)
-            await self._touch(provider)
+                secret = self._environment_secret(provider)
+            else:
+                await self._touch(provider)
+            self._redactor.learn(secret)
             return secret
 
     # -- secrets that are no provider's key --
@@ -205,6 +212,7 @@ class Keys:
     async def keep_secret(self, name: str, secret: str) -> Literal["keychain", "file"]:
         """Store a secret of an MCP server under a name that nobody else uses, where keys are stored too, and
         say where that was. Raises KeychainUnavailable when there is no place for it."""
+        self._redactor.learn(secret)
         async with self._turn:
             return await self._write(name, secret)
 
@@ -212,8 +220,12 @@ class Keys:
         """The secret; None when it is gone. May show the keychain's prompt. Raises KeychainUnavailable."""
         async with self._turn:
             if place == "keychain":
-                return await self._keychain.read(name)
-            return await asyncio.to_thread(self._file.read, name)
+                secret = await self._keychain.read(name)
+            else:
+                secret = await asyncio.to_thread(self._file.read, name)
+        if secret is not None:
+            self._redactor.learn(secret)
+        return secret
 
     async def drop_secret(self, name: str, place: Literal["keychain", "file"]) -> None:
         """Remove a secret. That it cannot be reached is only noted: what it was for is gone."""

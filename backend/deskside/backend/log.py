@@ -13,6 +13,7 @@ import os
 import secrets
 import sys
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -39,6 +40,9 @@ LINE = (
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 """The id of the bridge call that everything now happening belongs to."""
+
+command_name: ContextVar[str] = ContextVar("command_name", default="")
+"""The bridge command of that call."""
 
 
 def new_request_id() -> str:
@@ -82,6 +86,16 @@ def open_log(folder: Path, level: Level = "INFO", *, to_stderr: bool = False) ->
         logging.root.handlers, logging.root.level = before
         logger.complete()
         logger.remove()
+
+
+def lines_with(folder: Path, text: str, most: int) -> list[str]:
+    """The lines of the log that hold this text, the oldest first; at most so many of the newest."""
+    found: deque[str] = deque(maxlen=most)
+    files = [path for path in folder.glob("*.log*") if path.is_file() and path.suffix != ".gz"]
+    for path in sorted(files, key=lambda path: path.stat().st_mtime):
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            found.extend(line.rstrip("\n") for line in lines if text in line)
+    return list(found)
 
 
 def place(error: BaseException) -> str:

@@ -56,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True):
     what agents call the user; `limits` hold for all agents together; at most `max_runs` runs work at once.
     `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
     `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
+    `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
+    recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first.
     """
 
     theme: Theme = "system"
@@ -72,6 +74,9 @@ class Settings(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     max_runs: int = 4
     names_conversations: bool = False
+    records_runs: bool = True
+    recordings_days: int = 90
+    recordings_mb: int = 1000
 
 
 MOST_FOLDERS = 50

@@ -28,7 +28,7 @@ from loguru import logger
 
 from deskside.backend.app import App
 from deskside.backend.errors import AppError, Cancelled, Internal, InvalidRequest, NotFound
-from deskside.backend.log import place, request_id
+from deskside.backend.log import command_name, place, request_id
 from deskside.backend.store import errors
 from deskside.bridge.desktop import Desktop
 from deskside.bridge.timings import Timings
@@ -118,6 +118,7 @@ class Registry:
         A stream's items go to `on_item` one by one and its result is null. The request id must have
         been set by the caller (`log.request_id`).
         """
+        command_name.set(name)
         started = time.perf_counter()
         try:
             return await self._outcome(bridge, name, params, on_item)

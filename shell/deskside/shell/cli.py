@@ -103,6 +103,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     restoring.add_argument("--dry-run", action="store_true", help="only say what would change")
     restoring.add_argument("--yes", action="store_true", help="answer the question with yes")
 
+    tracing = commands.add_parser(
+        "trace", parents=[common], help="tell the whole story of a request or of a run"
+    )
+    tracing.add_argument("id", metavar="ID", help="a request id, as errors show it, or a run's number")
+    form = tracing.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print it as JSON")
+    form.add_argument("--otlp", action="store_true", help="print it for OpenTelemetry")
+
     exporting = _add_transfers(commands, common)
     adding = _add_mcp(commands, common)
 
@@ -250,6 +258,11 @@ def _run(arguments: argparse.Namespace) -> int:
         from deskside.shell import transfer
 
         (transfer.export if arguments.command == "export" else transfer.import_)(paths, level, arguments)
+        return 0
+    if arguments.command == "trace":
+        from deskside.shell.trace import trace
+
+        trace(paths, level, arguments)
         return 0
     if arguments.command == "doctor":
         from deskside.shell.doctor import examine

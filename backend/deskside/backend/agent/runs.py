@@ -16,6 +16,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, nullcontext
 from datetime import datetime
@@ -62,6 +63,8 @@ from deskside.backend.agent.flusher import Flusher, write_unsaved
 from deskside.backend.agent.host import RunHost, Surroundings
 from deskside.backend.agent.live_run import LiveRun
 from deskside.backend.agent.provenance import outside_sources
+from deskside.backend.agent.recorder import Recorder
+from deskside.backend.agent.recording import RunAsked, RunBegan, RunEnded
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
 from deskside.backend.agent.run_queue import RunQueue
 from deskside.backend.agent.titles import Titles
@@ -84,7 +87,8 @@ from deskside.backend.events import (
     Notice,
     ReplyRetried,
 )
-from deskside.backend.log import place
+from deskside.backend.log import command_name, place, request_id
+from deskside.backend.redaction import Redactor
 from deskside.backend.store import agents, conversations, errors, messages, replies, tool_grants
 from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.connection import Db
@@ -97,11 +101,13 @@ from deskside.backend.store.messages import (
     TextPart,
     ToolCallPart,
 )
+from deskside.backend.store.recorded_items import Redact
 from deskside.backend.store.replies import Asked, FinishedReply
 from deskside.backend.store.text import now_ms
 from deskside.backend.tools.context import ToolContext, ToolServices
 from deskside.backend.tools.declaration import BadArguments, OutsideFailure, Tool, ToolOutput
 from deskside.backend.tools.toolbox import AgentTool, Choices, Source, Toolbox
+from deskside.backend.version import VERSION
 
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
@@ -172,8 +178,10 @@ class Runs:
         choices: Choices,
         services: ToolServices,
         attachments: Attachments,
+        redactor: Redactor,
     ) -> None:
         self._services = services
+        self._redact = redactor.clean
         self._attachments = attachments
         self._store = services.store
         self._loop = asyncio.get_running_loop()
@@ -184,7 +192,7 @@ class Runs:
         self.toolbox = Toolbox(self._store, built_in, sources, choices, self._delegate)
         budgets = Budgets(self._store, self._settings)
         self._queue = RunQueue(lambda: self._settings.current.max_runs)
-        self._flusher = Flusher(self._store, self._tell)
+        self._flusher = Flusher(self._store, self._tell, self._redact)
         self._around = Surroundings(
             services,
             models,
@@ -509,9 +517,12 @@ class Runs:
         parent: LiveRun | None = None,
         agent: AgentRow | None = None,
         task: str = "",
+        call_id: str = "",
     ) -> StartedRun:
         """From here to the end of the run nothing awaits before both tasks exist."""
-        reply = Reply(asked, model_name, priced=self._priced)
+        recorder = Recorder(is_on=self._settings.current.records_runs)
+        recorder.note(_run_asked(model_name, parent, call_id))
+        reply = Reply(asked, model_name, priced=self._priced, recorder=recorder)
         run = LiveRun(asked, model_name, reply, is_continuation, parent, task, agent=agent)
         if parent is None:
             self._by_conversation[reply.conversation_id] = run
@@ -569,6 +580,8 @@ class Runs:
             first_step=run.asked.next_step,
             step_limit=agent.step_limit,
         )
+        waited_ms = now_ms() - run.asked_ms
+        run.reply.recorder.note_began(_run_began(plan, agent.name, waited_ms), run.history)
         host = RunHost(run, self._around)
         is_on_device = any(name.startswith("device/") for name in names)
         async with self._device.in_use() if is_on_device else nullcontext():
@@ -600,13 +613,16 @@ class Runs:
             return None, None
         return prices.cost(usage, price), msgspec.to_builtins(price)
 
-    async def _begin_below(self, parent: LiveRun, position: int, agent: AgentRow, task: str) -> LiveRun:
+    async def _begin_below(self, parent: LiveRun, call_id: str, agent: AgentRow, task: str) -> LiveRun:
+        position = parent.reply.position_of(call_id)
         name = agent.model or parent.model_name
         asked = await self._store.write(
             replies.delegate, parent.reply.message_id, position, agent.id, name, parent.asked.run_id
         )
         goes_on = bool(asked.reply.parts)
-        self._begin(asked, name, is_continuation=goes_on, parent=parent, agent=agent, task=task)
+        self._begin(
+            asked, name, is_continuation=goes_on, parent=parent, agent=agent, task=task, call_id=call_id
+        )
         child = parent.children[position] = self._unstored[asked.reply.id]
         return child
 
@@ -614,7 +630,7 @@ class Runs:
         """Let another agent do a task, and return its answer. A stop of the run stops it, too."""
         parent = self._unstored[context.message_id]
         position = parent.reply.position_of(context.call_id)
-        starting = asyncio.create_task(self._begin_below(parent, position, agent, task))
+        starting = asyncio.create_task(self._begin_below(parent, context.call_id, agent, task))
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
         try:
@@ -663,7 +679,9 @@ class Runs:
         if isinstance(event, QUIET):
             self._flusher.note(reply)
         else:
+            began_s = time.monotonic()
             await self._flusher.flush()
+            reply.recorder.store_ms += 1000 * (time.monotonic() - began_s)
             fault = self._flusher.fault(reply)
             if fault is not None and isinstance(event, ToolStarted) and _has_effect(run, event.call_id):
                 raise fault  # what runs unrecorded could run again after a crash
@@ -697,6 +715,8 @@ class Runs:
         status, error = self._outcome(run)
         logger.info("run {} ended: {}", run.asked.run_id, status)
         run.reply.close(status, error, run.history, run.waits_below())
+        reason = run.finished.reason if run.finished else status
+        run.reply.recorder.note(_run_ended(status, reason, run.reply))
         await self._flusher.release(run.reply)
         finished = FinishedReply(
             message_id=run.reply.message_id,
@@ -705,7 +725,7 @@ class Runs:
             parts=run.reply.stored_parts(),
             error=run.reply.error,
             usage=run.usage(),
-            reason=run.finished.reason if run.finished else status,
+            reason=reason,
         )
         fault = None if run.streaming.cancelled() else run.streaming.exception()
         detail = None if fault is None else place(fault)
@@ -746,7 +766,7 @@ class Runs:
         """Write the whole reply. None if that fails: the reply is then shown as failed, and kept."""
         rest = run.reply.unsaved()
         try:
-            return await self._store.write(_write_end, finished, rest, detail)
+            return await self._store.write(_write_end, finished, rest, detail, self._redact)
         except Exception as error:
             if isinstance(error, AppError):
                 logger.warning("run {} could not be stored: {}", finished.run_id, error.code)
@@ -782,6 +802,26 @@ class Runs:
     def _tell(self, error: AppError) -> None:
         """A flush failed: say so once, while the answer goes on."""
         self._events.publish(Notice("warning", error.code, error.message, error.hint))
+
+
+def _run_asked(model: str, parent: LiveRun | None, call_id: str) -> RunAsked:
+    """An agent that is asked by another one was asked for by no command of its own."""
+    if parent is not None:
+        return RunAsked("", request_id.get(), VERSION, model, parent.asked.run_id, call_id)
+    return RunAsked(command_name.get(), request_id.get(), VERSION, model)
+
+
+def _run_began(plan: loop.Plan, agent: str, waited_ms: int) -> RunBegan:
+    tools = [tool.spec.name for tool in plan.tools]
+    return RunBegan(
+        waited_ms, agent, list(plan.models), tools, plan.first_step, plan.step_limit, plan.parallel_tools
+    )
+
+
+def _run_ended(status: EndStatus, reason: str, reply: Reply) -> RunEnded:
+    error = reply.error
+    code, message = ("", "") if error is None else (error.code, error.message)
+    return RunEnded(status, reason, round(reply.recorder.store_ms), code, message)
 
 
 def _check_says_something(text: str, files: Sequence[object]) -> None:
@@ -895,13 +935,13 @@ def _report(child: LiveRun, agent: AgentRow) -> ToolOutput:
 
 
 def _write_end(
-    db: Db, finished: FinishedReply, rest: Unsaved | None, detail: str | None
+    db: Db, finished: FinishedReply, rest: Unsaved | None, detail: str | None, redact: Redact
 ) -> tuple[MessageRow, ConversationRow | None, list[MessageRow]]:
     """What the flusher has not written and the reply as a whole, in one unit of work; for a run that raised
     also a line in the error log, with the `detail` where. The conversation is None when it was deleted
     meanwhile. What waited below and was not gone on with waits no more; the list is what this changed."""
     if rest is not None:
-        write_unsaved(db, rest)
+        write_unsaved(db, rest, redact)
     row = replies.finish(db, finished)
     changed: list[MessageRow] = []
     if finished.status != "interrupted":

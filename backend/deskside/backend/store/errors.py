@@ -57,6 +57,16 @@ def record(db: Db, source: str, code: str, message: str, where: str, detail: str
     db.sql.execute("delete from error_log where id <= (select max(id) from error_log) - ?", (ROWS_KEPT,))
 
 
+def of_request(db: Db, id: str) -> list[ErrorRow]:
+    """The failures of one request, in their order."""
+    rows = db.sql.execute(
+        "select id, at_ms, source, code, message, place, detail, request_id "
+        "from error_log where request_id = ? order by id",
+        (id,),
+    )
+    return [ErrorRow(*row) for row in rows]
+
+
 def recent(db: Db, limit: int) -> list[ErrorRow]:
     """The last failures, newest first."""
     rows = db.sql.execute(
