@@ -21,7 +21,6 @@ from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
 from deskside.backend.paths import Paths
 from deskside.backend.recordings.recordings import Recordings
-from deskside.backend.recordings.retention import clearing_recordings
 from deskside.backend.redaction import Redactor
 from deskside.backend.rescue import Rescues
 from deskside.backend.settings import SettingsStore, open_settings
@@ -101,9 +100,8 @@ async def open_app(
             events, providers, device, TOOLS, sources, user_tools.choices, services, attachments, redactor
         )
         stack.push_async_callback(runs.close)
-        await stack.enter_async_context(emptying_trash(store, attachments))
+        await stack.enter_async_context(emptying_trash(store, attachments, settings))
         await stack.enter_async_context(watching_store(store, events))
-        await stack.enter_async_context(clearing_recordings(store, settings))
         transfers = Transfers(store, events, paths, attachments)
         stack.push_async_callback(transfers.close)
         backups = Backups(store, events, paths)

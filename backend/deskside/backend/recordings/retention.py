@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 
 import msgspec
 from loguru import logger
 
-from deskside.backend.errors import AppError
-from deskside.backend.settings import Settings, SettingsStore
+from deskside.backend.settings import Settings
 from deskside.backend.store import recording_retention as rows
 from deskside.backend.store.database import Store
 from deskside.backend.store.text import now_ms
-from deskside.backend.trash import believed_ms
 
-LOOK_EVERY_S = 6 * 3600
-# The start of the program belongs to the user.
-FIRST_LOOK_S = 120
 DAY_MS = 24 * 3600 * 1000
-
-
-@asynccontextmanager
-async def clearing_recordings(store: Store, settings: SettingsStore) -> AsyncIterator[None]:
-    """Look every few hours, for as long as the context lasts."""
-    task = asyncio.create_task(_look_again_and_again(store, settings), name="recordings")
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def _look_again_and_again(store: Store, settings: SettingsStore) -> None:
-    await asyncio.sleep(FIRST_LOOK_S)
-    while True:
-        try:
-            await clear_expired(store, settings.current, await believed_ms(store, now_ms()))
-        except AppError as error:  # a full disk, a damaged file: the user hears of it where they use it
-            logger.warning("old recordings could not be cleared away: {}", error.code)
-        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def clear_expired(store: Store, settings: Settings, at_ms: int) -> None:
