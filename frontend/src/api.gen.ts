@@ -1385,6 +1385,22 @@ export interface Trace {
   log_lines: string[];
 }
 
+/** What came of a replay. `requests` and `events` count what was compared in all runs of the recording. */
+export interface Replayed {
+  run_id: number;
+  is_identical: boolean;
+  runs: number;
+  requests: number;
+  events: number;
+  differences: Difference[];
+}
+
+/** The file that a terminal has offered under this word. */
+export interface ReplayOffered {
+  /** length ≥ 1, length ≤ 100 */
+  ticket: string;
+}
+
 /**
  * `conversation_id` None starts a new conversation, in which `agent` answers; None is the default agent.
  * `model` None takes the conversation's. `attachment_ids` are of the conversation's draft; with them the
@@ -2350,6 +2366,15 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** All that one request led to: runs, errors, and lines of the log. */
       trace: (params: FindTrace, options?: CallOptions): Promise<Trace> =>
         call("recordings.trace", params, options),
+      /**
+       * Run a recorded run again, with today's agents and tools, against what was recorded: without the
+       * network, without cost, and without storing anything. Returns what is other.
+       */
+      replay: (params: RunId, options?: CallOptions): Promise<Replayed> =>
+        call("recordings.replay", params, options),
+      /** As `replay`, of a file that a terminal has offered. NotFound without such an offer. */
+      replay_file: (params: ReplayOffered, options?: CallOptions): Promise<Replayed> =>
+        call("recordings.replay_file", params, options),
     },
     rescue: {
       /**

@@ -80,3 +80,38 @@ def test_what_is_not_known_says_what_to_give(terminal: Terminal) -> None:
         "deskside: Nothing is known of '0123456789ab'. Give a request id, as an error shows it, or the "
         "number of a run.\n" == ended.stderr
     )
+
+
+# -- replay -------------------------------------------------------------------------------------
+
+
+def test_a_saved_run_is_a_test_case(terminal: Terminal, provider: ProviderServer, tmp_path: Path) -> None:
+    run_id = run_of(terminal, terminal.run("ask", "Say cucumber", "--json").stdout)
+    case = tmp_path / "case.json"
+    asked = len(provider.requests)
+
+    saved = terminal.run("replay", str(run_id), "--save", str(case))
+    same = terminal.run("replay", str(case), "--check")
+    changed = case.read_text("utf-8").replace("You are a helpful assistant", "You are a rude assistant")
+    case.write_text(changed, "utf-8")
+    other = terminal.run("replay", str(case), "--check")
+    as_json = json.loads(terminal.run("replay", str(case), "--json").stdout)
+
+    assert (0, f"Run {run_id} is identical: 1 request and " in saved.stdout) == (saved.returncode, True)
+    assert (0, saved.stdout) == (same.returncode, same.stdout)
+    assert 1 == other.returncode
+    assert "The model is asked with other instructions." in other.stdout
+    assert "    -You are a rude assistant" in other.stdout
+    assert "    +You are a helpful assistant" in other.stdout
+    assert (False, 1) == (as_json["is_identical"], len(as_json["differences"]))
+    assert asked == len(provider.requests), "no model is asked"
+
+
+def test_what_cannot_be_replayed_says_why(terminal: Terminal, tmp_path: Path) -> None:
+    none = terminal.run("replay", "77")
+    missing = terminal.run("replay", str(tmp_path / "none.json"), "--check")
+
+    assert (1, "") == (none.returncode, none.stdout)
+    assert "There is no run 77." in none.stderr
+    assert 1 == missing.returncode
+    assert "cannot be read" in missing.stderr

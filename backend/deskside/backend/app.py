@@ -21,6 +21,7 @@ from deskside.backend.keys import Keys
 from deskside.backend.mcp.servers import McpServers
 from deskside.backend.paths import Paths
 from deskside.backend.recordings.recordings import Recordings
+from deskside.backend.recordings.replaying import Replays
 from deskside.backend.redaction import Redactor
 from deskside.backend.rescue import Rescues
 from deskside.backend.settings import SettingsStore, open_settings
@@ -124,5 +125,5 @@ async def open_app(
             backups,
             transfers,
             rescues,
-            Recordings(store, paths),
+            Recordings(store, paths, Replays(store, runs.toolbox, settings, services)),
         )

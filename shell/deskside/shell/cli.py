@@ -111,6 +111,16 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     form.add_argument("--json", action="store_true", help="print it as JSON")
     form.add_argument("--otlp", action="store_true", help="print it for OpenTelemetry")
 
+    replaying = commands.add_parser(
+        "replay", parents=[common], help="run a recorded run again, and say what is other"
+    )
+    replaying.add_argument(
+        "run", metavar="RUN", help="the number of a run, or a file that --save has written"
+    )
+    replaying.add_argument("--check", action="store_true", help="exit 1 when something is other")
+    replaying.add_argument("--save", metavar="FILE", help="write the recording to a file, as a test case")
+    replaying.add_argument("--json", action="store_true", help="print the result as JSON")
+
     exporting = _add_transfers(commands, common)
     adding = _add_mcp(commands, common)
 
@@ -259,6 +269,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
         (transfer.export if arguments.command == "export" else transfer.import_)(paths, level, arguments)
         return 0
+    if arguments.command == "replay":
+        from deskside.shell.replay import replay
+
+        return replay(paths, level, arguments)
     if arguments.command == "trace":
         from deskside.shell.trace import trace
 

@@ -27,7 +27,7 @@ import msgspec
 from loguru import logger
 
 from deskside.backend import prices
-from deskside.backend.agent import instructions, limits, loop
+from deskside.backend.agent import limits, loop
 from deskside.backend.agent.budgets import Budgets
 from deskside.backend.agent.events import (
     ApprovalQuestion,
@@ -62,6 +62,7 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.flusher import Flusher, write_unsaved
 from deskside.backend.agent.host import RunHost, Surroundings
 from deskside.backend.agent.live_run import LiveRun
+from deskside.backend.agent.plans import plan_for
 from deskside.backend.agent.provenance import outside_sources
 from deskside.backend.agent.recorder import Recorder
 from deskside.backend.agent.recording import RunAsked, RunBegan, RunEnded
@@ -567,23 +568,13 @@ class Runs:
         tools = await self.toolbox.tools_for(agent, run.depth)
         run.tools = {tool.spec.name: tool for tool in tools}
         run.reply.agent_tools = frozenset(tool.spec.name for tool in tools if isinstance(tool, AgentTool))
-        names = list(dict.fromkeys([run.model_name, *agent.fallback_models]))
-        values = instructions.field_values(self._settings.current, datetime.now())
-        plan = loop.Plan(
-            models=names,
-            tools=tools,
-            instructions=instructions.rendered(agent.instructions, values),
-            temperature=agent.temperature,
-            max_output_tokens=agent.max_output_tokens,
-            reasoning_effort=agent.reasoning_effort,
-            output_schema=agent.output_schema,
-            first_step=run.asked.next_step,
-            step_limit=agent.step_limit,
+        plan = plan_for(
+            agent, run.model_name, tools, self._settings.current, datetime.now(), run.asked.next_step
         )
         waited_ms = now_ms() - run.asked_ms
         run.reply.recorder.note_began(_run_began(plan, agent.name, waited_ms), run.history)
         host = RunHost(run, self._around)
-        is_on_device = any(name.startswith("device/") for name in names)
+        is_on_device = any(name.startswith("device/") for name in plan.models)
         async with self._device.in_use() if is_on_device else nullcontext():
             try:
                 async with aclosing(loop.run(host, plan, run.history)) as events:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from deskside.backend import log
-from deskside.backend.errors import NotFound
+from deskside.backend.errors import InvalidRequest, NotFound
 from deskside.backend.paths import Paths
 from deskside.backend.recordings import run_file
 from deskside.backend.recordings.content import NodeContent, content_of
 from deskside.backend.recordings.otlp import otlp
+from deskside.backend.recordings.replaying import Replayed, Replays
 from deskside.backend.recordings.run_file import RunFile
 from deskside.backend.recordings.story import Story, tell
 from deskside.backend.recordings.why_slow import WhySlow, why_slow
@@ -45,10 +47,11 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 class Recordings:
-    """Reads recordings. Used on the backend's loop only."""
+    """Reads recordings, and replays them. Used on the backend's loop only."""
 
-    def __init__(self, store: Store, paths: Paths) -> None:
+    def __init__(self, store: Store, paths: Paths, replays: Replays) -> None:
         self._store = store
+        self._replays = replays
         self._logs = paths.logs
 
     async def story(self, run_id: int) -> RunStory:
@@ -75,6 +78,23 @@ class Recordings:
         """The recording as it is written to a file. Raises NotFound."""
         file = await self.file(run_id)
         return await asyncio.to_thread(_written, file, format)
+
+    async def replay(self, run_id: int) -> Replayed:
+        """Run a recorded run again with what the program is today. Raises NotFound, InvalidRequest."""
+        return await self._replays.replay(await self.file(run_id))
+
+    async def replay_file(self, path: Path) -> Replayed:
+        """As `replay`, of a recording that was written to a file. Raises InvalidRequest."""
+
+        def read() -> RunFile:
+            try:
+                return run_file.read(path.read_bytes())
+            except OSError as error:
+                raise InvalidRequest(
+                    f"{path} cannot be read: {error.strerror or error}.", hint="Give another file."
+                ) from error
+
+        return await self._replays.replay(await asyncio.to_thread(read))
 
     async def trace(self, id: str) -> Trace:
         """What a request, or a run by its number, led to. Raises NotFound where there is nothing."""

@@ -9,7 +9,9 @@ import msgspec
 from deskside.backend.app import App
 from deskside.backend.recordings.content import NodeContent
 from deskside.backend.recordings.recordings import ExportFormat, RunStory, Trace
+from deskside.backend.recordings.replaying import Replayed
 from deskside.bridge.commands.conversations import RowId
+from deskside.bridge.commands.transfers import Ticket
 from deskside.bridge.registry import Bridge, command
 
 
@@ -29,6 +31,12 @@ class ExportRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     run_id: RowId
     format: ExportFormat
+
+
+class ReplayOffered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file that a terminal has offered under this word."""
+
+    ticket: Ticket
 
 
 class FindTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,3 +75,16 @@ async def export(bridge: Bridge, params: ExportRun) -> str | None:
 async def trace(app: App, params: FindTrace) -> Trace:
     """All that one request led to: runs, errors, and lines of the log."""
     return await app.recordings.trace(params.id)
+
+
+@command
+async def replay(app: App, params: RunId) -> Replayed:
+    """Run a recorded run again, with today's agents and tools, against what was recorded: without the
+    network, without cost, and without storing anything. Returns what is other."""
+    return await app.recordings.replay(params.run_id)
+
+
+@command
+async def replay_file(app: App, params: ReplayOffered) -> Replayed:
+    """As `replay`, of a file that a terminal has offered. NotFound without such an offer."""
+    return await app.recordings.replay_file(app.transfers.take_offer(params.ticket))
