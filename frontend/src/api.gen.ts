@@ -1401,6 +1401,67 @@ export interface ReplayOffered {
   ticket: string;
 }
 
+export interface CompareRuns {
+  /** ≥ 1, ≤ 9007199254740991 */
+  left_run: number;
+  /** ≥ 1, ≤ 9007199254740991 */
+  right_run: number;
+}
+
+/** Two runs beside each other. */
+export interface Compared {
+  left_run: number;
+  right_run: number;
+  pairs: Pair[];
+}
+
+/**
+ * What happened in two runs at the same place; None where one of them has nothing there. `diff` is empty
+ * where both are the same.
+ */
+export interface Pair {
+  left: string | null;
+  right: string | null;
+  left_n: number | null;
+  right_n: number | null;
+  is_same: boolean;
+  diff: string;
+}
+
+/**
+ * The reply `message_id` as it was before its step `step`, which is made again: by `model` and `agent`,
+ * None for those it had, and after the tools at these positions have given other `results`.
+ */
+export interface ForkFromStepInput {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+  /** ≥ 0, ≤ 10000 */
+  step: number;
+  model?: string | null;
+  agent?: string | null;
+  /** length ≤ 100 */
+  results?: OtherResult[];
+}
+
+/** What the tool of the call at `position` shall have given instead. */
+export interface OtherResult {
+  /** ≥ 0, ≤ 2147483648 */
+  position: number;
+  /** length ≤ 200000 */
+  output: string;
+}
+
+/**
+ * What `runs.start` answers with: rows that are on the disk. `question` is None for a retry or a
+ * continuation.
+ */
+export interface StartedRun {
+  run_id: number;
+  conversation: ConversationRow;
+  question: MessageRow | null;
+  reply: MessageRow;
+}
+
 /**
  * `conversation_id` None starts a new conversation, in which `agent` answers; None is the default agent.
  * `model` None takes the conversation's. `attachment_ids` are of the conversation's draft; with them the
@@ -1414,17 +1475,6 @@ export interface StartRunInput {
   agent?: string | null;
   /** length ≤ 100 */
   attachment_ids?: number[];
-}
-
-/**
- * What `runs.start` answers with: rows that are on the disk. `question` is None for a retry or a
- * continuation.
- */
-export interface StartedRun {
-  run_id: number;
-  conversation: ConversationRow;
-  question: MessageRow | null;
-  reply: MessageRow;
 }
 
 /**
@@ -2375,6 +2425,12 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** As `replay`, of a file that a terminal has offered. NotFound without such an offer. */
       replay_file: (params: ReplayOffered, options?: CallOptions): Promise<Replayed> =>
         call("recordings.replay_file", params, options),
+      /** Two runs beside each other: what models were asked, and what happened. */
+      compare: (params: CompareRuns, options?: CallOptions): Promise<Compared> =>
+        call("recordings.compare", params, options),
+      /** Begin a new conversation with a copy of all up to a step of a reply; the reply goes on from there. */
+      fork: (params: ForkFromStepInput, options?: CallOptions): Promise<StartedRun> =>
+        call("recordings.fork", params, options),
     },
     rescue: {
       /**

@@ -90,10 +90,11 @@ from deskside.backend.events import (
 )
 from deskside.backend.log import command_name, place, request_id
 from deskside.backend.redaction import Redactor
-from deskside.backend.store import agents, conversations, errors, messages, replies, tool_grants
+from deskside.backend.store import agents, conversations, errors, forks, messages, replies, tool_grants
 from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
+from deskside.backend.store.forks import OtherResult
 from deskside.backend.store.messages import (
     ElicitationAnswer,
     MessageRow,
@@ -274,6 +275,28 @@ class Runs:
     async def continue_reply(self, message_id: int) -> StartedRun:
         """Go on where an interrupted, stopped or failed reply ended, in the same message."""
         return await self._reopen(message_id)
+
+    async def fork_from_step(
+        self,
+        message_id: int,
+        step: int,
+        results: Sequence[OtherResult],
+        model: str | None,
+        agent: str | None,
+    ) -> StartedRun:
+        """Begin a new conversation with a copy of all up to a step of a reply, and let the reply go on from
+        there: with other results of tools, by another model or another agent. None are those it had.
+
+        Raises NotFound, NoModel, InvalidRequest, and Conflict for a reply that is being written.
+        """
+        row = await self._on_the_path(message_id)
+        agent_id = None if agent is None else (await self._store.read(agents.by_name, agent)).id
+        name = await self._model_name(row.conversation_id, model or row.model)
+        conversation, reply_id = await self._store.write(
+            forks.fork_from_step, message_id, step, results, name, agent_id
+        )
+        self._events.publish(ConversationChanged(self.with_live(conversation)))
+        return await self.continue_reply(reply_id)
 
     async def _reopen(self, message_id: int, decide: Callable[[Db], None] | None = None) -> StartedRun:
         """`decide` keeps the user's answer to something that waits; without one, the reply goes on without

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Literal
 
 import msgspec
@@ -140,6 +141,47 @@ def differences(run_id: int, before: Sequence[Happened], after: Sequence[Happene
                 Difference(run_id, None, "added", f"There is a {other.name} more.", _diff("", other.key))
             )
     return found
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """What happened in two runs at the same place; None where one of them has nothing there. `diff` is empty
+    where both are the same."""
+
+    left: str | None
+    right: str | None
+    left_n: int | None
+    right_n: int | None
+    is_same: bool
+    diff: str = ""
+
+
+def side_by_side(before: Sequence[Happened], after: Sequence[Happened]) -> list[Pair]:
+    """All of both, aligned."""
+    pairs: list[Pair] = []
+    matcher = difflib.SequenceMatcher(
+        None, [each.key for each in before], [each.key for each in after], autojunk=False
+    )
+    for _, first, end, other_first, other_end in matcher.get_opcodes():
+        for one, other in zip_longest(before[first:end], after[other_first:other_end]):
+            texts = _whole(one), _whole(other)
+            is_same = texts[0] == texts[1]
+            pairs.append(
+                Pair(
+                    None if one is None else one.name,
+                    None if other is None else other.name,
+                    None if one is None else one.n,
+                    None if other is None else other.n,
+                    is_same,
+                    "" if is_same else _diff(*texts),
+                )
+            )
+    return pairs
+
+
+def _whole(happened: Happened | None) -> str:
+    if happened is None:
+        return ""
+    return "\n".join([happened.key, *(f"{name}:\n{text}" for name, text in happened.sections)])
 
 
 def _in_sections(

@@ -14,7 +14,7 @@ from deskside.backend.paths import Paths
 from deskside.backend.recordings import run_file
 from deskside.backend.recordings.content import NodeContent, content_of
 from deskside.backend.recordings.otlp import otlp
-from deskside.backend.recordings.replaying import Replayed, Replays
+from deskside.backend.recordings.replaying import Compared, Replayed, Replays, compare
 from deskside.backend.recordings.run_file import RunFile
 from deskside.backend.recordings.story import Story, tell
 from deskside.backend.recordings.why_slow import WhySlow, why_slow
@@ -95,6 +95,11 @@ class Recordings:
                 ) from error
 
         return await self._replays.replay(await asyncio.to_thread(read))
+
+    async def compare(self, left_run: int, right_run: int) -> Compared:
+        """Two runs beside each other. Raises NotFound, InvalidRequest."""
+        left, right = await self.file(left_run), await self.file(right_run)
+        return await asyncio.to_thread(compare, left, right)
 
     async def trace(self, id: str) -> Trace:
         """What a request, or a run by its number, led to. Raises NotFound where there is nothing."""

@@ -6,11 +6,14 @@ from typing import Annotated
 
 import msgspec
 
+from deskside.backend.agent.runs import StartedRun
 from deskside.backend.app import App
 from deskside.backend.recordings.content import NodeContent
 from deskside.backend.recordings.recordings import ExportFormat, RunStory, Trace
-from deskside.backend.recordings.replaying import Replayed
-from deskside.bridge.commands.conversations import RowId
+from deskside.backend.recordings.replaying import Compared, Replayed
+from deskside.backend.store.agents import AgentName
+from deskside.backend.store.forks import OtherResult
+from deskside.bridge.commands.conversations import ModelName, RowId
 from deskside.bridge.commands.transfers import Ticket
 from deskside.bridge.registry import Bridge, command
 
@@ -37,6 +40,22 @@ class ReplayOffered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file that a terminal has offered under this word."""
 
     ticket: Ticket
+
+
+class CompareRuns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    left_run: RowId
+    right_run: RowId
+
+
+class ForkFromStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The reply `message_id` as it was before its step `step`, which is made again: by `model` and `agent`,
+    None for those it had, and after the tools at these positions have given other `results`."""
+
+    message_id: RowId
+    step: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+    model: ModelName | None = None
+    agent: AgentName | None = None
+    results: Annotated[list[OtherResult], msgspec.Meta(max_length=100)] = []
 
 
 class FindTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,3 +107,17 @@ async def replay(app: App, params: RunId) -> Replayed:
 async def replay_file(app: App, params: ReplayOffered) -> Replayed:
     """As `replay`, of a file that a terminal has offered. NotFound without such an offer."""
     return await app.recordings.replay_file(app.transfers.take_offer(params.ticket))
+
+
+@command
+async def compare(app: App, params: CompareRuns) -> Compared:
+    """Two runs beside each other: what models were asked, and what happened."""
+    return await app.recordings.compare(params.left_run, params.right_run)
+
+
+@command
+async def fork(app: App, params: ForkFromStep) -> StartedRun:
+    """Begin a new conversation with a copy of all up to a step of a reply; the reply goes on from there."""
+    return await app.runs.fork_from_step(
+        params.message_id, params.step, params.results, params.model, params.agent
+    )
