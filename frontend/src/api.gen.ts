@@ -1278,7 +1278,7 @@ export interface Story {
 /**
  * Something that took time. `n` is the fact of run `run_id` that shows what was in it; `end_ms` None: its
  * end is not recorded, because it goes on or the program ended. `first_ms` is when a model began to answer.
- * `step` counts a run's steps from 0. The cost is in nano-dollars.
+ * `step` is the run's step that it is part of, counted from 0. The cost is in nano-dollars.
  */
 export interface Span {
   id: string;
@@ -1392,7 +1392,19 @@ export interface Replayed {
   runs: number;
   requests: number;
   events: number;
-  differences: Difference[];
+  differences: RunDifference[];
+}
+
+/**
+ * One difference. `n` is the fact of the first run that it is about, None for what only the second has;
+ * `what` says it in a sentence, `diff` line by line.
+ */
+export interface RunDifference {
+  run_id: number;
+  n: number | null;
+  kind: "added" | "changed" | "missing";
+  what: string;
+  diff: string;
 }
 
 /** The file that a terminal has offered under this word. */
@@ -1430,7 +1442,7 @@ export interface Pair {
 
 /**
  * The reply `message_id` as it was before its step `step`, which is made again: by `model` and `agent`,
- * None for those it had, and after the tools at these positions have given other `results`.
+ * None for those it had, and after tools have given other `results`.
  */
 export interface ForkFromStepInput {
   /** ≥ 1, ≤ 9007199254740991 */
@@ -1443,10 +1455,10 @@ export interface ForkFromStepInput {
   results?: OtherResult[];
 }
 
-/** What the tool of the call at `position` shall have given instead. */
+/** What the tool of this call shall have given instead. */
 export interface OtherResult {
-  /** ≥ 0, ≤ 2147483648 */
-  position: number;
+  /** length ≥ 1, length ≤ 1000 */
+  call_id: string;
   /** length ≤ 200000 */
   output: string;
 }

@@ -188,6 +188,9 @@ export const settings: Settings = {
   limits: { day: { cost_nano_usd: null, tokens: null }, month: { cost_nano_usd: null, tokens: null } },
   max_runs: 4,
   names_conversations: false,
+  records_runs: true,
+  recordings_days: 90,
+  recordings_mb: 1000,
 };
 
 export function appState(changes: Partial<AppState> = {}): AppState {

@@ -27,7 +27,9 @@ async def test_a_reply_goes_on_from_a_step_with_another_result(open_desk: Open) 
     async with open_desk(["Let me see. ", *call("work_out")], "It is 4.") as desk:
         source = await ended(desk.app, await desk.ask("2 + 2?"))
         desk.model.enqueue("It is 5.")
-        started = await desk.app.runs.fork_from_step(source.id, 1, [OtherResult(1, "five")], None, None)
+        started = await desk.app.runs.fork_from_step(
+            source.id, 1, [OtherResult("id-work_out", "five")], None, None
+        )
         reply = await ended(desk.app, started.reply.id)
         after = await desk.app.store.read(messages.get, source.id)
 
@@ -65,8 +67,8 @@ async def test_what_is_no_step_of_a_reply_is_refused(open_desk: Open) -> None:
         source = await ended(desk.app, await desk.ask())
         with pytest.raises(InvalidRequest, match="not a reply"):
             await desk.app.runs.fork_from_step(source.parent_id or 0, 0, [], None, None)
-        with pytest.raises(InvalidRequest, match="no call with a result"):
-            await desk.app.runs.fork_from_step(source.id, 1, [OtherResult(0, "x")], None, None)
+        with pytest.raises(InvalidRequest, match="has no call 'nowhere'"):
+            await desk.app.runs.fork_from_step(source.id, 1, [OtherResult("nowhere", "x")], None, None)
         page = await desk.app.store.read(conversations.page, None, 10)
         assert [source.conversation_id] == [row.id for row in page.conversations], "nothing is left of it"
 

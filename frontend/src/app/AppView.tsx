@@ -2,6 +2,7 @@ import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals
 import { useEffect, useRef } from "preact/hooks";
 import { Chat } from "../chat/Chat";
 import { TroubleBar } from "../rescue/TroubleBar";
+import { RunPage } from "../runs/RunPage";
 import { SettingsPage } from "../settings/SettingsPage";
 import { Start } from "../start/Start";
 import { TransferDialogs } from "../transfers/TransferDialogs";
@@ -17,6 +18,8 @@ import { Sidebar } from "./Sidebar";
 
 /** Below this the sidebar covers the chat instead of standing beside it. */
 const NARROW = "(max-width: 720px)";
+
+const WHERE = { chat: "The chat", settings: "The settings", run: "The run" };
 
 interface Props {
   app: App;
@@ -96,7 +99,8 @@ export function AppView({ app, isConnected }: Props) {
   }
   if (!app.state.value) return <ConnectionBar isConnected={isConnected} />;
 
-  const { view } = app.place.value;
+  const place = app.place.value;
+  const { view } = place;
   const sidebar = { isOpen: isSidebarOpen, isNarrow: isNarrow.value };
   return (
     <div class="window" data-sidebar={isSidebarOpen.value ? "open" : "closed"}>
@@ -109,9 +113,11 @@ export function AppView({ app, isConnected }: Props) {
       <main ref={main} class="main" tabIndex={-1}>
         <ConnectionBar isConnected={isConnected} />
         <TroubleBar app={app} />
-        <ErrorBoundary key={view} where={view === "chat" ? "The chat" : "The settings"} report={report}>
+        <ErrorBoundary key={view} where={WHERE[view]} report={report}>
           {view === "settings" ? (
             <SettingsPage app={app} sidebar={sidebar} />
+          ) : place.view === "run" ? (
+            <RunPage key={place.runId} app={app} runId={place.runId} sidebar={sidebar} />
           ) : app.isStarting.value ? (
             <Start app={app} sidebar={sidebar} />
           ) : (

@@ -252,9 +252,10 @@ export function createApp(
     });
 
   async function openPlace(to: Place): Promise<void> {
-    if (to.view !== "chat" || to.conversationId === null) return;
+    if (to.view === "settings" || to.conversationId === null) return;
     try {
       openConversation(await api.conversations.get({ id: to.conversationId }));
+      if (to.view === "run") go(to);
     } catch (error) {
       if (!(error instanceof BridgeError)) throw error;
       newChat();
@@ -308,6 +309,11 @@ export function createApp(
 
   function openSettings(section: Section = "keys"): void {
     go({ view: "settings", section });
+  }
+
+  /** What was recorded of the run that wrote a reply. */
+  function inspectRun(runId: number, conversationId: number): void {
+    go({ view: "run", runId, conversationId });
   }
 
   // -- changing things --
@@ -498,6 +504,7 @@ export function createApp(
     newChat,
     openChat,
     openSettings,
+    inspectRun,
     changeSettings,
     finishStart,
     chooseModel,

@@ -42,7 +42,7 @@ CONTEXT_LINES = 3
 LONGEST_DIFF = 20_000
 
 
-class Difference(msgspec.Struct, frozen=True):
+class RunDifference(msgspec.Struct, frozen=True):
     """One difference. `n` is the fact of the first run that it is about, None for what only the second has;
     `what` says it in a sentence, `diff` line by line."""
 
@@ -112,10 +112,10 @@ def in_order(
     yield from sorted_together()
 
 
-def differences(run_id: int, before: Sequence[Happened], after: Sequence[Happened]) -> list[Difference]:
+def differences(run_id: int, before: Sequence[Happened], after: Sequence[Happened]) -> list[RunDifference]:
     """What is other in the second sequence. A section of a request that has changed is told once, not again
     for each request that repeats it."""
-    found: list[Difference] = []
+    found: list[RunDifference] = []
     told: set[tuple[str, str]] = set()
     matcher = difflib.SequenceMatcher(
         None, [each.key for each in before], [each.key for each in after], autojunk=False
@@ -130,15 +130,15 @@ def differences(run_id: int, before: Sequence[Happened], after: Sequence[Happene
         while paired < min(len(ours), len(others)) and ours[paired].name == others[paired].name:
             one, other = ours[paired], others[paired]
             what = f"The {one.name} is another one."
-            found.append(Difference(run_id, one.n, "changed", what, _diff(one.key, other.key)))
+            found.append(RunDifference(run_id, one.n, "changed", what, _diff(one.key, other.key)))
             paired += 1
         for one in ours[paired:]:
             found.append(
-                Difference(run_id, one.n, "missing", f"The {one.name} is missing.", _diff(one.key, ""))
+                RunDifference(run_id, one.n, "missing", f"The {one.name} is missing.", _diff(one.key, ""))
             )
         for other in others[paired:]:
             found.append(
-                Difference(run_id, None, "added", f"There is a {other.name} more.", _diff("", other.key))
+                RunDifference(run_id, None, "added", f"There is a {other.name} more.", _diff("", other.key))
             )
     return found
 
@@ -186,7 +186,7 @@ def _whole(happened: Happened | None) -> str:
 
 def _in_sections(
     run_id: int, one: Happened, other: Happened, told: set[tuple[str, str]]
-) -> Iterator[Difference]:
+) -> Iterator[RunDifference]:
     before, after = dict(one.sections), dict(other.sections)
     for name in dict.fromkeys([*before, *after]):
         if before.get(name) == after.get(name):
@@ -199,9 +199,9 @@ def _in_sections(
             continue
         told.add((name, diff))
         if name in before and name in after:
-            yield Difference(run_id, one.n, "changed", f"The model is asked with other {name}.", diff)
+            yield RunDifference(run_id, one.n, "changed", f"The model is asked with other {name}.", diff)
         else:
-            yield Difference(run_id, one.n, kind, what, diff)
+            yield RunDifference(run_id, one.n, kind, what, diff)
 
 
 def _diff(before: str, after: str) -> str:

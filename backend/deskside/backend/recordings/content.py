@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from deskside.backend.agent.events import TextDelta, ToolArgumentsDelta, ToolFinished, ToolRequested
+from deskside.backend.agent.events import TextDelta, ToolFinished, ToolRequested
 from deskside.backend.agent.recording import CallFailed, ModelAsked, ModelSaid
 from deskside.backend.errors import NotFound
 from deskside.backend.recordings.run_file import FileFact, FileRun, RunFile
@@ -70,7 +70,9 @@ def _of_model(file: RunFile, run: FileRun, place: int, asked: ModelAsked) -> lis
             failures.append(each.fact)
     events = [event for group in said for event in group.events]
     text = "".join(event.text for event in events if isinstance(event, TextDelta))
+    calls = [event for event in events if isinstance(event, ToolRequested)]
     sections = [_text("Answer", text)] if text else []
+    sections += [_json("Tools that it asked for", calls)] if calls else []
     sections += [_json("Failure", failure) for failure in failures]
     sections += [
         _json("Request: history", request.history),
@@ -78,7 +80,7 @@ def _of_model(file: RunFile, run: FileRun, place: int, asked: ModelAsked) -> lis
         _json("Request: tools", request.tools),
         _json("Request: settings", settings),
     ]
-    if any(not isinstance(event, TextDelta | ToolArgumentsDelta) for event in events):
+    if events:
         sections.append(_json("Everything the model said, with times", said))
     return [section for section in sections if section.text not in ("", "[]")]
 

@@ -22,7 +22,7 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.plans import plan_for
 from deskside.backend.errors import AppError, NotFound
 from deskside.backend.recordings import comparing
-from deskside.backend.recordings.comparing import Difference, Happened, Pair, differences, side_by_side
+from deskside.backend.recordings.comparing import Happened, Pair, RunDifference, differences, side_by_side
 from deskside.backend.recordings.replay_host import RecordedTool, RecordingEnds, ReplayHost
 from deskside.backend.recordings.run_file import FileRun, RunFile
 from deskside.backend.recordings.script import ModelCall, Script, has_begun, script_of
@@ -44,7 +44,7 @@ class Replayed(msgspec.Struct, frozen=True):
     runs: int
     requests: int
     events: int
-    differences: list[Difference]
+    differences: list[RunDifference]
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ class Replays:
     async def replay(self, file: RunFile) -> Replayed:
         """Run all runs of a recording again, each by itself. Raises NotFound where an agent is not there any
         more, InvalidRequest for a recording with nothing to replay."""
-        found: list[Difference] = []
+        found: list[RunDifference] = []
         requests = events = 0
         scripts = [script_of(file, run) for run in file.runs if run is file.root or has_begun(run)]
         for script in scripts:

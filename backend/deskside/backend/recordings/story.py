@@ -62,7 +62,7 @@ SHORTEST_WAIT_MS = 2
 class Span(msgspec.Struct, frozen=True):
     """Something that took time. `n` is the fact of run `run_id` that shows what was in it; `end_ms` None: its
     end is not recorded, because it goes on or the program ended. `first_ms` is when a model began to answer.
-    `step` counts a run's steps from 0. The cost is in nano-dollars."""
+    `step` is the run's step that it is part of, counted from 0. The cost is in nano-dollars."""
 
     id: str
     parent_id: str | None
@@ -256,7 +256,6 @@ class _Run:
         kind: SpanKind = "side_call" if is_side_call else "model"
         used = next((call for call in self.run.calls if call.call_id == asked.call_id), None)
         self._begin(asked.call_id, kind, asked.model, each.n, each.at_ms, call_id=asked.call_id)
-        self._change(asked.call_id, step=self._step)
         if used is not None and used.usage != Usage():
             self._change(asked.call_id, usage=used.usage, cost_nano_usd=used.cost_nano_usd)
 
@@ -309,7 +308,9 @@ class _Run:
             parent_id = self.spans[0].id
         self._open[key] = len(self.spans)
         span_id = self._span_id(kind, n)
-        self.spans.append(Span(span_id, parent_id, kind, name, self.run.id, n, start_ms, call_id=call_id))
+        self.spans.append(
+            Span(span_id, parent_id, kind, name, self.run.id, n, start_ms, call_id=call_id, step=self._step)
+        )
         return key
 
     def _change(self, key: str, **fields: object) -> None:

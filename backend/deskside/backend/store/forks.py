@@ -62,9 +62,9 @@ def fork(db: Db, message_id: int) -> ConversationRow:
 
 
 class OtherResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the tool of the call at `position` shall have given instead."""
+    """What the tool of this call shall have given instead."""
 
-    position: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+    call_id: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
     output: Annotated[str, msgspec.Meta(max_length=200_000)]
 
 
@@ -93,7 +93,7 @@ def fork_from_step(
     replies.cut_parts(db, head, position)
     db.sql.execute("delete from message where delegator = ? and call_position >= ?", (head, position))
     for result in results:
-        replies.replace_result(db, head, result.position, result.output)
+        replies.replace_result(db, head, result.call_id, result.output)
     db.sql.execute(
         "update message set status = 'interrupted', error = null, usage = null, model = ? where id = ?",
         (model, head),

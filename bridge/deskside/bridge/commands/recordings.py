@@ -49,7 +49,7 @@ class CompareRuns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ForkFromStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The reply `message_id` as it was before its step `step`, which is made again: by `model` and `agent`,
-    None for those it had, and after the tools at these positions have given other `results`."""
+    None for those it had, and after tools have given other `results`."""
 
     message_id: RowId
     step: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
