@@ -18,6 +18,7 @@ from deskside.backend.backups.manifest import Manifest  # noqa: E402
 from deskside.backend.events import AppEvent  # noqa: E402
 from deskside.backend.exchange.agent_file import AgentFile  # noqa: E402
 from deskside.backend.exchange.conversation_file import ConversationsFile  # noqa: E402
+from deskside.backend.recordings.run_file import RunFile  # noqa: E402
 from deskside.bridge.commands import COMMANDS  # noqa: E402
 from deskside.bridge.registry import Registry  # noqa: E402
 from deskside.bridge.typescript import TypeScript  # noqa: E402
@@ -30,6 +31,7 @@ def main() -> int:
         ROOT / "frontend" / "src" / "api.gen.ts": TypeScript(Registry(COMMANDS), AppEvent).render(),
         SCHEMAS / "agent-1.json": schema_of(AgentFile, "Deskside agent, version 1"),
         SCHEMAS / "conversations-1.json": schema_of(ConversationsFile, "Deskside conversations, version 1"),
+        SCHEMAS / "run-1.json": schema_of(RunFile, "Deskside recorded run, version 1"),
         SCHEMAS / "backup-1.json": schema_of(Manifest, "Deskside backup, version 1"),
     }
     if "--check" not in sys.argv[1:]:

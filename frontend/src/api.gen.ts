@@ -229,6 +229,8 @@ export interface AppState {
  * `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
  * `is_offline` closes the way out of this machine (network/switch.py): `settings.change` does not take it.
  * `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
+ * `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
+ * recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -246,6 +248,9 @@ export interface Settings {
   max_runs: number;
   names_conversations: boolean;
   is_offline: boolean;
+  records_runs: boolean;
+  recordings_days: number;
+  recordings_mb: number;
 }
 
 /**
@@ -1437,6 +1442,240 @@ export interface TurnSwitch {
   is_offline: boolean;
 }
 
+export interface RunId {
+  /** ≥ 1, ≤ 9007199254740991 */
+  run_id: number;
+}
+
+/**
+ * A run's story. `is_recorded` False: nothing but its row is there, because recording was off, or because
+ * the recording was old and was cleared away.
+ */
+export interface RunStory {
+  story: Story;
+  why_slow: WhySlow;
+  is_recorded: boolean;
+}
+
+/**
+ * A run and all that worked for it. The first span is the run's own. Spans come in the order in which
+ * they began, each after the one it is in. `end_ms` is the last moment that is recorded.
+ */
+export interface Story {
+  trace_id: string;
+  run_id: number;
+  conversation_id: number;
+  message_id: number;
+  request_id: string;
+  command: string;
+  program: string;
+  model: string;
+  status: string;
+  start_ms: number;
+  end_ms: number;
+  spans: Span[];
+  marks: Mark[];
+}
+
+/**
+ * Something that took time. `n` is the fact of run `run_id` that shows what was in it; `end_ms` None: its
+ * end is not recorded, because it goes on or the program ended. `first_ms` is when a model began to answer.
+ * `step` is the run's step that it is part of, counted from 0. The cost is in nano-dollars.
+ */
+export interface Span {
+  id: string;
+  parent_id: string | null;
+  kind: "decision" | "model" | "pause" | "queue" | "retry" | "run" | "side_call" | "store" | "tool";
+  name: string;
+  run_id: number;
+  n: number;
+  start_ms: number;
+  end_ms: number | null;
+  status: "denied" | "failed" | "ok" | "open" | "stopped";
+  message: string;
+  code: string;
+  call_id: string;
+  step: number | null;
+  first_ms: number | null;
+  usage: Usage | null;
+  cost_nano_usd: number | null;
+  decided: string;
+}
+
+/**
+ * Tokens of one model call, by price class. The classes do not overlap, except that
+ * `reasoning_tokens` says how many of `output_tokens` were reasoning.
+ *
+ * `input_tokens` excludes cached input: OpenAI counts it inside `prompt_tokens`, Anthropic apart;
+ * adapters bring both to this form.
+ */
+export interface Usage {
+  input_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+}
+
+/** A moment in a run: something was said, left out, or given up. */
+export interface Mark {
+  span_id: string;
+  run_id: number;
+  n: number;
+  at_ms: number;
+  kind: string;
+  text: string;
+}
+
+/** Where the time went, the largest share first. `summary` is one or two sentences. */
+export interface WhySlow {
+  total_ms: number;
+  shares: Share[];
+  summary: string;
+}
+
+/** How much of the time went into one cause, and what it is called. */
+export interface Share {
+  cause: "agents" | "first_byte" | "generation" | "other" | "queue" | "retry" | "store" | "tools" | "user";
+  ms: number;
+  words: string;
+}
+
+/** Fact `n` of a run, as the nodes of its story name it. */
+export interface FindNode {
+  /** ≥ 1, ≤ 9007199254740991 */
+  run_id: number;
+  /** ≥ 0, ≤ 2147483648 */
+  n: number;
+}
+
+/** All texts of one node, and when it was. */
+export interface NodeContent {
+  run_id: number;
+  n: number;
+  at_ms: number;
+  sections: Section[];
+}
+
+/** One text. `size_bytes` is of the whole, `is_cut` says that not all of it is here. */
+export interface Section {
+  title: string;
+  text: string;
+  language: "json" | "text";
+  size_bytes: number;
+  is_cut: boolean;
+}
+
+/** `json` holds all that was recorded, `otlp` what happened when, without what was said. */
+export interface ExportRun {
+  /** ≥ 1, ≤ 9007199254740991 */
+  run_id: number;
+  format: "json" | "otlp";
+}
+
+/** A request id, as errors show it, or the number of a run. */
+export interface FindTrace {
+  /** length ≥ 1, length ≤ 100 */
+  id: string;
+}
+
+/** All that is known of one request: the runs that it asked for, its errors, and the log's lines. */
+export interface Trace {
+  id: string;
+  runs: RunStory[];
+  errors: ErrorRow[];
+  log_lines: string[];
+}
+
+/** What came of a replay. `requests` and `events` count what was compared in all runs of the recording. */
+export interface Replayed {
+  run_id: number;
+  is_identical: boolean;
+  runs: number;
+  requests: number;
+  events: number;
+  differences: RunDifference[];
+}
+
+/**
+ * One difference. `n` is the fact of the first run that it is about, None for what only the second has;
+ * `what` says it in a sentence, `diff` line by line.
+ */
+export interface RunDifference {
+  run_id: number;
+  n: number | null;
+  kind: "added" | "changed" | "missing";
+  what: string;
+  diff: string;
+}
+
+/** The file that a terminal has offered under this word. */
+export interface ReplayOffered {
+  /** length ≥ 1, length ≤ 100 */
+  ticket: string;
+}
+
+export interface CompareRuns {
+  /** ≥ 1, ≤ 9007199254740991 */
+  left_run: number;
+  /** ≥ 1, ≤ 9007199254740991 */
+  right_run: number;
+}
+
+/** Two runs beside each other. */
+export interface Compared {
+  left_run: number;
+  right_run: number;
+  pairs: Pair[];
+}
+
+/**
+ * What happened in two runs at the same place; None where one of them has nothing there. `diff` is empty
+ * where both are the same.
+ */
+export interface Pair {
+  left: string | null;
+  right: string | null;
+  left_n: number | null;
+  right_n: number | null;
+  is_same: boolean;
+  diff: string;
+}
+
+/**
+ * The reply `message_id` as it was before its step `step`, which is made again: by `model` and `agent`,
+ * None for those it had, and after tools have given other `results`.
+ */
+export interface ForkFromStepInput {
+  /** ≥ 1, ≤ 9007199254740991 */
+  message_id: number;
+  /** ≥ 0, ≤ 10000 */
+  step: number;
+  model?: string | null;
+  agent?: string | null;
+  /** length ≤ 100 */
+  results?: OtherResult[];
+}
+
+/** What the tool of this call shall have given instead. */
+export interface OtherResult {
+  /** length ≥ 1, length ≤ 1000 */
+  call_id: string;
+  /** length ≤ 200000 */
+  output: string;
+}
+
+/**
+ * What `runs.start` answers with: rows that are on the disk. `question` is None for a retry or a
+ * continuation.
+ */
+export interface StartedRun {
+  run_id: number;
+  conversation: ConversationRow;
+  question: MessageRow | null;
+  reply: MessageRow;
+}
+
 /**
  * `conversation_id` None starts a new conversation, in which `agent` answers; None is the default agent.
  * `model` None takes the conversation's. `attachment_ids` are of the conversation's draft; with them the
@@ -1450,17 +1689,6 @@ export interface StartRunInput {
   agent?: string | null;
   /** length ≤ 100 */
   attachment_ids?: number[];
-}
-
-/**
- * What `runs.start` answers with: rows that are on the disk. `question` is None for a retry or a
- * continuation.
- */
-export interface StartedRun {
-  run_id: number;
-  conversation: ConversationRow;
-  question: MessageRow | null;
-  reply: MessageRow;
 }
 
 /**
@@ -1614,6 +1842,11 @@ export interface ChangeSettingsInput {
   /** ≥ 1, ≤ 32 */
   max_runs?: number;
   names_conversations?: boolean;
+  records_runs?: boolean;
+  /** ≥ 1, ≤ 3650 */
+  recordings_days?: number;
+  /** ≥ 10, ≤ 1000000 */
+  recordings_mb?: number;
 }
 
 /**
@@ -2437,6 +2670,38 @@ export function commandsOver(call: Call, _stream: Stream) {
        */
       switch: (params: TurnSwitch, options?: CallOptions): Promise<Settings> =>
         call("network.switch", params, options),
+    },
+    recordings: {
+      /** How a run went: all that took time, inside what, and why it took that long. */
+      story: (params: RunId, options?: CallOptions): Promise<RunStory> =>
+        call("recordings.story", params, options),
+      /** What was in one node of a run: request and answer, arguments and result. */
+      content: (params: FindNode, options?: CallOptions): Promise<NodeContent> =>
+        call("recordings.content", params, options),
+      /** A recording as a file would hold it. */
+      text: (params: ExportRun, options?: CallOptions): Promise<string> =>
+        call("recordings.text", params, options),
+      /** Let the user choose where a recording is written. Returns the path; None when they cancelled. */
+      export: (params: ExportRun, options?: CallOptions): Promise<string | null> =>
+        call("recordings.export", params, options),
+      /** All that one request led to: runs, errors, and lines of the log. */
+      trace: (params: FindTrace, options?: CallOptions): Promise<Trace> =>
+        call("recordings.trace", params, options),
+      /**
+       * Run a recorded run again, with today's agents and tools, against what was recorded: without the
+       * network, without cost, and without storing anything. Returns what is other.
+       */
+      replay: (params: RunId, options?: CallOptions): Promise<Replayed> =>
+        call("recordings.replay", params, options),
+      /** As `replay`, of a file that a terminal has offered. NotFound without such an offer. */
+      replay_file: (params: ReplayOffered, options?: CallOptions): Promise<Replayed> =>
+        call("recordings.replay_file", params, options),
+      /** Two runs beside each other: what models were asked, and what happened. */
+      compare: (params: CompareRuns, options?: CallOptions): Promise<Compared> =>
+        call("recordings.compare", params, options),
+      /** Begin a new conversation with a copy of all up to a step of a reply; the reply goes on from there. */
+      fork: (params: ForkFromStepInput, options?: CallOptions): Promise<StartedRun> =>
+        call("recordings.fork", params, options),
     },
     rescue: {
       /**

@@ -189,6 +189,9 @@ export const settings: Settings = {
   max_runs: 4,
   names_conversations: false,
   is_offline: false,
+  records_runs: true,
+  recordings_days: 90,
+  recordings_mb: 1000,
 };
 
 export function appState(changes: Partial<AppState> = {}): AppState {

@@ -5,6 +5,7 @@ import "./styles/controls.css";
 import "./styles/window.css";
 import "./styles/chat.css";
 import "./styles/settings.css";
+import "./styles/runs.css";
 import "./styles/agents.css";
 import "./styles/work.css";
 import "./styles/lists.css";

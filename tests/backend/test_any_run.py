@@ -445,6 +445,17 @@ class World:
         drafted = [line.draft] if line.draft else []
         assert [STEERED] * self.has_spoken == heard + drafted or self.was_killed
         assert len(heard + drafted) <= 1
+        if not self.was_killed:
+            await self.check_replays(app)
+
+    async def check_replays(self, app: App) -> None:
+        """Every run goes as it went when it is run again."""
+        done = len(self.ran)
+        begun = "select id from run where parent is null and id in (select run from run_event where kind = ?)"
+        for (run_id,) in rows(self.data / "deskside.db", begun, "run_began"):
+            replayed = await app.recordings.replay(run_id)
+            assert [] == replayed.differences
+        assert done == len(self.ran)
 
     def check_file(self) -> None:
         database = self.data / "deskside.db"

@@ -53,7 +53,7 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
                 insert into setting values ('device_model', '"planted-setting"', 1);
                 insert into error_log (at_ms, source, code, message, place, detail, request_id)
                   values (1, 'run', 'x', 'planted-error', '', '', '');
-                insert into run_event values (1, 1, 1, 'x', 'planted-event');
+                insert into run_event (run, n, at_ms, kind, data) values (1, 1, 1, 'x', 'planted-event');
                 update message_part set provider_data = 'planted-provider-data';
                 update conversation set deleted_ms = 1, title = 'planted-title' where id = 2;
                 insert into usage_record (call_id, run, provider, model, input_tokens, cache_read_tokens,

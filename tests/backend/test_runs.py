@@ -31,6 +31,15 @@ from deskside.backend.agent.events import (
     UsageReported,
     UserText,
 )
+from deskside.backend.agent.recording import (
+    ContextKnown,
+    ModelAsked,
+    ModelBegan,
+    ModelSaid,
+    RunAsked,
+    RunBegan,
+    RunEnded,
+)
 from deskside.backend.agent.scripted_model import Hang, ScriptedModel, Step, in_chunks
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import BadKey, Conflict, NotFound, Overloaded, StoreFull, StreamDropped
@@ -208,8 +217,11 @@ async def test_a_run_can_be_read_back_event_by_event(data: Path) -> None:
 
         assert [n for n, _, _ in recorded] == list(range(len(recorded)))
         assert [type(event) for _, _, event in recorded] == [
-            StepStarted, ToolCallStarted, ToolRequested, UsageReported, StepFinished, ToolStarted,
-            ToolFinished, StepStarted, StepFinished, Finished,
+            RunAsked, RunBegan, StepStarted, ContextKnown,
+            ModelAsked, ModelBegan, ToolCallStarted, ToolRequested, UsageReported, StepFinished, ModelSaid,
+            ToolStarted, ToolFinished, StepStarted,
+            ModelAsked, ModelBegan, StepFinished, ModelSaid,
+            Finished, RunEnded,
         ]  # fmt: skip
 
 

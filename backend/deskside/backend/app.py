@@ -25,6 +25,8 @@ from deskside.backend.network.gate import Gate
 from deskside.backend.network.ledger import Ledger, open_ledger
 from deskside.backend.network.switch import NetworkSwitch
 from deskside.backend.paths import Paths
+from deskside.backend.recordings.recordings import Recordings
+from deskside.backend.recordings.replaying import Replays
 from deskside.backend.rescue import Rescues
 from deskside.backend.self_checks import SelfChecks, open_self_checks
 from deskside.backend.settings import SettingsStore, open_settings
@@ -68,6 +70,7 @@ class App:
     metrics: Metrics
     ledger: Ledger
     network: NetworkSwitch
+    recordings: Recordings
 
 
 @asynccontextmanager
@@ -114,7 +117,7 @@ async def open_app(
         attachments = await stack.enter_async_context(open_attachments(store, events, paths.files))
         runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services, attachments)
         stack.push_async_callback(runs.close)
-        await stack.enter_async_context(emptying_trash(store, attachments))
+        await stack.enter_async_context(emptying_trash(store, attachments, settings))
         await stack.enter_async_context(watching_store(store, events))
         transfers = Transfers(store, events, paths, attachments)
         stack.push_async_callback(transfers.close)
@@ -146,4 +149,5 @@ async def open_app(
             metrics,
             ledger,
             NetworkSwitch(gate, settings, [mcp.follow_gate]),
+            Recordings(store, paths, Replays(store, runs.toolbox, settings, services)),
         )

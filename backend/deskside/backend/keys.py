@@ -211,8 +211,9 @@ class Keys:
             else:
                 secret = await self._stored_secret(provider, address)
             if secret is None:
-                return self._environment_secret(provider)
-            await self._touch(provider)
+                secret = self._environment_secret(provider)
+            else:
+                await self._touch(provider)
             return secret
 
     # -- secrets that are no provider's key --

@@ -16,6 +16,7 @@ import os
 import secrets
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -46,6 +47,9 @@ HUMAN = (
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 """The id of the bridge call that everything now happening belongs to."""
+
+command_name: ContextVar[str] = ContextVar("command_name", default="")
+"""The bridge command of that call."""
 
 
 _last_call = ""
@@ -145,6 +149,16 @@ class _Lines:
     def _error(self, error: BaseException) -> str:
         said = f" | {error}" if self._says_all else ""
         return redaction.PROCESS.redact(place(error) + said)
+
+
+def lines_with(folder: Path, text: str, most: int) -> list[str]:
+    """The lines of the log that hold this text, the oldest first; at most so many of the newest."""
+    found: deque[str] = deque(maxlen=most)
+    files = [path for path in folder.glob("*.log*") if path.is_file() and path.suffix != ".gz"]
+    for path in sorted(files, key=lambda path: path.stat().st_mtime):
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            found.extend(line.rstrip("\n") for line in lines if text in line)
+    return list(found)
 
 
 def place(error: BaseException) -> str:

@@ -58,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True):
     `folders` are granted in a dialog of the system or from the terminal: `settings.change` takes none.
     `is_offline` closes the way out of this machine (network/switch.py): `settings.change` does not take it.
     `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
+    `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
+    recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first.
     """
 
     theme: Theme = "system"
@@ -75,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True):
     max_runs: int = 4
     names_conversations: bool = False
     is_offline: bool = False
+    records_runs: bool = True
+    recordings_days: int = 90
+    recordings_mb: int = 1000
 
 
 MOST_FOLDERS = 50

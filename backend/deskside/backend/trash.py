@@ -1,4 +1,4 @@
-"""Removes what has been in the trash for long enough."""
+"""Removes what has been in the trash for long enough, and what was recorded too long ago."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from loguru import logger
 
 from deskside.backend.attachments.attachments import Attachments
 from deskside.backend.errors import AppError
+from deskside.backend.recordings.retention import clear_expired
+from deskside.backend.settings import SettingsStore
 from deskside.backend.store import conversations, settings
 from deskside.backend.store.database import Store
 from deskside.backend.store.text import now_ms
@@ -22,9 +24,11 @@ BELIEVED_MS = 2 * 24 * 3600 * 1000
 
 
 @asynccontextmanager
-async def emptying_trash(store: Store, attachments: Attachments) -> AsyncIterator[None]:
+async def emptying_trash(
+    store: Store, attachments: Attachments, settings: SettingsStore
+) -> AsyncIterator[None]:
     """Look every few hours, for as long as the context lasts."""
-    task = asyncio.create_task(_look_again_and_again(store, attachments), name="trash")
+    task = asyncio.create_task(_look_again_and_again(store, attachments, settings), name="trash")
     try:
         yield
     finally:
@@ -33,12 +37,14 @@ async def emptying_trash(store: Store, attachments: Attachments) -> AsyncIterato
             await task
 
 
-async def _look_again_and_again(store: Store, attachments: Attachments) -> None:
+async def _look_again_and_again(store: Store, attachments: Attachments, chosen: SettingsStore) -> None:
     await asyncio.sleep(FIRST_LOOK_S)
     while True:
         try:
-            await empty_expired(store, await believed_ms(store, now_ms()))
+            at_ms = await believed_ms(store, now_ms())
+            await empty_expired(store, at_ms)
             await attachments.collect()
+            await clear_expired(store, chosen.current, at_ms)
         except AppError as error:  # a full disk, a damaged file: the user hears of it where they use it
             logger.warning("the trash could not be emptied: {}", error.code)
         await asyncio.sleep(LOOK_EVERY_S)

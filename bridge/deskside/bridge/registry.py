@@ -29,7 +29,7 @@ from loguru import logger
 
 from deskside.backend.app import App
 from deskside.backend.errors import AppError, Cancelled, Internal, InvalidRequest, NotFound
-from deskside.backend.log import note_call, place, request_id
+from deskside.backend.log import command_name, note_call, place, request_id
 from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import errors
 from deskside.bridge.desktop import Desktop
@@ -143,6 +143,7 @@ class Registry:
         A stream's items go to `on_item` one by one and its result is null. The request id must have
         been set by the caller (`log.request_id`).
         """
+        command_name.set(name)
         started = time.perf_counter()
         if name in self.commands and _is_of_the_user(name):
             note_call(name)

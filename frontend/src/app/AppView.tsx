@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Chat } from "../chat/Chat";
 import { OfflineBar } from "../network/OfflineBar";
 import { TroubleBar } from "../rescue/TroubleBar";
+import { RunPage } from "../runs/RunPage";
 import { SettingsPage } from "../settings/SettingsPage";
 import { Start } from "../start/Start";
 import { TransferDialogs } from "../transfers/TransferDialogs";
@@ -18,6 +19,8 @@ import { Sidebar } from "./Sidebar";
 
 /** Below this the sidebar covers the chat instead of standing beside it. */
 const NARROW = "(max-width: 720px)";
+
+const WHERE = { chat: "The chat", settings: "The settings", run: "The run" };
 
 interface Props {
   app: App;
@@ -97,7 +100,8 @@ export function AppView({ app, isConnected }: Props) {
   }
   if (!app.state.value) return <ConnectionBar isConnected={isConnected} />;
 
-  const { view } = app.place.value;
+  const place = app.place.value;
+  const { view } = place;
   const sidebar = { isOpen: isSidebarOpen, isNarrow: isNarrow.value };
   return (
     <div class="window" data-sidebar={isSidebarOpen.value ? "open" : "closed"}>
@@ -111,9 +115,11 @@ export function AppView({ app, isConnected }: Props) {
         <ConnectionBar isConnected={isConnected} />
         <TroubleBar app={app} />
         <OfflineBar app={app} />
-        <ErrorBoundary key={view} where={view === "chat" ? "The chat" : "The settings"} report={report}>
+        <ErrorBoundary key={view} where={WHERE[view]} report={report}>
           {view === "settings" ? (
             <SettingsPage app={app} sidebar={sidebar} />
+          ) : place.view === "run" ? (
+            <RunPage key={place.runId} app={app} runId={place.runId} sidebar={sidebar} />
           ) : app.isStarting.value ? (
             <Start app={app} sidebar={sidebar} />
           ) : (

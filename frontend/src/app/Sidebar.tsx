@@ -36,7 +36,7 @@ export function Sidebar({ app, isOpen, searchField }: Props) {
             </>
           )}
         </button>
-        {view === "chat" && (
+        {view !== "settings" && (
           <button
             type="button"
             class="sidebar-item new-chat"
@@ -48,7 +48,7 @@ export function Sidebar({ app, isOpen, searchField }: Props) {
             New chat
           </button>
         )}
-        {view === "chat" && (
+        {view !== "settings" && (
           <SearchField
             search={app.search}
             field={searchField}

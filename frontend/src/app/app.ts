@@ -272,9 +272,10 @@ export function createApp(
     });
 
   async function openPlace(to: Place): Promise<void> {
-    if (to.view !== "chat" || to.conversationId === null) return;
+    if (to.view === "settings" || to.conversationId === null) return;
     try {
       openConversation(await api.conversations.get({ id: to.conversationId }));
+      if (to.view === "run") go(to);
     } catch (error) {
       if (!(error instanceof BridgeError)) throw error;
       newChat();
@@ -328,6 +329,11 @@ export function createApp(
 
   function openSettings(section: Section = "keys"): void {
     go({ view: "settings", section });
+  }
+
+  /** What was recorded of the run that wrote a reply. */
+  function inspectRun(runId: number, conversationId: number): void {
+    go({ view: "run", runId, conversationId });
   }
 
   // -- changing things --
@@ -526,6 +532,7 @@ export function createApp(
     newChat,
     openChat,
     openSettings,
+    inspectRun,
     changeSettings,
     setOffline,
     finishStart,

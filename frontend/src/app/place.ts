@@ -18,7 +18,11 @@ export const SECTIONS = [
 ] as const;
 export type Section = (typeof SECTIONS)[number];
 
-export type Place = { view: "chat"; conversationId: number | null } | { view: "settings"; section: Section };
+export type Place =
+  | { view: "chat"; conversationId: number | null }
+  | { view: "settings"; section: Section }
+  /** What was recorded of a run, and the conversation that it is in. */
+  | { view: "run"; runId: number; conversationId: number };
 
 /** Written in place: no history to go back in, and nothing that a navigation lock has to judge. */
 export const windowAddress = {
@@ -31,15 +35,23 @@ export const windowAddress = {
 };
 
 export function placeOf(hash: string): Place {
-  const [, view, detail = ""] = hash.split("/");
+  const [, view, detail = "", more = ""] = hash.split("/");
   if (view === "settings") {
     return { view, section: SECTIONS.find((section) => section === detail) ?? "keys" };
   }
-  const id = Number(detail);
-  return { view: "chat", conversationId: Number.isSafeInteger(id) && id > 0 ? id : null };
+  const id = idOf(detail);
+  const conversationId = idOf(more);
+  if (view === "run" && id !== null && conversationId !== null) return { view, runId: id, conversationId };
+  return { view: "chat", conversationId: view === "run" ? null : id };
+}
+
+function idOf(text: string): number | null {
+  const id = Number(text);
+  return Number.isSafeInteger(id) && id > 0 ? id : null;
 }
 
 export function hashOf(place: Place): string {
   if (place.view === "settings") return `#/settings/${place.section}`;
+  if (place.view === "run") return `#/run/${place.runId}/${place.conversationId}`;
   return place.conversationId === null ? "#/chat" : `#/chat/${place.conversationId}`;
 }

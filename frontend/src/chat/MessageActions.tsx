@@ -1,5 +1,14 @@
 import { useSignal } from "@preact/signals";
-import { Check, ChevronLeft, ChevronRight, Copy, GitFork, Pencil, RotateCcw } from "lucide-preact";
+import {
+  ChartGantt,
+  Check,
+  ChevronLeft,
+  ChevronRight,
+  Copy,
+  GitFork,
+  Pencil,
+  RotateCcw,
+} from "lucide-preact";
 import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
 import { formatMoment, formatTokens } from "../ui/format";
@@ -19,7 +28,7 @@ const COPIED_MS = 1_500;
 
 /** The quiet line under a message: versions, what can be done with it, and what wrote it. */
 export function MessageActions({ app, conversation, message, isLast, onEdit }: Props) {
-  const { role, status, agent, model, usage, created_ms } = message.row.value;
+  const { role, status, agent, model, usage, created_ms, run_id, conversation_id } = message.row.value;
   if (status === "streaming") return null;
   return (
     <div class="message-actions" data-always={isLast}>
@@ -50,6 +59,14 @@ export function MessageActions({ app, conversation, message, isLast, onEdit }: P
         label="Fork: go on from here in a new conversation"
         onClick={() => void app.fork(message.id)}
       />
+      {role === "assistant" && run_id !== null && (
+        <IconButton
+          icon={ChartGantt}
+          class="message-inspect"
+          label="Inspect run: what happened, and how long it took"
+          onClick={() => app.inspectRun(run_id, conversation_id)}
+        />
+      )}
       <span class="message-facts">
         {agent && agent !== DEFAULT_LABEL && <span>{agent}</span>}
         {model && <span title={model}>{app.models.labelOf(model)}</span>}

@@ -3,6 +3,7 @@ import type { App } from "../app/app";
 import { BackupsCard } from "../data/BackupsCard";
 import { EncryptionCard } from "../data/EncryptionCard";
 import { FolderCard } from "../data/FolderCard";
+import { RecordingsCard } from "../data/RecordingsCard";
 import { SpaceCard } from "../data/SpaceCard";
 import { TransfersCard } from "../transfers/TransfersCard";
 import { Problem } from "../ui/Problem";
@@ -24,6 +25,7 @@ export function DataSection({ app }: { app: App }) {
       )}
       <BackupsCard app={app} />
       <EncryptionCard app={app} />
+      <RecordingsCard app={app} />
       <SpaceCard app={app} />
     </>
   );

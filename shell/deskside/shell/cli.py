@@ -110,6 +110,24 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     restoring.add_argument("--dry-run", action="store_true", help="only say what would change")
     restoring.add_argument("--yes", action="store_true", help="answer the question with yes")
 
+    tracing = commands.add_parser(
+        "trace", parents=[common], help="tell the whole story of a request or of a run"
+    )
+    tracing.add_argument("id", metavar="ID", help="a request id, as errors show it, or a run's number")
+    form = tracing.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print it as JSON")
+    form.add_argument("--otlp", action="store_true", help="print it for OpenTelemetry")
+
+    replaying = commands.add_parser(
+        "replay", parents=[common], help="run a recorded run again, and say what is other"
+    )
+    replaying.add_argument(
+        "run", metavar="RUN", help="the number of a run, or a file that --save has written"
+    )
+    replaying.add_argument("--check", action="store_true", help="exit 1 when something is other")
+    replaying.add_argument("--save", metavar="FILE", help="write the recording to a file, as a test case")
+    replaying.add_argument("--json", action="store_true", help="print the result as JSON")
+
     exporting = _add_transfers(commands, common)
     adding = _add_mcp(commands, common)
 
@@ -261,6 +279,15 @@ def _run(arguments: argparse.Namespace) -> int:
         from deskside.shell import transfer
 
         (transfer.export if arguments.command == "export" else transfer.import_)(paths, level, arguments)
+        return 0
+    if arguments.command == "replay":
+        from deskside.shell.replay import replay
+
+        return replay(paths, level, arguments)
+    if arguments.command == "trace":
+        from deskside.shell.trace import trace
+
+        trace(paths, level, arguments)
         return 0
     if arguments.command == "doctor":
         from deskside.shell.doctor import examine

@@ -21,6 +21,7 @@ from deskside.backend.errors import AppError, Internal
 from deskside.backend.log import request_id
 from deskside.backend.store import replies, runs, usage
 from deskside.backend.store.connection import Db
+from deskside.backend.store.recorded_items import Redact
 
 if TYPE_CHECKING:
     from deskside.backend.store.database import Store
@@ -33,9 +34,10 @@ RETRY_EVERY_S = 1.0
 class Flusher:
     """The one task that writes streaming replies. Made and used on the backend's loop."""
 
-    def __init__(self, store: Store, tell: Callable[[AppError], None]) -> None:
+    def __init__(self, store: Store, tell: Callable[[AppError], None], redact: Redact) -> None:
         self._store = store
         self._tell = tell
+        self._redact = redact
         self._replies: set[Reply] = set()
         self._waiting: list[asyncio.Future[None]] = []
         self._has_work = asyncio.Event()
@@ -129,7 +131,7 @@ class Flusher:
     async def _write(self, unsaved: Unsaved) -> None:
         # In a task of its own (`gather` makes one): the id is the one of the call that started the run.
         request_id.set(unsaved.request_id)
-        await self._store.write_soon(write_unsaved, unsaved)
+        await self._store.write_soon(write_unsaved, unsaved, self._redact)
 
     def _report(self, failure: BaseException) -> None:
         if isinstance(failure, AppError):
@@ -140,8 +142,9 @@ class Flusher:
             self._tell(Internal("An answer cannot be saved because of a fault in Deskside."))
 
 
-def write_unsaved(db: Db, unsaved: Unsaved) -> None:
-    """All that a reply has said and done since the last flush, in one unit of work."""
+def write_unsaved(db: Db, unsaved: Unsaved, redact: Redact) -> None:
+    """All that a reply has said and done since the last flush, in one unit of work. `redact` is for what is
+    recorded of it."""
     if unsaved.cut_from is not None:
         replies.cut_parts(db, unsaved.message_id, unsaved.cut_from)
     if unsaved.model is not None:
@@ -152,6 +155,7 @@ def write_unsaved(db: Db, unsaved: Unsaved) -> None:
         replies.append_chunks(db, unsaved.chunks)
     if unsaved.parts:
         replies.save_parts(db, unsaved.message_id, unsaved.parts)
-    runs.record_events(db, unsaved.run_id, unsaved.events)
+    if unsaved.noted:
+        runs.record_events(db, unsaved.run_id, unsaved.noted, redact)
     for call in unsaved.calls:
         usage.record(db, call)

@@ -32,6 +32,8 @@ from deskside.backend.agent.file_contents import FileContents, ModelWithFiles
 from deskside.backend.agent.limits import AgentLimits, Exceeded, Limits, NextCall, tools_exceeded
 from deskside.backend.agent.live_run import LiveRun
 from deskside.backend.agent.provenance import outside_sources
+from deskside.backend.agent.recorder import Recorder
+from deskside.backend.agent.recording import ContextKnown
 from deskside.backend.agent.reply import Reply
 from deskside.backend.agent.request_size import estimated_tokens
 from deskside.backend.agent.tool_calls import preview_of
@@ -95,10 +97,12 @@ class ProfiledModel:
 
 @dataclass(frozen=True)
 class NotedModel:
-    """A model that says when it is asked: `begin` is called before each call."""
+    """A model that says when it is asked: `begin` is called before each call, and returns the call's id. What
+    it is asked and says is recorded."""
 
     model: Model
-    begin: Callable[[], None]
+    begin: Callable[[], str]
+    recorder: Recorder
 
     @property
     def name(self) -> str:
@@ -106,8 +110,10 @@ class NotedModel:
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """See `Model.stream`."""
-        self.begin()
-        return self.model.stream(request)
+        call_id = self.begin()
+        if not self.recorder.is_on:
+            return self.model.stream(request)
+        return self.recorder.answer(self.model, request, call_id)
 
 
 async def model_named(around: Surroundings, name: str) -> Model:
@@ -142,18 +148,24 @@ class RunHost:
         self._around = around
         self._admitted = ""
         self._exceeded: Exceeded | None = None
+        self._context_tokens: dict[str, int | None] = {}
 
     # -- models ------------------------------------------------------------------------------------
 
     async def model(self, name: str) -> Model:
-        return NotedModel(await model_named(self._around, name), self._begin_call)
+        return NotedModel(await model_named(self._around, name), self._begin_call, self._run.reply.recorder)
 
-    def _begin_call(self) -> None:
-        self._run.reply.begin_call()
+    def _begin_call(self) -> str:
+        call_id = self._run.reply.begin_call()
         self._around.note(self._run.reply)
+        return call_id
 
     async def context_tokens(self, model: str) -> int | None:
-        return await self._around.models.context_tokens(model)
+        tokens = await self._around.models.context_tokens(model)
+        if self._context_tokens.get(model, -1) != tokens:
+            self._context_tokens[model] = tokens
+            self._run.reply.recorder.note(ContextKnown(model, tokens))
+        return tokens
 
     # -- the user's words --------------------------------------------------------------------------
 

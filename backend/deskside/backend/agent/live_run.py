@@ -25,6 +25,7 @@ from deskside.backend.agent.run_queue import Turn
 from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.messages import ElicitationAnswer, MessageUsage, ToolCallPart
 from deskside.backend.store.replies import Asked
+from deskside.backend.store.text import now_ms
 from deskside.backend.tools.declaration import Tool
 
 
@@ -52,6 +53,7 @@ class LiveRun:
     children: dict[int, LiveRun] = field(default_factory=dict)
     ended_below: dict[int, tuple[Use, MessageUsage]] = field(default_factory=dict)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    asked_ms: int = field(default_factory=now_ms)
     streaming: asyncio.Task[None] = field(init=False)
     following: asyncio.Task[None] = field(init=False)
     turn: Turn | None = None  # of a run that works for no other, once it has begun

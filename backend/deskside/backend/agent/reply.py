@@ -40,6 +40,7 @@ from deskside.backend.agent.events import (
     Usage,
     UsageReported,
 )
+from deskside.backend.agent.recorder import Noted, Recorder
 from deskside.backend.errors import AppError
 from deskside.backend.events import PartChanged, PartsReplaced, TextAppended
 from deskside.backend.log import request_id
@@ -149,7 +150,7 @@ class Unsaved:
     message_id: int
     chunks: list[Chunk]
     parts: list[StoredPart]
-    events: list[tuple[int, int, RunEvent]]
+    noted: list[Noted]
     calls: list[UsageRecord]
     cut_from: int | None
     heard: list[int]
@@ -167,7 +168,8 @@ class Reply:
     parts are then replaced by a note that holds what was said: nothing is lost, and no model reads it.
 
     `agent_tools` are the names of the tools that are other agents. `queue_place` and `steering` are the
-    runner's to set, and shown with the row. `priced` says what a call costs.
+    runner's to set, and shown with the row. `priced` says what a call costs. `recorder` is told of all that
+    is taken.
     """
 
     def __init__(
@@ -177,6 +179,7 @@ class Reply:
         agent_id: int | None = None,
         agent_tools: frozenset[str] = frozenset(),
         priced: Priced | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         row = asked.reply
         self.run_id = asked.run_id
@@ -199,8 +202,8 @@ class Reply:
         self._open: LivePart | None = None
         self._by_call = {part.call.call_id: part for part in self._live if part.call is not None}
         self._changed: dict[int, LivePart] = {}
-        self._events: list[tuple[int, int, RunEvent]] = []
-        self._next_event = 0
+        self.recorder = recorder or Recorder()
+        self._has_taken = False
         self._calls: dict[str, UsageRecord] = {}
         self._unsaved_calls: dict[str, UsageRecord] = {}
         self._call_id = ""
@@ -253,8 +256,9 @@ class Reply:
         return part
 
     def take(self, event: RunEvent) -> Change | None:
-        """Take anything but a delta: note it for the recorder, and return what it changed."""
-        self._record(event)
+        """Take anything but a delta: tell the recorder, and return what it changed."""
+        self.recorder.note(event)
+        self._has_taken = True
         match event:
             case StepStarted():
                 return self._start_step(event)
@@ -318,10 +322,6 @@ class Reply:
             case _:
                 return None
 
-    def _record(self, event: RunEvent) -> None:
-        self._events.append((self._next_event, now_ms(), event))
-        self._next_event += 1
-
     # -- model calls -------------------------------------------------------------------------------
 
     def _start_step(self, event: StepStarted) -> Change | None:
@@ -346,10 +346,12 @@ class Reply:
         self._call_id = call_id
         self._side_call_id = ""
 
-    def begin_call(self) -> None:
-        """The model is asked now. What the call uses is counted from here on; one that the run did not get
-        to has used nothing."""
-        self._use(self._side_call_id or self._call_id, Usage())
+    def begin_call(self) -> str:
+        """The model is asked now: returns the call's id. What the call uses is counted from here on; one that
+        the run did not get to has used nothing."""
+        call_id = self._side_call_id or self._call_id
+        self._use(call_id, Usage())
+        return call_id
 
     def _use(self, call_id: str, usage: Usage) -> None:
         known = self._calls.get(call_id)
@@ -530,7 +532,7 @@ class Reply:
                     result = ToolFinished(call_id, UNFINISHED_CALL, failed=True)
                 else:
                     result = left.get(call_id) or ToolFinished(call_id, UNANSWERED_CALL, failed=True)
-                self._record(result)
+                self.recorder.note(result)
                 self._finish_call(part, result)
             elif part.waiting_pause is not None and not goes_on_waiting:
                 self._end_pause("stopped")
@@ -539,10 +541,11 @@ class Reply:
 
     def unsaved(self) -> Unsaved | None:
         """Everything since the last call; None if there is nothing. `give_back` undoes it."""
-        if not (self.unsaved_bytes or self._changed or self._events or self._unsaved_calls):
+        if not (self.unsaved_bytes or self._changed or self._has_taken or self._unsaved_calls):
             return None  # (a cut, what was heard and another model always come with an event)
         changed, self._changed = self._changed, {}
-        events, self._events = self._events, []
+        self._has_taken = False
+        noted = self.recorder.take()
         calls, self._unsaved_calls = self._unsaved_calls, {}
         cut_from, self._cut_from = self._cut_from, None
         heard, self._heard = self._heard, []
@@ -564,7 +567,7 @@ class Reply:
             self.message_id,
             chunks,
             stored,
-            events,
+            noted,
             list(calls.values()),
             cut_from,
             heard,
@@ -590,7 +593,8 @@ class Reply:
             self._cut_from = min(unsaved.cut_from, self._cut_from if self._cut_from is not None else 2**62)
         self._heard = unsaved.heard + self._heard
         self._unsaved_model = self._unsaved_model or unsaved.model
-        self._events = unsaved.events + self._events
+        self.recorder.give_back(unsaved.noted)
+        self._has_taken = True
         self._unsaved_calls = {call.call_id: call for call in unsaved.calls} | self._unsaved_calls
         self.unsaved_bytes += sum(len(chunk.text) for chunk in unsaved.chunks)
 

@@ -16,6 +16,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, nullcontext
 from datetime import datetime
@@ -25,8 +26,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from loguru import logger
 
-from deskside.backend import prices
-from deskside.backend.agent import instructions, limits, loop
+from deskside.backend import prices, redaction
+from deskside.backend.agent import limits, loop
 from deskside.backend.agent.budgets import Budgets
 from deskside.backend.agent.events import (
     ApprovalQuestion,
@@ -61,7 +62,10 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.flusher import Flusher, write_unsaved
 from deskside.backend.agent.host import RunHost, Surroundings
 from deskside.backend.agent.live_run import LiveRun
+from deskside.backend.agent.plans import plan_for
 from deskside.backend.agent.provenance import outside_sources
+from deskside.backend.agent.recorder import Recorder
+from deskside.backend.agent.recording import RunAsked, RunBegan, RunEnded
 from deskside.backend.agent.reply import Reply, Unsaved, message_error
 from deskside.backend.agent.run_queue import RunQueue
 from deskside.backend.agent.titles import Titles
@@ -84,11 +88,12 @@ from deskside.backend.events import (
     Notice,
     ReplyRetried,
 )
-from deskside.backend.log import place
-from deskside.backend.store import agents, conversations, errors, messages, replies, tool_grants
+from deskside.backend.log import command_name, place, request_id
+from deskside.backend.store import agents, conversations, errors, forks, messages, replies, tool_grants
 from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
+from deskside.backend.store.forks import OtherResult
 from deskside.backend.store.messages import (
     ElicitationAnswer,
     MessageRow,
@@ -97,11 +102,13 @@ from deskside.backend.store.messages import (
     TextPart,
     ToolCallPart,
 )
+from deskside.backend.store.recorded_items import Redact
 from deskside.backend.store.replies import Asked, FinishedReply
 from deskside.backend.store.text import now_ms
 from deskside.backend.tools.context import ToolContext, ToolServices
 from deskside.backend.tools.declaration import BadArguments, OutsideFailure, Tool, ToolOutput
 from deskside.backend.tools.toolbox import AgentTool, Choices, Source, Toolbox
+from deskside.backend.version import VERSION
 
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
@@ -174,6 +181,7 @@ class Runs:
         attachments: Attachments,
     ) -> None:
         self._services = services
+        self._redact = _without_keys
         self._attachments = attachments
         self._store = services.store
         self._loop = asyncio.get_running_loop()
@@ -184,7 +192,7 @@ class Runs:
         self.toolbox = Toolbox(self._store, built_in, sources, choices, self._delegate)
         budgets = Budgets(self._store, self._settings)
         self._queue = RunQueue(lambda: self._settings.current.max_runs)
-        self._flusher = Flusher(self._store, self._tell)
+        self._flusher = Flusher(self._store, self._tell, self._redact)
         self._around = Surroundings(
             services,
             models,
@@ -265,6 +273,28 @@ class Runs:
     async def continue_reply(self, message_id: int) -> StartedRun:
         """Go on where an interrupted, stopped or failed reply ended, in the same message."""
         return await self._reopen(message_id)
+
+    async def fork_from_step(
+        self,
+        message_id: int,
+        step: int,
+        results: Sequence[OtherResult],
+        model: str | None,
+        agent: str | None,
+    ) -> StartedRun:
+        """Begin a new conversation with a copy of all up to a step of a reply, and let the reply go on from
+        there: with other results of tools, by another model or another agent. None are those it had.
+
+        Raises NotFound, NoModel, InvalidRequest, and Conflict for a reply that is being written.
+        """
+        row = await self._on_the_path(message_id)
+        agent_id = None if agent is None else (await self._store.read(agents.by_name, agent)).id
+        name = await self._model_name(row.conversation_id, model or row.model)
+        conversation, reply_id = await self._store.write(
+            forks.fork_from_step, message_id, step, results, name, agent_id
+        )
+        self._events.publish(ConversationChanged(self.with_live(conversation)))
+        return await self.continue_reply(reply_id)
 
     async def _reopen(self, message_id: int, decide: Callable[[Db], None] | None = None) -> StartedRun:
         """`decide` keeps the user's answer to something that waits; without one, the reply goes on without
@@ -509,9 +539,12 @@ class Runs:
         parent: LiveRun | None = None,
         agent: AgentRow | None = None,
         task: str = "",
+        call_id: str = "",
     ) -> StartedRun:
         """From here to the end of the run nothing awaits before both tasks exist."""
-        reply = Reply(asked, model_name, priced=self._priced)
+        recorder = Recorder(is_on=self._settings.current.records_runs)
+        recorder.note(_run_asked(model_name, parent, call_id))
+        reply = Reply(asked, model_name, priced=self._priced, recorder=recorder)
         run = LiveRun(asked, model_name, reply, is_continuation, parent, task, agent=agent)
         if parent is None:
             self._by_conversation[reply.conversation_id] = run
@@ -556,21 +589,13 @@ class Runs:
         tools = await self.toolbox.tools_for(agent, run.depth)
         run.tools = {tool.spec.name: tool for tool in tools}
         run.reply.agent_tools = frozenset(tool.spec.name for tool in tools if isinstance(tool, AgentTool))
-        names = list(dict.fromkeys([run.model_name, *agent.fallback_models]))
-        values = instructions.field_values(self._settings.current, datetime.now())
-        plan = loop.Plan(
-            models=names,
-            tools=tools,
-            instructions=instructions.rendered(agent.instructions, values),
-            temperature=agent.temperature,
-            max_output_tokens=agent.max_output_tokens,
-            reasoning_effort=agent.reasoning_effort,
-            output_schema=agent.output_schema,
-            first_step=run.asked.next_step,
-            step_limit=agent.step_limit,
+        plan = plan_for(
+            agent, run.model_name, tools, self._settings.current, datetime.now(), run.asked.next_step
         )
+        waited_ms = now_ms() - run.asked_ms
+        run.reply.recorder.note_began(_run_began(plan, agent.name, waited_ms), run.history)
         host = RunHost(run, self._around)
-        is_on_device = any(name.startswith("device/") for name in names)
+        is_on_device = any(name.startswith("device/") for name in plan.models)
         async with self._device.in_use() if is_on_device else nullcontext():
             try:
                 async with aclosing(loop.run(host, plan, run.history)) as events:
@@ -600,13 +625,16 @@ class Runs:
             return None, None
         return prices.cost(usage, price), msgspec.to_builtins(price)
 
-    async def _begin_below(self, parent: LiveRun, position: int, agent: AgentRow, task: str) -> LiveRun:
+    async def _begin_below(self, parent: LiveRun, call_id: str, agent: AgentRow, task: str) -> LiveRun:
+        position = parent.reply.position_of(call_id)
         name = agent.model or parent.model_name
         asked = await self._store.write(
             replies.delegate, parent.reply.message_id, position, agent.id, name, parent.asked.run_id
         )
         goes_on = bool(asked.reply.parts)
-        self._begin(asked, name, is_continuation=goes_on, parent=parent, agent=agent, task=task)
+        self._begin(
+            asked, name, is_continuation=goes_on, parent=parent, agent=agent, task=task, call_id=call_id
+        )
         child = parent.children[position] = self._unstored[asked.reply.id]
         return child
 
@@ -614,7 +642,7 @@ class Runs:
         """Let another agent do a task, and return its answer. A stop of the run stops it, too."""
         parent = self._unstored[context.message_id]
         position = parent.reply.position_of(context.call_id)
-        starting = asyncio.create_task(self._begin_below(parent, position, agent, task))
+        starting = asyncio.create_task(self._begin_below(parent, context.call_id, agent, task))
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
         try:
@@ -663,7 +691,9 @@ class Runs:
         if isinstance(event, QUIET):
             self._flusher.note(reply)
         else:
+            began_s = time.monotonic()
             await self._flusher.flush()
+            reply.recorder.store_ms += 1000 * (time.monotonic() - began_s)
             fault = self._flusher.fault(reply)
             if fault is not None and isinstance(event, ToolStarted) and _has_effect(run, event.call_id):
                 raise fault  # what runs unrecorded could run again after a crash
@@ -697,6 +727,8 @@ class Runs:
         status, error = self._outcome(run)
         logger.info("run {} ended: {}", run.asked.run_id, status)
         run.reply.close(status, error, run.history, run.waits_below())
+        reason = run.finished.reason if run.finished else status
+        run.reply.recorder.note(_run_ended(status, reason, run.reply))
         await self._flusher.release(run.reply)
         finished = FinishedReply(
             message_id=run.reply.message_id,
@@ -705,7 +737,7 @@ class Runs:
             parts=run.reply.stored_parts(),
             error=run.reply.error,
             usage=run.usage(),
-            reason=run.finished.reason if run.finished else status,
+            reason=reason,
         )
         fault = None if run.streaming.cancelled() else run.streaming.exception()
         detail = None if fault is None else place(fault)
@@ -746,7 +778,7 @@ class Runs:
         """Write the whole reply. None if that fails: the reply is then shown as failed, and kept."""
         rest = run.reply.unsaved()
         try:
-            return await self._store.write(_write_end, finished, rest, detail)
+            return await self._store.write(_write_end, finished, rest, detail, self._redact)
         except Exception as error:
             if isinstance(error, AppError):
                 logger.warning("run {} could not be stored: {}", finished.run_id, error.code)
@@ -782,6 +814,26 @@ class Runs:
     def _tell(self, error: AppError) -> None:
         """A flush failed: say so once, while the answer goes on."""
         self._events.publish(Notice("warning", error.code, error.message, error.hint))
+
+
+def _run_asked(model: str, parent: LiveRun | None, call_id: str) -> RunAsked:
+    """An agent that is asked by another one was asked for by no command of its own."""
+    if parent is not None:
+        return RunAsked("", request_id.get(), VERSION, model, parent.asked.run_id, call_id)
+    return RunAsked(command_name.get(), request_id.get(), VERSION, model)
+
+
+def _run_began(plan: loop.Plan, agent: str, waited_ms: int) -> RunBegan:
+    tools = [tool.spec.name for tool in plan.tools]
+    return RunBegan(
+        waited_ms, agent, list(plan.models), tools, plan.first_step, plan.step_limit, plan.parallel_tools
+    )
+
+
+def _run_ended(status: EndStatus, reason: str, reply: Reply) -> RunEnded:
+    error = reply.error
+    code, message = ("", "") if error is None else (error.code, error.message)
+    return RunEnded(status, reason, round(reply.recorder.store_ms), code, message)
 
 
 def _check_says_something(text: str, files: Sequence[object]) -> None:
@@ -894,14 +946,19 @@ def _report(child: LiveRun, agent: AgentRow) -> ToolOutput:
     return ToolOutput(text, "agent", source, is_outside=bool(outside))
 
 
+def _without_keys(text: str) -> str:
+    """For a recording, of which nothing else may be changed."""
+    return redaction.PROCESS.without_keys(text)
+
+
 def _write_end(
-    db: Db, finished: FinishedReply, rest: Unsaved | None, detail: str | None
+    db: Db, finished: FinishedReply, rest: Unsaved | None, detail: str | None, redact: Redact
 ) -> tuple[MessageRow, ConversationRow | None, list[MessageRow]]:
     """What the flusher has not written and the reply as a whole, in one unit of work; for a run that raised
     also a line in the error log, with the `detail` where. The conversation is None when it was deleted
     meanwhile. What waited below and was not gone on with waits no more; the list is what this changed."""
     if rest is not None:
-        write_unsaved(db, rest)
+        write_unsaved(db, rest, redact)
     row = replies.finish(db, finished)
     changed: list[MessageRow] = []
     if finished.status != "interrupted":

@@ -48,6 +48,7 @@ class McpTool:
     sha256: str
     servers: McpServers
     time_limit_s: float = CALL_S
+    is_repeatable: bool = False
 
     @classmethod
     def of(cls, servers: McpServers, server: StoredServer, tool: StoredTool) -> McpTool:

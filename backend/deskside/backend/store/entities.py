@@ -22,6 +22,7 @@ TextOrEmpty = partial(Optional, str, autostrip=False)
 TextOrNull = partial(Optional, str, autostrip=False, nullable=True)
 Integer = partial(Required, int, size=64)
 IntegerOrNull = partial(Optional, int, size=64)
+Bytes = partial(Required, buffer)
 BytesOrNull = partial(Optional, buffer, nullable=True)
 Flag = partial(Required, bool)
 Id = partial(PrimaryKey, int, auto=True, size=64)
@@ -257,8 +258,15 @@ def define_entities(db: Database) -> None:
         n = Integer()
         at_ms = Integer()
         kind = Text()
-        data = Text()
+        data = TextOrEmpty()
+        packed = BytesOrNull()
         PrimaryKey(run, n)
+
+    class RecordedItem(Entity):
+        _table_ = "recorded_item"
+        id = Id()
+        sha256 = Bytes()
+        data = Bytes()
 
     class UsageRecord(Entity):
         _table_ = "usage_record"

@@ -131,6 +131,16 @@ def fingerprint(failure: Failure) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
+def of_request(db: Db, id: str) -> list[ErrorRow]:
+    """The failures of one request, in their order."""
+    rows = db.sql.execute(
+        "select id, at_ms, source, code, message, place, detail, request_id "
+        "from error_log where request_id = ? order by id",
+        (id,),
+    )
+    return [ErrorRow(*row) for row in rows]
+
+
 def recent(db: Db, limit: int) -> list[ErrorRow]:
     """The last failures, newest first."""
     rows = db.sql.execute(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from deskside.backend.errors import Conflict
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from deskside.backend.errors import Conflict, InvalidRequest
 from deskside.backend.store import attachments, conversations, messages, replies, search_index
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
@@ -54,6 +59,50 @@ def fork(db: Db, message_id: int) -> ConversationRow:
     replies.go_on_without(db, head)
     conversations.touch(db, conversation)
     return conversations.get(db, conversation)
+
+
+class OtherResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the tool of this call shall have given instead."""
+
+    call_id: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    output: Annotated[str, msgspec.Meta(max_length=200_000)]
+
+
+def fork_from_step(
+    db: Db,
+    message_id: int,
+    step: int,
+    results: Sequence[OtherResult],
+    model: str,
+    agent_id: int | None,
+) -> tuple[ConversationRow, int]:
+    """As `fork`, with the reply as it was before this step, and with other results of tools. The copy of the
+    reply, whose id is returned, can be gone on with by `model`, and by another agent where one is given.
+
+    Raises as `fork`, and InvalidRequest for what is no reply or has no such calls before the step.
+    """
+    if messages.get(db, message_id).role != "assistant":
+        raise InvalidRequest(f"message {message_id} is a question, not a reply")
+    conversation = fork(db, message_id)
+    row = db.sql.execute("select head from conversation where id = ?", (conversation.id,)).fetchone()
+    head = int(row[0])
+    (position,) = db.sql.execute(
+        "select ifnull(min(position), 2147483647) from message_part where message = ? and step >= ?",
+        (head, step),
+    ).fetchone()
+    replies.cut_parts(db, head, position)
+    db.sql.execute("delete from message where delegator = ? and call_position >= ?", (head, position))
+    for result in results:
+        replies.replace_result(db, head, result.call_id, result.output)
+    db.sql.execute(
+        "update message set status = 'interrupted', error = null, usage = null, model = ? where id = ?",
+        (model, head),
+    )
+    db.sql.execute(
+        "update conversation set model = ?, agent = ifnull(?, agent) where id = ?",
+        (model, agent_id, conversation.id),
+    )
+    return conversations.get(db, conversation.id), head
 
 
 def _copy_delegated(db: Db, copies: dict[int, int], conversation: int) -> None:

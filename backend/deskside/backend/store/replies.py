@@ -365,6 +365,20 @@ def cut_parts(db: Db, message_id: int, position: int) -> None:
         db.sql.execute(f"delete from {table} where message = ? and position >= ?", (message_id, position))
 
 
+def replace_result(db: Db, message_id: int, call_id: str, output: str) -> None:
+    """Let the last call of this id have given something else, which the user wrote. Whatever was read from
+    outside may be in it still. InvalidRequest where there is no such call, or it has no result."""
+    for stored in reversed(_stored_parts(db, message_id).values()):
+        part = stored.part
+        if isinstance(part, ToolCallPart) and part.call_id == call_id and part.output is not None:
+            changed = msgspec.structs.replace(
+                part, status="finished", output=storable(output), hidden_characters=0
+            )
+            _put_part(db, message_id, msgspec.structs.replace(stored, part=changed))
+            return
+    raise InvalidRequest(f"message {message_id} has no call {call_id!r} with a result before this step")
+
+
 def set_model(db: Db, message_id: int, model: str) -> None:
     """Another model answers than the one that was asked."""
     db.sql.execute("update message set model = ? where id = ?", (model, message_id))

@@ -1,30 +1,161 @@
-"""The recorder: what happened in a run, event by event."""
+"""The recorder: what happened in a run, fact by fact."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from deskside.backend.agent.events import RunEvent
+from deskside.backend.agent.events import HistoryItem, ModelRequest, Usage
+from deskside.backend.agent.recorder import Noted, WithItems
+from deskside.backend.agent.recording import ModelAsked, Recorded, RunBegan, as_ranges, ids_of
+from deskside.backend.errors import NotFound
+from deskside.backend.recordings.run_file import FileCall, FileFact, FileRun, RunFile
+from deskside.backend.store import recorded_items, settings
 from deskside.backend.store.connection import Db
+from deskside.backend.store.first_start import STORE_ID
+from deskside.backend.store.recorded_items import Redact
 from deskside.backend.store.text import as_json
+from deskside.backend.version import VERSION
 
-RecordedEvent = tuple[int, int, RunEvent]
-"""Number within the run, Unix milliseconds, and the event."""
+RecordedFact = tuple[int, int, Recorded]
+"""Number within the run, Unix milliseconds, and the fact."""
 
-_read_event = msgspec.json.Decoder(RunEvent).decode
+_read_fact = msgspec.json.Decoder(Recorded).decode
 
 
-def record_events(db: Db, run_id: int, events: list[RecordedEvent]) -> None:
-    """Keep events. Deltas are not among them: their text is in the message. One that was kept before may
-    come again."""
+def record_events(db: Db, run_id: int, noted: Sequence[Noted], redact: Redact = str) -> None:
+    """Keep facts, without what `redact` takes out of their texts. One that was kept before may come again."""
+    rows: list[tuple[int, int, int, str, str, bytes | None]] = []
+    for n, at_ms, each in noted:
+        fact = _with_ids(db, each, redact) if isinstance(each, WithItems) else each
+        text = redact(as_json(fact))
+        data = recorded_items.packed(text)
+        is_packed = data.startswith(recorded_items.ZLIB)
+        kind = fact.__struct_config__.tag
+        rows.append((run_id, n, at_ms, str(kind), "" if is_packed else text, data if is_packed else None))
     db.sql.executemany(
-        "insert into run_event (run, n, at_ms, kind, data) values (?, ?, ?, ?, ?) "
-        "on conflict do update set at_ms = excluded.at_ms, kind = excluded.kind, data = excluded.data",
-        [(run_id, n, at_ms, event.__struct_config__.tag, as_json(event)) for n, at_ms, event in events],
+        "insert into run_event (run, n, at_ms, kind, data, packed) values (?, ?, ?, ?, ?, ?) on conflict "
+        "do update set at_ms = excluded.at_ms, kind = excluded.kind, data = excluded.data, "
+        "packed = excluded.packed",
+        rows,
     )
 
 
-def events(db: Db, run_id: int) -> list[RecordedEvent]:
-    """All events of a run in order; none for a run that is not there."""
-    rows = db.sql.execute("select n, at_ms, data from run_event where run = ? order by n", (run_id,))
-    return [(n, at_ms, _read_event(data)) for n, at_ms, data in rows]
+def _with_ids(db: Db, noted: WithItems, redact: Redact) -> Recorded:
+    return msgspec.structs.replace(noted.fact, items=as_ranges(recorded_items.keep(db, noted.items, redact)))
+
+
+def events(db: Db, run_id: int) -> list[RecordedFact]:
+    """All facts of a run in order; none for a run that is not there, or was not recorded."""
+    rows = db.sql.execute(
+        "select n, at_ms, data, packed from run_event where run = ? order by n", (run_id,)
+    ).fetchall()
+    return [
+        (n, at_ms, _read_fact(data if packed is None else recorded_items.unpacked(packed)))
+        for n, at_ms, data, packed in rows
+    ]
+
+
+def request(db: Db, asked: ModelAsked) -> ModelRequest:
+    """The request as the loop made it. Files are not in it: the history has their hashes and texts."""
+    instructions, tools, *history = ids_of(asked.items)
+    return ModelRequest(
+        recorded_items.history(db, history),
+        recorded_items.instructions(db, instructions),
+        recorded_items.tools(db, tools),
+        asked.max_output_tokens,
+        asked.temperature,
+        asked.reasoning_effort,
+        asked.output_schema,
+        asked.may_use_tools,
+    )
+
+
+def start_history(db: Db, began: RunBegan) -> list[HistoryItem]:
+    """What a run began with."""
+    return recorded_items.history(db, ids_of(began.items))
+
+
+# -- a run with all that worked for it ----------------------------------------------------------
+
+ROOT = """with recursive above (id, parent) as (
+    select id, parent from run where id = ?
+    union all select run.id, run.parent from above join run on run.id = above.parent
+  ) select id from above order by id limit 1"""
+
+FAMILY = """with recursive family (id) as (
+    select ? union all select run.id from family join run on run.parent = family.id
+  ) select run.id, run.parent, run.conversation, run.message, ifnull(agent.name, ''), run.model, run.status,
+    run.reason, run.request_id, run.started_ms, run.finished_ms
+  from family join run on run.id = family.id left join agent on agent.id = run.agent order by run.id"""
+
+
+def recording(db: Db, run_id: int, *, with_items: bool = True) -> RunFile:
+    """A run, the one that it works for, and all that work for that one. `with_items` False leaves out what
+    requests are made of, which is most of it. Raises NotFound."""
+    row = db.sql.execute(ROOT, (run_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no run {run_id}.", hint="It may have been deleted with its conversation.")
+    rows = db.sql.execute(FAMILY, row).fetchall()
+    runs = [
+        FileRun(
+            id=id, parent=parent, conversation_id=conversation, message_id=message, agent=agent, model=model,
+            status=status, reason=reason, request_id=request_id, started_ms=started_ms,
+            finished_ms=finished_ms, calls=_calls(db, id),
+            facts=[FileFact(*fact) for fact in events(db, id)],
+        )
+        for id, parent, conversation, message, agent, model, status, reason, request_id, started_ms,
+        finished_ms in rows
+    ]  # fmt: skip
+    store_id = str(settings.load(db)[STORE_ID])
+    if not with_items:
+        return RunFile(program=VERSION, store_id=store_id, runs=runs)
+    return _with_items(db, RunFile(program=VERSION, store_id=store_id, runs=runs))
+
+
+def _calls(db: Db, run_id: int) -> list[FileCall]:
+    rows = db.sql.execute(
+        "select call_id, model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, "
+        "reasoning_tokens, cost_nano_usd from usage_record where run = ? order by id",
+        (run_id,),
+    )
+    return [FileCall(call_id, model, Usage(*used), cost) for call_id, model, *used, cost in rows]
+
+
+def _with_items(db: Db, file: RunFile) -> RunFile:
+    """The same with its items, numbered anew."""
+    used = sorted(
+        {
+            id
+            for run in file.runs
+            for each in run.facts
+            if isinstance(each.fact, ModelAsked | RunBegan)
+            for id in ids_of(each.fact.items)
+        }
+    )
+    numbers = {id: n for n, id in enumerate(used, 1)}
+
+    def numbered(each: FileFact) -> FileFact:
+        if not isinstance(each.fact, ModelAsked | RunBegan):
+            return each
+        items = as_ranges([numbers[id] for id in ids_of(each.fact.items)])
+        return FileFact(each.n, each.at_ms, msgspec.structs.replace(each.fact, items=items))
+
+    runs = [msgspec.structs.replace(run, facts=[numbered(each) for each in run.facts]) for run in file.runs]
+    return msgspec.structs.replace(file, runs=runs, items=recorded_items.all_of(db, used))
+
+
+def of_request(db: Db, request_id: str) -> list[int]:
+    """The runs that a request asked for, without those that work for them."""
+    rows = db.sql.execute(
+        "select id from run where request_id = ? and parent is null order by id", (request_id,)
+    )
+    return [id for (id,) in rows]
+
+
+def last_of(db: Db, message_id: int) -> list[int]:
+    """The runs that wrote a reply, the last one first: a reply that went on has several."""
+    return [
+        id for (id,) in db.sql.execute("select id from run where message = ? order by id desc", (message_id,))
+    ]

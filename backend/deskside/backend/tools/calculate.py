@@ -39,7 +39,7 @@ class CannotCalculate(ValueError):
     """The expression is not arithmetic, or its result would be too large. The text is for the model."""
 
 
-@tool(approval="never", time_limit_s=2)
+@tool(approval="never", time_limit_s=2, is_repeatable=True)
 def calculate(expression: Annotated[str, msgspec.Meta(min_length=1, max_length=LENGTH_LIMIT)]) -> str:
     """Work out an arithmetic expression, for example "(3 + 4) * 2 ** 10" or "sqrt(2) / 3".
 

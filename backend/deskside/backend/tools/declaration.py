@@ -82,6 +82,11 @@ class Tool(Protocol):
     @property
     def time_limit_s(self) -> float: ...
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the same arguments give the same result, without an effect, a clock or the network: a
+        replay runs such a tool again, and takes the result of any other from the recording."""
+
     def read_arguments(self, text: str) -> Any:
         """Check the JSON text that a model wrote. Raises BadArguments."""
 
@@ -105,6 +110,7 @@ class FunctionTool:
     decoder: msgspec.json.Decoder[msgspec.Struct]
     wants_context: bool
     previewer: Previewer | None = None
+    is_repeatable: bool = False
 
     @property
     def name(self) -> str:
@@ -159,8 +165,10 @@ def tool(
     effect: Effect = "read",
     time_limit_s: float = 30,
     preview: Previewer | None = None,
+    is_repeatable: bool = False,
 ) -> Callable[[Function], FunctionTool]:
-    """Declare a function as a tool. `preview` takes what the function takes and has no effect.
+    """Declare a function as a tool. `preview` takes what the function takes and has no effect;
+    `is_repeatable` as for `Tool`.
 
     Raises TypeError where a model could not be told how to call it.
     """
@@ -173,7 +181,9 @@ def tool(
         arguments, wants_context = _arguments(function)
         spec = ToolSpec(name, description, _schema(arguments))
         decoder = msgspec.json.Decoder(arguments)
-        return FunctionTool(spec, approval, effect, time_limit_s, function, decoder, wants_context, preview)
+        return FunctionTool(
+            spec, approval, effect, time_limit_s, function, decoder, wants_context, preview, is_repeatable
+        )
 
     return declare
 

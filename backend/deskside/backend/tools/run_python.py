@@ -22,7 +22,7 @@ def preview_run(context: ToolContext, code: str) -> Preview:
 
 
 # Longer than the sandbox's own limits, which say more about why.
-@tool(approval="ask", effect="execute", time_limit_s=60, preview=preview_run)
+@tool(approval="ask", effect="execute", time_limit_s=60, preview=preview_run, is_repeatable=True)
 async def run_python(
     context: ToolContext, code: Annotated[str, msgspec.Meta(min_length=1, max_length=CODE_LIMIT)]
 ) -> str:

@@ -52,6 +52,10 @@ class OfferedTool:
     def time_limit_s(self) -> float:
         return self.tool.time_limit_s
 
+    @property
+    def is_repeatable(self) -> bool:
+        return self.tool.is_repeatable
+
     def read_arguments(self, text: str) -> Any:
         return self.tool.read_arguments(text)
 
@@ -75,6 +79,7 @@ class AgentTool:
     approval: Approval = "never"
     effect: Effect = "read"
     time_limit_s: float = float("inf")  # its own limits end it
+    is_repeatable: bool = False
 
     @property
     def spec(self) -> ToolSpec:

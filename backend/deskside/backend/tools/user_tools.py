@@ -136,6 +136,10 @@ class UserTool:
     # Longer than the sandbox's own limits, which say more about why.
     time_limit_s: float = WAIT_LIMIT_S + 15
 
+    @property
+    def is_repeatable(self) -> bool:
+        return not self.capabilities
+
     def read_arguments(self, text: str) -> dict[str, Any]:
         """Check the JSON text that a model wrote. Raises BadArguments."""
         try:

@@ -9,6 +9,7 @@ import msgspec
 
 from deskside.backend.app import App
 from deskside.backend.events import ConversationChanged, ConversationDeleted, FoldersChanged
+from deskside.backend.recordings.retention import remove_unreferred
 from deskside.backend.store import conversations, forks
 from deskside.backend.store.agents import AgentName
 from deskside.backend.store.conversations import ConversationChanges, ConversationPage, ConversationRow
@@ -185,6 +186,7 @@ async def _purge(app: App, ids: Sequence[int]) -> None:
     for id in ids:
         await app.store.write(conversations.purge, id)
     await app.attachments.collect()
+    await remove_unreferred(app.store)
     app.events.publish(FoldersChanged())
 
 

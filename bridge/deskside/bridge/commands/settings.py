@@ -29,6 +29,9 @@ class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits | msgspec.UnsetType = msgspec.UNSET
     max_runs: Annotated[int, msgspec.Meta(ge=1, le=32)] | msgspec.UnsetType = msgspec.UNSET
     names_conversations: bool | msgspec.UnsetType = msgspec.UNSET
+    records_runs: bool | msgspec.UnsetType = msgspec.UNSET
+    recordings_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | msgspec.UnsetType = msgspec.UNSET
+    recordings_mb: Annotated[int, msgspec.Meta(ge=10, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
 
 
 @command

@@ -1,0 +1,1 @@
+"""Recordings of runs: read as a story, exported, replayed, and cleared away when they are old."""

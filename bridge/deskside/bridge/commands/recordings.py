@@ -1,0 +1,123 @@
+"""What was recorded of runs: looked at, and written to files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from deskside.backend.agent.runs import StartedRun
+from deskside.backend.app import App
+from deskside.backend.recordings.content import NodeContent
+from deskside.backend.recordings.recordings import ExportFormat, RunStory, Trace
+from deskside.backend.recordings.replaying import Compared, Replayed
+from deskside.backend.store.agents import AgentName
+from deskside.backend.store.forks import OtherResult
+from deskside.bridge.commands.conversations import ModelName, RowId
+from deskside.bridge.commands.transfers import Ticket
+from deskside.bridge.registry import Bridge, command
+
+
+class RunId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    run_id: RowId
+
+
+class FindNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fact `n` of a run, as the nodes of its story name it."""
+
+    run_id: RowId
+    n: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+
+
+class ExportRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`json` holds all that was recorded, `otlp` what happened when, without what was said."""
+
+    run_id: RowId
+    format: ExportFormat
+
+
+class ReplayOffered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file that a terminal has offered under this word."""
+
+    ticket: Ticket
+
+
+class CompareRuns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    left_run: RowId
+    right_run: RowId
+
+
+class ForkFromStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The reply `message_id` as it was before its step `step`, which is made again: by `model` and `agent`,
+    None for those it had, and after tools have given other `results`."""
+
+    message_id: RowId
+    step: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+    model: ModelName | None = None
+    agent: AgentName | None = None
+    results: Annotated[list[OtherResult], msgspec.Meta(max_length=100)] = []
+
+
+class FindTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request id, as errors show it, or the number of a run."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+@command
+async def story(app: App, params: RunId) -> RunStory:
+    """How a run went: all that took time, inside what, and why it took that long."""
+    return await app.recordings.story(params.run_id)
+
+
+@command
+async def content(app: App, params: FindNode) -> NodeContent:
+    """What was in one node of a run: request and answer, arguments and result."""
+    return await app.recordings.content(params.run_id, params.n)
+
+
+@command
+async def text(app: App, params: ExportRun) -> str:
+    """A recording as a file would hold it."""
+    return await app.recordings.text(params.run_id, params.format)
+
+
+@command
+async def export(bridge: Bridge, params: ExportRun) -> str | None:
+    """Let the user choose where a recording is written. Returns the path; None when they cancelled."""
+    content = await bridge.app.recordings.text(params.run_id, params.format)
+    ending = ".otlp.json" if params.format == "otlp" else ".json"
+    return await bridge.desktop.save_file("Export a run", f"run-{params.run_id}{ending}", content)
+
+
+@command
+async def trace(app: App, params: FindTrace) -> Trace:
+    """All that one request led to: runs, errors, and lines of the log."""
+    return await app.recordings.trace(params.id)
+
+
+@command
+async def replay(app: App, params: RunId) -> Replayed:
+    """Run a recorded run again, with today's agents and tools, against what was recorded: without the
+    network, without cost, and without storing anything. Returns what is other."""
+    return await app.recordings.replay(params.run_id)
+
+
+@command
+async def replay_file(app: App, params: ReplayOffered) -> Replayed:
+    """As `replay`, of a file that a terminal has offered. NotFound without such an offer."""
+    return await app.recordings.replay_file(app.transfers.take_offer(params.ticket))
+
+
+@command
+async def compare(app: App, params: CompareRuns) -> Compared:
+    """Two runs beside each other: what models were asked, and what happened."""
+    return await app.recordings.compare(params.left_run, params.right_run)
+
+
+@command
+async def fork(app: App, params: ForkFromStep) -> StartedRun:
+    """Begin a new conversation with a copy of all up to a step of a reply; the reply goes on from there."""
+    return await app.runs.fork_from_step(
+        params.message_id, params.step, params.results, params.model, params.agent
+    )
