@@ -94,7 +94,8 @@ async def replay(recording: str, chunks: Sequence[bytes]) -> tuple[list[ModelEve
     events: list[ModelEvent] = []
     try:
         # The answer's clock is the loop's; nothing here takes long.
-        answer = Answer(response, "Somebody", float("inf"), PATIENT)
+        call = ProviderCalls().begin("somebody")
+        answer = Answer(response, "Somebody", float("inf"), PATIENT, call)
         async for event in read_events(answer, reader_for(recording)):
             events.append(event)
     except Refused as refused:
