@@ -24,6 +24,7 @@ from deskside.backend.agent.events import (
 )
 from deskside.backend.agent.openai_chat import ChatReader
 from deskside.backend.agent.openai_responses import ResponsesReader
+from deskside.backend.agent.provider_calls import ProviderCalls
 from deskside.backend.errors import AppError
 from provider_server import RECORDINGS
 
