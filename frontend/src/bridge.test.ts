@@ -137,9 +137,10 @@ test("events that are gone for good make the page load its state again, but not 
   expect(server.socket.url).toContain("after=90");
 });
 
-test("aborting a call cancels the command", async () => {
+test("aborting a call cancels the command, and that Python then says so is no fault", async () => {
+  const onFault = vi.fn();
   const server = new FakeServer();
-  const bridge = server.bridge();
+  const bridge = server.bridge({ onFault });
   const abort = new AbortController();
   bridge.connect();
   server.hello();
@@ -149,6 +150,9 @@ test("aborting a call cancels the command", async () => {
 
   await expect(call).rejects.toMatchObject({ code: "cancelled" });
   expect(server.socket.sent.at(-1)).toEqual({ t: "cancel", id: 1 });
+  const error = { code: "cancelled", message: "It was cancelled.", hint: "", retryable: false, requestId: "" };
+  server.socket.receive({ t: "err", id: 1, error });
+  expect(onFault).not.toHaveBeenCalled();
 });
 
 test("a stream yields in order, ends with done, and is cancelled by leaving it", async () => {

@@ -236,6 +236,7 @@ export class Bridge {
   #failed(id: number | null, body: ErrorBody): void {
     const error = new BridgeError(body.code, body.message, body.hint, body.retryable, body.requestId);
     const pending = id === null ? undefined : this.#take(id);
+    if (!pending && id !== null && body.code === "cancelled") return; // its reader has left already
     if (!pending || body.code === "internal" || body.code === "invalid_request") {
       this.#options.onFault(pending?.command ?? "bridge", error);
     }
