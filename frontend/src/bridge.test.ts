@@ -150,7 +150,13 @@ test("aborting a call cancels the command, and that Python then says so is no fa
 
   await expect(call).rejects.toMatchObject({ code: "cancelled" });
   expect(server.socket.sent.at(-1)).toEqual({ t: "cancel", id: 1 });
-  const error = { code: "cancelled", message: "It was cancelled.", hint: "", retryable: false, requestId: "" };
+  const error = {
+    code: "cancelled",
+    message: "It was cancelled.",
+    hint: "",
+    retryable: false,
+    requestId: "",
+  };
   server.socket.receive({ t: "err", id: 1, error });
   expect(onFault).not.toHaveBeenCalled();
 });
