@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import threading
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from deskside.backend.attachments import attachments as service
 from deskside.backend.attachments import documents, extract_worker
 from deskside.backend.attachments.attachments import UNREADABLE
 from deskside.backend.attachments.media import DOCX, PDF, PPTX, XLSX
+from deskside.backend.backups import snapshot
 from deskside.backend.errors import InvalidRequest, NotFound
 from deskside.backend.events import AttachmentChanged
 from deskside.backend.store import attachments, conversations, forks, messages
@@ -151,6 +153,32 @@ async def test_a_file_goes_with_the_last_that_refers_to_it(tmp_path: Path) -> No
             await app.attachments.collect()
 
         assert [] == files(tmp_path)
+
+
+async def test_a_backup_has_the_content_of_what_is_taken_off_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = snapshot.copy_checked
+    rows_copied, taken_off = threading.Event(), threading.Event()
+
+    def copy_rows(*args: Any, **options: Any) -> Any:
+        copied = copy(*args, **options)
+        rows_copied.set()
+        assert taken_off.wait(30)
+        return copied
+
+    monkeypatch.setattr(snapshot, "copy_checked", copy_rows)
+    async with opened(tmp_path, "one") as app:
+        row = await attach(app, b"plums")
+        making = asyncio.create_task(app.backups.make())
+        await asyncio.to_thread(rows_copied.wait, 30)
+        await app.attachments.detach(row.id)
+        taken_off.set()
+
+        assert [] == (await making).missing
+        async with asyncio.timeout(30):
+            while files(tmp_path):
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("content", "error"), [(b"", "is empty"), (b"x" * 2000, "is larger than")])

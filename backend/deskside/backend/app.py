@@ -121,7 +121,7 @@ async def open_app(
         await stack.enter_async_context(watching_store(store, events))
         transfers = Transfers(store, events, paths, attachments)
         stack.push_async_callback(transfers.close)
-        backups = Backups(store, events, paths)
+        backups = Backups(store, events, paths, keeping_files=attachments.keeping)
         stack.push_async_callback(backups.close)
         rescues = Rescues(store, paths)
         metrics = await stack.enter_async_context(

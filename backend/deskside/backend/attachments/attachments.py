@@ -61,6 +61,7 @@ class Attachments:
         self._reading: dict[str, asyncio.Task[None]] = {}
         # One after the other: who turns the pages of a book quickly waits for the one they stop at.
         self._drawing = asyncio.Lock()
+        self._keepers = 0
 
     def path_of(self, attachment: AttachmentRow) -> Path:
         """Where its content is. The file may have been taken away by somebody else."""
@@ -129,6 +130,8 @@ class Attachments:
         if not self._store.is_alone:
             return
         async with self._placing:
+            if self._keepers:
+                return  # collected when the last of them is done
             gone = await self._store.write(attachments.take_unreferenced)
             try:
                 await asyncio.to_thread(self._remove, gone)
@@ -139,6 +142,24 @@ class Attachments:
         """Go on where the program was ended: read what was not read, remove what belongs to nothing."""
         if self._store.is_alone:
             self._spawn(self._take_up(), "attachments of before")
+
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[None]:
+        """Until the end no content is removed, also none that nothing refers to any more: a backup wants to
+        find that of every row it has."""
+        async with self._placing:  # not in the middle of removing
+            self._keepers += 1
+        try:
+            yield
+        finally:
+            self._keepers -= 1
+            self._spawn(self._collect_kept(), "attachments that were kept")
+
+    async def _collect_kept(self) -> None:
+        try:
+            await self.collect()
+        except AppError as error:  # a full disk, a damaged file: the user hears of it where they use it
+            logger.warning("files that nothing refers to stay for now: {}", error.code)
 
     @property
     def placing(self) -> asyncio.Lock:
@@ -156,7 +177,7 @@ class Attachments:
             async with self._placing:
                 known = await self._store.read(attachments.known)
                 # What can be read of a damaged database may be less than was known.
-                if self._store.is_reading_only:
+                if self._store.is_reading_only or self._keepers:
                     return
                 await asyncio.to_thread(self._tidy, known)
             waiting = await self._store.read(attachments.waiting_for_text)

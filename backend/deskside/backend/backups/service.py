@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -69,7 +70,8 @@ class BackupList(msgspec.Struct, frozen=True):
 
 
 class Backups:
-    """All methods belong to the loop's thread, and raise the store's errors in words for the user."""
+    """All methods belong to the loop's thread, and raise the store's errors in words for the user. While
+    files are copied, `keeping_files` sees that none is removed."""
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class Backups:
         events: EventBuffer,
         paths: Paths,
         *,
+        keeping_files: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
         clock_ms: Callable[[], int] = now_ms,
         first_look_s: float = FIRST_LOOK_S,
         look_every_s: float = LOOK_EVERY_S,
@@ -84,6 +87,7 @@ class Backups:
         self._store = store
         self._events = events
         self._paths = paths
+        self._keeping_files = keeping_files
         self._clock_ms = clock_ms
         self._first_look_s = first_look_s
         self._look_every_s = look_every_s
@@ -115,9 +119,10 @@ class Backups:
         """Back everything up, into the data folder's backups or another folder."""
         self._check_readable()
         target = folder or self._paths.backups
-        made = await self._jobs.run(
-            "backup", lambda report: making.make_backup(self._paths.database, target, kind, report=report)
-        )
+        async with self._keeping_files():
+            made = await self._jobs.run(
+                "backup", lambda report: making.make_backup(self._paths.database, target, kind, report=report)
+            )
         logger.info("a backup was made: {}, {} bytes", made.kind, made.size_bytes)
         return made
 
