@@ -563,13 +563,13 @@ async def test_a_reply_ends_also_while_others_keep_the_disk_busy() -> None:
     class Store:
         writes = 0
 
-        async def write_soon(self, _function: Any, reply: Any) -> None:
+        async def write_soon(self, _function: Any, reply: Any, _redact: Any) -> None:
             self.writes += 1
             flusher.note(reply)
             await asyncio.sleep(0)
 
     store, busy, quiet = Store(), cast(Any, Busy()), cast(Any, object())
-    flusher = Flusher(cast(Any, store), lambda _error: None)
+    flusher = Flusher(cast(Any, store), lambda _error: None, str)
     flusher.add(busy)
     flusher.note(busy)
     while not store.writes:
