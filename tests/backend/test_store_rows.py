@@ -24,6 +24,7 @@ from deskside.backend.keys import KeyRow
 from deskside.backend.log import request_id
 from deskside.backend.store import agents, api_keys, conversations, errors, runs, settings, usage
 from deskside.backend.store.database import Store, open_store
+from deskside.backend.store.first_start import STORE_ID
 from deskside.backend.store.text import LONGEST_TITLE, NO_TITLE, title_of
 from deskside.backend.store.usage import UsageRecord
 from stores import answer, ask, paths_in, rows, talk
@@ -171,7 +172,9 @@ async def test_settings_come_back_as_they_were_saved(tmp_path: Path) -> None:
         await store.write(settings.save, {"theme": "light", "has_chosen_start": False})
         await store.write(settings.save, changes)
     async with open_store(paths) as store:
-        assert {"language": "en", **changes} == await store.read(settings.load)
+        stored = await store.read(settings.load)
+        assert 32 == len(stored.pop(STORE_ID))
+        assert {"language": "en", **changes} == stored
 
     assert [("dark", "en")] == rows(paths.database, "select theme, language from user")
 

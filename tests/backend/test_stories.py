@@ -149,6 +149,7 @@ async def test_a_node_opens_to_what_was_in_it(open_desk: Open) -> None:
         with pytest.raises(NotFound):
             await desk.app.recordings.content(story.run_id, 4711)
 
+    assert ["Arguments", "What you were asked", "Your decision", "Result"] == list(texts["write"])
     assert ("{}", "written") == (texts["write"]["Arguments"], texts["write"]["Result"])
     assert "Forty-two." == texts["ask_helper"]["Result"]
     sections = {section.title: section.text for section in content.sections}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from deskside.backend.agent.events import TextDelta, ToolFinished, ToolRequested
+from deskside.backend.agent.events import TextDelta, ToolDecided, ToolFinished, ToolRequested, ToolWaiting
 from deskside.backend.agent.recording import CallFailed, ModelAsked, ModelSaid
 from deskside.backend.errors import NotFound
 from deskside.backend.recordings.run_file import FileFact, FileRun, RunFile
@@ -96,8 +96,9 @@ def _of_tool(run: FileRun, place: int, request: ToolRequested) -> list[Section]:
         if isinstance(fact, ToolFinished):
             sections.append(_text("Result" if not fact.failed else "Failure", fact.output))
             break
-        if hasattr(fact, "question"):
-            sections.append(_json("Your decision", fact))
+        if isinstance(fact, ToolWaiting | ToolDecided):
+            title = "What you were asked" if isinstance(fact, ToolWaiting) else "Your decision"
+            sections.append(_json(title, fact))
     return sections
 
 

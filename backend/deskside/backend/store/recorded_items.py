@@ -23,7 +23,7 @@ from deskside.backend.store.text import as_json
 
 Redact = Callable[[str], str]
 
-PACKED_FROM = 400  # bytes; below, zlib gains nothing
+PACKED_FROM = 400  # characters; below, zlib gains nothing
 ZLIB = b"\x78"  # what its streams begin with, and no JSON does
 AT_ONCE = 500  # values of one statement
 
@@ -36,7 +36,7 @@ _read_text = msgspec.json.Decoder(str).decode
 def packed(text: str) -> bytes:
     """JSON text as it is kept: compressed where that pays."""
     data = text.encode()
-    return data if len(data) < PACKED_FROM else zlib.compress(data, 1)
+    return data if len(text) < PACKED_FROM else zlib.compress(data, 1)
 
 
 def unpacked(data: bytes) -> bytes:

@@ -30,10 +30,11 @@ def record_events(db: Db, run_id: int, noted: Sequence[Noted], redact: Redact = 
     for n, at_ms, each in noted:
         fact = _with_ids(db, each, redact) if isinstance(each, WithItems) else each
         text = redact(as_json(fact))
-        data = recorded_items.packed(text)
-        is_packed = data.startswith(recorded_items.ZLIB)
-        kind = fact.__struct_config__.tag
-        rows.append((run_id, n, at_ms, str(kind), "" if is_packed else text, data if is_packed else None))
+        kind = str(fact.__struct_config__.tag)
+        if len(text) < recorded_items.PACKED_FROM:
+            rows.append((run_id, n, at_ms, kind, text, None))
+        else:
+            rows.append((run_id, n, at_ms, kind, "", recorded_items.packed(text)))
     db.sql.executemany(
         "insert into run_event (run, n, at_ms, kind, data, packed) values (?, ?, ?, ?, ?, ?) on conflict "
         "do update set at_ms = excluded.at_ms, kind = excluded.kind, data = excluded.data, "
