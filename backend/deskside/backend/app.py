@@ -33,6 +33,7 @@ from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_fetch import PageTexts
 from deskside.backend.trash import emptying_trash
+from deskside.backend.user_prices import UserPrices, open_user_prices
 from deskside.backend.watch import watching_store
 from deskside.backend.written_files import WrittenFiles
 
@@ -46,6 +47,7 @@ class App:
     events: EventBuffer
     settings: SettingsStore
     keys: Keys
+    user_prices: UserPrices
     models: Models
     device: Device
     folders: Folders
@@ -76,7 +78,8 @@ async def open_app(
         device = Device(paths, settings, events)
         stack.push_async_callback(device.close)
         http = await stack.enter_async_context(Http())
-        providers = Models(store, settings, keys, device, http, models or {})
+        user_prices = await open_user_prices(store)
+        providers = Models(store, settings, keys, device, http, user_prices, models or {})
         if not store.is_reading_only:
             # Where it is damaged, what is there can be looked at without it, and nothing else be done.
             with suppress(StoreDamaged):
@@ -107,6 +110,7 @@ async def open_app(
             events,
             settings,
             keys,
+            user_prices,
             providers,
             device,
             folders,

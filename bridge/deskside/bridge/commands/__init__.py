@@ -27,6 +27,7 @@ from deskside.bridge.commands import (
     sorting,
     tools,
     transfers,
+    usage,
 )
 
 COMMANDS: list[ModuleType] = [
@@ -52,4 +53,5 @@ COMMANDS: list[ModuleType] = [
     sorting,
     tools,
     transfers,
+    usage,
 ]
