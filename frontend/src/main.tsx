@@ -14,6 +14,7 @@ import "./styles/code.css";
 import "./styles/mcp.css";
 import "./styles/files.css";
 import "./styles/transfers.css";
+import "./styles/usage.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";
 import { AppView } from "./app/AppView";

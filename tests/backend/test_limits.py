@@ -76,7 +76,8 @@ async def use(
 ) -> None:
     cost = None if cents is None else cents * CENT
     call_id = f"{agent_id}-{at_ms}-{cents}-{tokens}"
-    record = UsageRecord(call_id, None, "openai/gpt-x", Usage(tokens), at_ms, cost, None, agent_id)
+    known = UNKNOWN if cost is None else Cost("estimated", cost)
+    record = UsageRecord(call_id, None, "openai/gpt-x", Usage(tokens), at_ms, known, agent_id)
     await store.write(usage.record, record)
 
 

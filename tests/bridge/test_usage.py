@@ -13,8 +13,11 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,6 +26,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from deskside.backend.app import App, open_app
 from deskside.backend.events import MessageChanged, TextAppended
@@ -505,3 +510,112 @@ async def test_every_change_of_a_limit_is_kept_with_its_day(paths: Paths, server
     ]
     assert month == found[1]["agent_limits"]["month"]
     assert all(change["at_ms"] > 0 for change in found)
+
+
+# -- whatever happens ----------------------------------------------------------------------------
+
+SAYS_TOKENS = chat({"prompt_tokens": 7, "completion_tokens": 3})
+ANSWERS = {
+    "says tokens": Reply(SAYS_TOKENS),
+    "says the cost": Reply(billed("0.000000333")),
+    "says nothing of it": Reply(chat(None)),
+    "hangs": Reply(SAYS_TOKENS, hang_after=90),
+    "refuses": error_reply(401, {"error": {"message": "No."}}),
+}
+# What a row can say: what the server said, and 7 and 3 tokens at the first prices or at a dollar.
+COSTS = {("unknown", None), ("billed", 333), ("estimated", 7 * 150 + 3 * 600), ("estimated", 10_000)}
+ACTS = ["ask", "ask", "ask", "wait", "stop", "price", "delete", "close", "kill"]
+
+
+async def act(name: str, app: App, call: Call, begun: list[Any]) -> None:
+    """What the user does, whether it is possible or not."""
+    match name:
+        case "ask":
+            begun.append(await call("runs.start", text="Well?", model=HOUSE))
+        case "wait":
+            await asyncio.sleep(0.02)
+        case "stop" if begun:
+            await call("runs.stop", message_id=begun[-1]["reply"]["id"])
+        case "delete" if begun:
+            conversation = begun.pop(0)["conversation"]
+            await call("conversations.delete", ids=[conversation["id"]])
+            await call("conversations.purge", ids=[conversation["id"]])
+        case "price":
+            price = {"input": "1", "output": "1"}
+            await call("usage.change_price", model=HOUSE, valid_from="2026-01-01", prices=price)
+
+
+def added(sums: Sequence[Any]) -> Any:
+    """Numbers of the same names, added up at every depth."""
+    first = sums[0]
+    if not isinstance(first, dict):
+        return sum(sums)
+    return {name: added([each[name] for each in sums]) for name in first}
+
+
+def assert_parts_make_the_total(month: Any) -> None:
+    for parts in (month["days"], *(month[by]["parts"] for by in ("models", "agents", "conversations"))):
+        assert month["total"] == (added([part["sum"] for part in parts]) if parts else month["total"])
+
+
+async def assert_sums_are_right(call: Call, database: Path) -> None:
+    """While nothing runs: the total is the sum of the rows, and so is that of each conversation."""
+    month = await call("usage.month", month=MONTH)
+    assert_parts_make_the_total(month)
+    sums = "select count(*), ifnull(sum(cost_nano_usd), 0), count(*) - count(cost_nano_usd) from usage_record"
+    total = month["total"]
+    assert [(total["calls"], total["cost_nano_usd"], total["unknown_calls"])] == rows(database, sums)
+    for part in month["conversations"]["parts"]:
+        [(here,)] = rows(database, "select conversation from usage_conversation where id = ?", part["id"])
+        assert part["is_gone"] == (here is None)
+        if here is not None:
+            of_chat = await call("usage.of_conversation", conversation_id=here)
+            assert part["sum"] == of_chat["total"] == added([each["sum"] for each in of_chat["messages"]])
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    acts=st.lists(st.sampled_from(ACTS), min_size=2, max_size=14),
+    answers=st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=6),
+)
+@example(
+    acts=["ask", "ask", "ask", "wait", "kill", "ask", "price", "ask", "wait", "stop", "close", "ask"],
+    answers=["hangs", "says tokens", "says the cost"],
+)
+@example(
+    acts=["ask", "wait", "ask", "delete", "ask", "wait", "delete", "price", "ask", "wait"],
+    answers=["says tokens", "says nothing of it", "refuses"],
+)
+async def test_totals_are_the_sums_of_the_rows_whatever_happens(acts: list[str], answers: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder, ProviderServer() as server:
+        server.script(*itertools.islice(itertools.cycle(ANSWERS[name] for name in answers), 50))
+        paths, was_killed = paths_in(Path(folder) / "0"), False
+        costs: dict[str, tuple[str, int]] = {}
+        left = [*acts, "close", "close"]
+        for life in itertools.count(1):
+            if not left:
+                break
+            async with opened(paths, server) as (app, call):
+                if life == 1:
+                    await call(
+                        "usage.change_price", model=HOUSE, valid_from="2026-01-01", prices=HOUSE_PRICES
+                    )
+                await assert_sums_are_right(call, paths.database)
+                begun: list[Any] = []
+                while (name := left.pop(0)) not in ("close", "kill"):
+                    await act(name, app, call, begun)
+                assert_parts_make_the_total(await call("usage.month", month=MONTH))
+                if name == "kill":
+                    was_killed = True
+                    target = Path(folder) / str(life)
+                    shutil.copytree(paths.data.parent, target, ignore=shutil.ignore_patterns("*-shm"))
+            if name == "kill":
+                paths, costs = paths_in(target), {}
+            found = rows(paths.database, "select call_id, state, cost_nano_usd from usage_record")
+            assert COSTS >= {(state, cost) for _, state, cost in found}
+            # What a call once cost is never computed again.
+            known = {call_id: (state, cost) for call_id, state, cost in found if cost is not None}
+            assert costs.items() <= known.items()
+            costs = known
+        posts = [request for request in server.requests if request.method == "POST"]
+        assert was_killed or len(found) >= len(posts)

@@ -8,6 +8,7 @@ import { Diagnostics } from "../diagnostics/Diagnostics";
 import { McpSection } from "../mcp/McpSection";
 import { ToolsSection } from "../tools/ToolsSection";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
+import { UsageSection } from "../usage/UsageSection";
 import { AppearanceSection } from "./AppearanceSection";
 import { DataSection } from "./DataSection";
 import { DeviceSection } from "./DeviceSection";
@@ -24,6 +25,7 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   device: DeviceSection,
   agents: AgentsSection,
   limits: LimitsSection,
+  usage: UsageSection,
   folders: FoldersSection,
   memory: MemorySection,
   tools: ToolsSection,
