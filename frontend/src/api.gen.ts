@@ -1701,9 +1701,9 @@ export interface Sum {
 }
 
 /**
- * One part of a total. `id` is the day, the model, or the number of the agent or the conversation that it
- * is for; None for calls that are of none. `name` is what the user calls it; `is_gone`: a conversation that
- * was deleted for good.
+ * One part of a total. `id` is the day, the model, the agent's number or the ledger's own of the
+ * conversation that it is for; None for calls that are of none. `name` is what the user calls it;
+ * `is_gone`: a conversation that was deleted for good.
  */
 export interface Part {
   id: string | number | null;

@@ -42,7 +42,7 @@ from deskside.backend.settings import SettingsStore
 from deskside.backend.store import agents, usage
 from deskside.backend.store.agents import Agent, AgentRow
 from deskside.backend.store.database import Store, open_store
-from deskside.backend.store.usage import Spent, UsageRecord
+from deskside.backend.store.usage import UNKNOWN, Cost, Spent, UsageRecord
 from stores import paths_in
 
 NOON = datetime(2026, 11, 20, 12)

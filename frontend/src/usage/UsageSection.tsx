@@ -98,7 +98,11 @@ function MonthView({ month, name }: { month: Month; name: string }) {
           {formatCalls(total.calls)}, {formatTokens(all)}
           {total.billed_calls > 0 && `, ${formatCalls(total.billed_calls)} as the provider billed`}
         </p>
-        {total.unknown_calls > 0 && <p class="unknown-calls">{unknownCalls(total)} not in this sum.</p>}
+        {total.unknown_calls > 0 && (
+          <p class="unknown-calls">
+            {unknownCalls(total)} {total.unknown_calls === 1 ? "is" : "are"} not in this sum.
+          </p>
+        )}
       </div>
       <DayChart month={name} days={month.days} />
       <fieldset class="segments">
@@ -132,12 +136,12 @@ function PartsTable({ month, way }: { month: Month; way: Way }) {
         <thead>
           <tr>
             <th scope="col">{WAYS[way]}</th>
+            <th scope="col">Cost</th>
             <th scope="col">Calls</th>
             <th scope="col">Input</th>
             <th scope="col">From cache</th>
             <th scope="col">To cache</th>
             <th scope="col">Output</th>
-            <th scope="col">Cost</th>
           </tr>
         </thead>
         <tbody>
@@ -159,17 +163,17 @@ function SumRow({ name, sum }: { name: string; sum: Sum }) {
   return (
     <tr>
       <th scope="row">{name}</th>
-      {[sum.calls, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens].map(
-        (count, column) => (
-          <td key={column}>{formatCount(count)}</td>
-        ),
-      )}
       <td>
         {sum.unknown_calls === sum.calls ? "Unknown" : formatDollars(sum.cost_nano_usd)}
         {sum.unknown_calls > 0 && sum.unknown_calls < sum.calls && (
           <div class="unknown-calls">+ {formatCount(sum.unknown_calls)} unknown</div>
         )}
       </td>
+      {[sum.calls, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens].map(
+        (count, column) => (
+          <td key={column}>{formatCount(count)}</td>
+        ),
+      )}
     </tr>
   );
 }

@@ -53,9 +53,9 @@ class Sum(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of a total. `id` is the day, the model, or the number of the agent or the conversation that it
-    is for; None for calls that are of none. `name` is what the user calls it; `is_gone`: a conversation that
-    was deleted for good."""
+    """One part of a total. `id` is the day, the model, the agent's number or the ledger's own of the
+    conversation that it is for; None for calls that are of none. `name` is what the user calls it;
+    `is_gone`: a conversation that was deleted for good."""
 
     id: str | int | None
     name: str
