@@ -37,7 +37,7 @@ from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
 from deskside.bridge.timings import Timings
-from provider_server import ProviderServer, Reply, error_reply
+from provider_server import ProviderServer, Reply, ToolCall, chat_stream, error_reply
 from stores import paths_in, rows
 
 Call = Callable[..., Coroutine[Any, Any, Any]]
@@ -476,6 +476,31 @@ async def test_a_call_that_was_refused_is_in_the_ledger_too(paths: Paths, server
     assert (1, 1) == (month["total"]["calls"], month["total"]["unknown_calls"])
 
 
+async def test_what_another_agent_did_for_a_reply_is_in_its_cost(
+    paths: Paths, server: ProviderServer
+) -> None:
+    asks = b"".join(chat_stream([], ToolCall("c1", "ask_helper", '{"task": "look"}')))
+    server.script(Reply(asks), Reply(billed("0.25")), Reply(billed("0.5")), Reply(billed("2")))
+    async with opened(paths, server) as (app, call):
+        await call("agents.create", name="helper", instructions="Help.")
+        assistant = next(row for row in await call("agents.list") if row["name"] == "assistant")
+        await call("agents.change", id=assistant["id"], subagents=["helper"])
+        begun = await asked(app, call, HOUSE)
+        await asked(app, call, HOUSE, begun["conversation"]["id"])
+        found = await call("usage.of_conversation", conversation_id=begun["conversation"]["id"])
+        month = await call("usage.month", month=MONTH)
+
+    # The first answer's own two calls, of which one says no cost and has no price, and the helper's one.
+    first, second = found["messages"]
+    assert begun["reply"]["id"] == first["message_id"]
+    assert (3, 1, 750_000_000) == tuple(
+        first["sum"][name] for name in ("calls", "unknown_calls", "cost_nano_usd")
+    )
+    assert 2_000_000_000 == second["sum"]["cost_nano_usd"]
+    by_agent = {part["name"]: part["sum"]["cost_nano_usd"] for part in month["agents"]["parts"]}
+    assert {"Assistant": 2_500_000_000, "helper": 250_000_000} == by_agent
+
+
 async def test_more_conversations_than_are_listed_are_one_sum(paths: Paths, server: ProviderServer) -> None:
     server.script(*[Reply(billed(f"0.{number:03}")) for number in range(1, 53)])
     async with opened(paths, server) as (app, call):
@@ -527,6 +552,14 @@ COSTS = {("unknown", None), ("billed", 333), ("estimated", 7 * 150 + 3 * 600), (
 ACTS = ["ask", "ask", "ask", "wait", "stop", "price", "delete", "close", "kill"]
 
 
+# An answer and what it used are there together or not at all.
+ANSWERS_WITHOUT_THEIR_ROWS = """
+select message.id from message left join run on run.message = message.id
+left join usage_record on usage_record.run = run.id where message.usage is not null group by 1
+having (ifnull(sum(input_tokens), 0), ifnull(sum(output_tokens), 0))
+  is not (message.usage ->> 'input_tokens', message.usage ->> 'output_tokens')"""
+
+
 async def act(name: str, app: App, call: Call, begun: list[Any]) -> None:
     """What the user does, whether it is possible or not."""
     match name:
@@ -565,6 +598,7 @@ async def assert_sums_are_right(call: Call, database: Path) -> None:
     sums = "select count(*), ifnull(sum(cost_nano_usd), 0), count(*) - count(cost_nano_usd) from usage_record"
     total = month["total"]
     assert [(total["calls"], total["cost_nano_usd"], total["unknown_calls"])] == rows(database, sums)
+    assert [] == rows(database, ANSWERS_WITHOUT_THEIR_ROWS)
     for part in month["conversations"]["parts"]:
         [(here,)] = rows(database, "select conversation from usage_conversation where id = ?", part["id"])
         assert part["is_gone"] == (here is None)

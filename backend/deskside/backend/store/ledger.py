@@ -24,13 +24,12 @@ SUMS = (
     "ifnull(sum(cache_write_tokens), 0), ifnull(sum(output_tokens), 0), ifnull(sum(reasoning_tokens), 0)"
 )
 DAY = "date(at_ms / 1000, 'unixepoch', 'localtime')"
-AGENT = "(select iif(label = '', name, label) from agent where agent.id = usage_record.agent)"
+AGENT = "(select iif(label = '', name, label) from agent where agent.id = {})"
 # What it is called now; once it is gone, what it was called last.
 CONVERSATION = """(select ifnull(conversation.title, usage_conversation.title) from usage_conversation
   left join conversation on conversation.id = usage_conversation.conversation
-  where usage_conversation.id = usage_record.conversation)"""
-GONE = """(select conversation is null from usage_conversation
-  where usage_conversation.id = usage_record.conversation)"""
+  where usage_conversation.id = {})"""
+GONE = "(select conversation is null from usage_conversation where usage_conversation.id = {})"
 HEADINGS = (
     "time", "provider", "model", "agent", "conversation_id", "conversation", "state", "cost_usd",
     "cost_nano_usd", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens",
@@ -102,17 +101,19 @@ def month(db: Db, from_ms: int, until_ms: int) -> Month:
     is when the first row of all was made."""
     when, span = "at_ms >= ? and at_ms < ?", (from_ms, until_ms)
 
-    def by(key: str, name: str, is_gone: str = "0") -> list[Part]:
+    def by(key: str, name: str = "{}", is_gone: str = "0") -> list[Part]:
         found = db.sql.execute(
-            f"select {key}, {name}, {is_gone}, {SUMS} from usage_record where {when} group by 1", span
+            f"select part.id, {name.format('part.id')}, {is_gone.format('part.id')}, part.* "
+            f"from (select {key} as id, {SUMS} from usage_record where {when} group by 1) part",
+            span,
         )
-        return [Part(id, name or "", _sum(*sums), bool(gone)) for id, name, gone, *sums in found]
+        return [Part(id, name or "", _sum(*sums), bool(gone)) for id, name, gone, _, *sums in found]
 
     (first_ms,) = db.sql.execute("select min(at_ms) from usage_record").fetchone()
     return Month(
         total=_total(db, when, *span),
-        days=by(DAY, DAY),
-        models=_most(by("model", "model")),
+        days=by(DAY),
+        models=_most(by("model")),
         agents=_most(by("agent", AGENT)),
         conversations=_most(by("conversation", CONVERSATION, GONE)),
         first_ms=first_ms,
@@ -146,8 +147,9 @@ def as_csv(db: Db, from_ms: int, until_ms: int) -> str:
 
 
 def _lines(db: Db, from_ms: int, until_ms: int) -> Iterator[list[object]]:
+    agent, title = AGENT.format("usage_record.agent"), CONVERSATION.format("usage_record.conversation")
     found = db.sql.execute(
-        f"select at_ms, provider, model, {AGENT}, conversation, {CONVERSATION}, state, cost_nano_usd, "
+        f"select at_ms, provider, model, {agent}, conversation, {title}, state, cost_nano_usd, "
         "input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, price, "
         "call_id, request_id from usage_record where at_ms >= ? and at_ms < ? order by at_ms, id",
         (from_ms, until_ms),
