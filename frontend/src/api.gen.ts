@@ -2107,6 +2107,119 @@ export interface ExportOfferedInput {
   ids?: number[] | null;
 }
 
+/** A month of the calendar on the wall, such as 2026-11. */
+export interface OfMonth {
+  month: string;
+}
+
+/** What was used in a month of the calendar on the wall. `days` are those with calls. */
+export interface Month {
+  total: Sum;
+  days: Part[];
+  models: Parts;
+  agents: Parts;
+  conversations: Parts;
+  first_ms: number | null;
+}
+
+/**
+ * What `calls` model calls cost and used. The cost of `unknown_calls` of them is not known, and not in
+ * `cost_nano_usd`; that of `billed_calls` is what the provider said, that of the others tokens times their
+ * price.
+ */
+export interface Sum {
+  calls: number;
+  cost_nano_usd: number;
+  billed_calls: number;
+  unknown_calls: number;
+  usage: MessageUsage;
+}
+
+/**
+ * One part of a total. `id` is the day, the model, the agent's number or the ledger's own of the
+ * conversation that it is for; None for calls that are of none. `name` is what the user calls it;
+ * `is_gone`: a conversation that was deleted for good.
+ */
+export interface Part {
+  id: string | number | null;
+  name: string;
+  sum: Sum;
+  is_gone: boolean;
+}
+
+/** The parts that cost most, and the sum of the `more` others, which is None where there are none. */
+export interface Parts {
+  parts: Part[];
+  more: number;
+  rest: Sum | null;
+}
+
+export interface OfConversation {
+  /** ≥ 1, ≤ 9007199254740991 */
+  conversation_id: number;
+}
+
+/**
+ * What a conversation cost so far, with all its versions, its title and other agents' work; and what
+ * each of its replies did.
+ */
+export interface ConversationUsage {
+  total: Sum;
+  messages: MessageSum[];
+}
+
+/** What a reply cost, with the work of other agents for it. */
+export interface MessageSum {
+  message_id: number;
+  sum: Sum;
+}
+
+/**
+ * Exact decimal dollars for a million tokens. `model` is `provider/model`, `valid_from` a local date
+ * (`2026-11-25`). Without a price for the cache, what is read from it or written to it is input like any
+ * other. `input` and `output` are both None where the program's own list holds again.
+ */
+export interface PriceRow {
+  id: number;
+  model: string;
+  valid_from: string;
+  input: string | null;
+  cache_read: string | null;
+  cache_write: string | null;
+  output: string | null;
+  made_ms: number;
+}
+
+/** `prices` None: the program's own list holds from that day on. `valid_from` is a local date. */
+export interface ChangePriceInput {
+  /** length ≤ 300 */
+  model: string;
+  valid_from: string;
+  prices: TokenPricesInput | null;
+}
+
+/**
+ * Exact decimal dollars for a million tokens of each class ("3", "0.075"). None for the cache: input like
+ * any other.
+ */
+export interface TokenPricesInput {
+  input: string;
+  output: string;
+  cache_read?: string | null;
+  cache_write?: string | null;
+}
+
+/**
+ * Limits that were set, those of all agents together or of the agent with this label. Only one of
+ * `limits` and `agent_limits` is there.
+ */
+export interface LimitChange {
+  at_ms: number;
+  agent: string | null;
+  limits: Limits | null;
+  agent_limits: AgentLimits | null;
+}
+
 export interface ConversationChanged {
   type: "conversation_changed";
   conversation: ConversationRow;
@@ -2865,6 +2978,32 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Forget a transfer that has ended, or a file that was looked at. */
       put_away: (options?: CallOptions): Promise<void> =>
         call("transfers.put_away", null, options),
+    },
+    usage: {
+      /** What was used in a month, by day, model, agent and conversation. */
+      month: (params: OfMonth, options?: CallOptions): Promise<Month> =>
+        call("usage.month", params, options),
+      /** What a conversation and each of its replies cost so far. */
+      of_conversation: (params: OfConversation, options?: CallOptions): Promise<ConversationUsage> =>
+        call("usage.of_conversation", params, options),
+      /**
+       * Let the user choose where to write a month's calls as CSV, one line each. NeedsWindow without a
+       * window.
+       */
+      export: (params: OfMonth, options?: CallOptions): Promise<SavedFile> =>
+        call("usage.export", params, options),
+      /** All versions of the prices that the user entered: by model, the one that begins last first. */
+      prices: (options?: CallOptions): Promise<PriceRow[]> =>
+        call("usage.prices", null, options),
+      /**
+       * Set what a model costs from a day on; calls that were made keep what they cost. Returns all
+       * versions.
+       */
+      change_price: (params: ChangePriceInput, options?: CallOptions): Promise<PriceRow[]> =>
+        call("usage.change_price", params, options),
+      /** What limits were, and when they were set, the last first. */
+      limit_changes: (options?: CallOptions): Promise<LimitChange[]> =>
+        call("usage.limit_changes", null, options),
     },
   } as const;
 }

@@ -58,6 +58,7 @@ models = st.none() | st.sampled_from(["openai/gpt-x", "local/llama:8b"])
 whole = st.integers(0, 2**53 - 1)
 times = st.integers(0, 4_000_000_000_000)
 short = st.sampled_from(["Work", "Holidays 🏖", "عمل", "a b"])
+costs = st.just({}) | st.fixed_dictionaries({"cost_nano_usd": whole, "is_billed": st.booleans()})
 json_objects = st.dictionaries(st.text(max_size=5), st.integers(-5, 5) | st.text(max_size=5), max_size=2)
 approvals = st.builds(
     FileApproval,
@@ -132,7 +133,7 @@ def conversation(draw: st.DrawFn, number: int, call_ids: Callable[[], str]) -> F
                             model="openai/gpt-x",
                             input_tokens=draw(whole),
                             output_tokens=draw(whole),
-                            cost_nano_usd=draw(st.none() | whole),
+                            **draw(costs),
                             price=draw(st.none() | json_objects),
                             at_ms=draw(times),
                             agent=draw(st.none() | names),

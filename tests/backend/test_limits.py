@@ -42,7 +42,7 @@ from deskside.backend.settings import SettingsStore
 from deskside.backend.store import agents, usage
 from deskside.backend.store.agents import Agent, AgentRow
 from deskside.backend.store.database import Store, open_store
-from deskside.backend.store.usage import Spent, UsageRecord
+from deskside.backend.store.usage import UNKNOWN, Cost, Spent, UsageRecord
 from stores import paths_in
 
 NOON = datetime(2026, 11, 20, 12)
@@ -76,7 +76,8 @@ async def use(
 ) -> None:
     cost = None if cents is None else cents * CENT
     call_id = f"{agent_id}-{at_ms}-{cents}-{tokens}"
-    record = UsageRecord(call_id, None, "openai/gpt-x", Usage(tokens), at_ms, cost, None, agent_id)
+    known = UNKNOWN if cost is None else Cost("estimated", cost)
+    record = UsageRecord(call_id, None, "openai/gpt-x", Usage(tokens), at_ms, known, agent_id)
     await store.write(usage.record, record)
 
 

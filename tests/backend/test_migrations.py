@@ -257,6 +257,40 @@ def test_0012_keeps_each_error_as_it_was_and_tells_of_none_again(
     )
 
 
+def test_calls_of_before_are_estimates_where_they_have_a_cost_and_know_their_conversation(
+    database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
+) -> None:
+    limits = '{"day":{"tokens":5}}'
+    with closing(database_at(11)) as connection:
+        connection.executescript(MESSAGES_NOW)
+        connection.executescript(f"""
+            insert into run (id, conversation, message, model, status, request_id, started_ms) values
+              (1, 1, 2, 'a/b', 'complete', '', 0);
+            insert into usage_record (call_id, run, provider, model, input_tokens, cache_read_tokens,
+              cache_write_tokens, output_tokens, reasoning_tokens, cost_nano_usd, request_id, at_ms)
+              values ('known', 1, 'a', 'a/b', 1, 0, 0, 0, 0, 0, '', 1),
+                ('unknown', 1, 'a', 'a/b', 1, 0, 0, 0, 0, null, '', 1),
+                ('a title', null, 'a', 'a/b', 1, 0, 0, 0, 0, 7, '', 1);
+            insert into setting values ('limits', '{limits}', 42);
+        """)
+        connection.commit()
+
+    migrate(database, backups)
+
+    assert [
+        ("known", "estimated", "Plums"),
+        ("unknown", "unknown", "Plums"),
+        ("a title", "estimated", None),
+    ] == (
+        rows(
+            database,
+            "select call_id, state, title from usage_record left join usage_conversation "
+            "on usage_conversation.id = usage_record.conversation order by usage_record.id",
+        )
+    )
+    assert [(42, None, limits)] == rows(database, "select at_ms, agent, limits from limit_change")
+
+
 def test_0009_finds_titles_and_parts_of_words_and_a_message_by_words_of_two_of_its_parts(
     database: Path, backups: Path, database_at: Callable[[int], sqlite3.Connection]
 ) -> None:

@@ -26,7 +26,7 @@ from deskside.backend.store import agents, api_keys, conversations, errors, runs
 from deskside.backend.store.database import Store, open_store
 from deskside.backend.store.first_start import STORE_ID
 from deskside.backend.store.text import LONGEST_TITLE, NO_TITLE, title_of
-from deskside.backend.store.usage import UsageRecord
+from deskside.backend.store.usage import Cost, UsageRecord
 from stores import answer, ask, paths_in, rows, talk
 
 # -- conversations ------------------------------------------------------------------------------
@@ -226,20 +226,34 @@ async def test_a_later_report_of_a_call_replaces_the_earlier_one(tmp_path: Path)
     async with open_store(paths) as store:
         run = (await ask(store)).run_id
         early = UsageRecord("call-1", run, "openai/gpt-x", Usage(input_tokens=3), 1000)
-        late = UsageRecord(
-            "call-1", run, "openai/gpt-x", Usage(3, 4, 5, 6, 7), 2000, 2**40, {"input_nano_usd": 2}
-        )
+        cost = Cost("estimated", 2**40, {"input_nano_usd": 2})
+        late = UsageRecord("call-1", run, "openai/gpt-x", Usage(3, 4, 5, 6, 7), 2000, cost)
         await store.write(usage.record, early)
         await store.write(usage.record, late)
         await store.write(usage.record, UsageRecord("call-2", None, "local/a/b", Usage(), 3000))
 
     assert [
-        ("call-1", run, "openai", "openai/gpt-x", 3, 4, 5, 6, 7, 2**40, '{"input_nano_usd":2}', 2000),
-        ("call-2", None, "local", "local/a/b", 0, 0, 0, 0, 0, None, None, 3000),
+        (
+            "call-1",
+            run,
+            "openai",
+            "openai/gpt-x",
+            3,
+            4,
+            5,
+            6,
+            7,
+            2**40,
+            '{"input_nano_usd":2}',
+            "estimated",
+            2000,
+        ),
+        ("call-2", None, "local", "local/a/b", 0, 0, 0, 0, 0, None, None, "unknown", 3000),
     ] == rows(
         paths.database,
         "select call_id, run, provider, model, input_tokens, cache_read_tokens, cache_write_tokens, "
-        "output_tokens, reasoning_tokens, cost_nano_usd, price, at_ms from usage_record order by call_id",
+        "output_tokens, reasoning_tokens, cost_nano_usd, price, state, at_ms from usage_record "
+        "order by call_id",
     )
 
 

@@ -18,7 +18,7 @@ from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import tool_grants, tools
 from deskside.backend.store import usage as usage_rows
 from deskside.backend.store.text import now_ms
-from deskside.backend.store.usage import UsageRecord
+from deskside.backend.store.usage import Cost, UsageRecord
 from deskside.backend.tools.calculate import calculate
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
@@ -206,7 +206,8 @@ async def test_a_field_has_a_name_of_its_own(call: Call, names: list[str]) -> No
 
 async def test_limits_are_kept_and_what_was_spent_is_told(app: App, call: Call) -> None:
     await app.store.write(
-        usage_rows.record, UsageRecord("c", None, "openai/x", Usage(1, 2, 3, 4), now_ms(), 5)
+        usage_rows.record,
+        UsageRecord("c", None, "openai/x", Usage(1, 2, 3, 4), now_ms(), Cost("estimated", 5)),
     )
     limits = {"day": {"cost_nano_usd": 5_000_000_000, "tokens": None}, "month": {"tokens": 9}}
     changed = await call("settings.change", limits=limits, max_runs=2)

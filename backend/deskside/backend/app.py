@@ -41,6 +41,7 @@ from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_fetch import PageTexts
 from deskside.backend.trash import emptying_trash
+from deskside.backend.user_prices import UserPrices, open_user_prices
 from deskside.backend.watch import watching_store
 from deskside.backend.written_files import WrittenFiles
 
@@ -54,6 +55,7 @@ class App:
     events: EventBuffer
     settings: SettingsStore
     keys: Keys
+    user_prices: UserPrices
     models: Models
     device: Device
     folders: Folders
@@ -98,7 +100,8 @@ async def open_app(
         device = Device(paths, settings, events, gate=gate)
         stack.push_async_callback(device.close)
         http = await stack.enter_async_context(Http(gate))
-        providers = Models(store, settings, keys, device, http, models or {})
+        user_prices = await open_user_prices(store)
+        providers = Models(store, settings, keys, device, http, user_prices, models or {})
         if not store.is_reading_only:
             # Where it is damaged, what is there can be looked at without it, and nothing else be done.
             with suppress(StoreDamaged):
@@ -133,6 +136,7 @@ async def open_app(
             events,
             settings,
             keys,
+            user_prices,
             providers,
             device,
             folders,

@@ -24,8 +24,11 @@ from deskside.backend.agent.events import Usage
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice
 
-# The list has dollars for a million tokens.
+# Prices are in dollars for a million tokens.
 NANO_USD_A_TOKEN = Decimal(1000)
+NANO_USD = 10**9
+# More than a call can cost, and less than what no longer fits the page's whole numbers.
+MOST_DOLLARS = 1_000_000
 # Of a call that neither the agent nor the provider's adapter limits: longer than nearly every answer.
 ASSUMED_OUTPUT_TOKENS = 8192
 
@@ -94,6 +97,17 @@ def cost(usage: Usage, price: Price) -> int:
         + usage.output_tokens * rates.output
     )
     return int(exact.to_integral_value(ROUND_HALF_UP))
+
+
+def exact_nano_usd(dollars: object) -> int | None:
+    """What a provider says that a call costs, as whole nano-dollars. None for anything but an amount."""
+    if (
+        isinstance(dollars, bool)
+        or not isinstance(dollars, int | Decimal)
+        or not 0 <= dollars <= MOST_DOLLARS
+    ):
+        return None
+    return int((Decimal(dollars) * NANO_USD).to_integral_value(ROUND_HALF_UP))
 
 
 def worst_case(price: Price, input_tokens: int, max_output_tokens: int) -> int:

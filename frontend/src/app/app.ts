@@ -37,6 +37,7 @@ import { createTools } from "../tools/tools";
 import { createTransfers } from "../transfers/transfers";
 import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
+import { createCosts } from "../usage/costs";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
 
 export type App = ReturnType<typeof createApp>;
@@ -84,6 +85,7 @@ export function createApp(
     void list.load();
     void sorting.load();
   });
+  const costs = createCosts(api);
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
@@ -521,6 +523,7 @@ export function createApp(
     mcp,
     transfers,
     faults,
+    costs,
     conversation,
     opened,
     start,

@@ -7,6 +7,7 @@ export const SECTIONS = [
   "device",
   "agents",
   "limits",
+  "usage",
   "tools",
   "mcp",
   "folders",

@@ -1,5 +1,5 @@
 import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { DEFAULT_LABEL } from "../agents/choices";
 import { type App, FILES_PROBLEM } from "../app/app";
 import { useReport } from "../app/context";
@@ -8,6 +8,7 @@ import { DropTarget } from "../attachments/DropTarget";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { formatTokens } from "../ui/format";
 import { Problem } from "../ui/Problem";
+import { formatSum, originOf } from "../usage/costs";
 import { Composer } from "./Composer";
 import type { Conversation, Question } from "./conversation";
 import { plainText } from "./message";
@@ -31,7 +32,7 @@ export function Chat({ app, sidebar, isPickerOpen }: Props) {
   return (
     <div class="chat" data-empty={isEmpty}>
       <PageHeader title={row?.title} sidebar={sidebar}>
-        <TokenCount conversation={conversation} />
+        <Spent app={app} conversation={conversation} />
       </PageHeader>
       {isEmpty ? (
         <Welcome app={app} />
@@ -50,11 +51,17 @@ export function Chat({ app, sidebar, isPickerOpen }: Props) {
   );
 }
 
-function TokenCount({ conversation }: { conversation: Conversation }) {
+/** What the conversation used and cost. Costs are known when a run ends; a title may come after that. */
+function Spent({ app, conversation }: { app: App; conversation: Conversation }) {
+  const { id, title } = conversation.row.value ?? { id: null, title: "" };
+  const runningId = conversation.running.value?.id;
+  useEffect(() => void app.costs.load(id), [id, title, runningId]);
   const tokens = conversation.tokens.value;
+  const total = app.costs.known.value?.total;
   return (
-    <span class="muted token-count" data-testid="usage-total" hidden={tokens === 0}>
-      {formatTokens(tokens)}
+    <span class="muted token-count" data-testid="usage-total" title={total && originOf(total)}>
+      {tokens > 0 && formatTokens(tokens)}
+      {total && total.calls > 0 && <span>{formatSum(total)}</span>}
     </span>
   );
 }

@@ -13,6 +13,7 @@ import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
 import { formatMoment, formatTokens } from "../ui/format";
 import { IconButton } from "../ui/IconButton";
+import { formatSum, originOf } from "../usage/costs";
 import type { Conversation } from "./conversation";
 import { type MessageState, plainText } from "./message";
 
@@ -30,6 +31,7 @@ const COPIED_MS = 1_500;
 export function MessageActions({ app, conversation, message, isLast, onEdit }: Props) {
   const { role, status, agent, model, usage, created_ms, run_id, conversation_id } = message.row.value;
   if (status === "streaming") return null;
+  const cost = app.costs.known.value?.byMessage.get(message.id);
   return (
     <div class="message-actions" data-always={isLast}>
       <Versions conversation={conversation} message={message} />
@@ -71,6 +73,7 @@ export function MessageActions({ app, conversation, message, isLast, onEdit }: P
         {agent && agent !== DEFAULT_LABEL && <span>{agent}</span>}
         {model && <span title={model}>{app.models.labelOf(model)}</span>}
         {usage !== null && usage.output_tokens > 0 && <span>{formatTokens(usage.output_tokens)}</span>}
+        {cost && <span title={originOf(cost)}>{formatSum(cost)}</span>}
         <time dateTime={new Date(created_ms).toISOString()}>{formatMoment(created_ms)}</time>
       </span>
     </div>

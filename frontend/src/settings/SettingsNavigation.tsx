@@ -1,6 +1,7 @@
 import {
   Activity,
   Bot,
+  ChartColumn,
   Cpu,
   Folder,
   Gauge,
@@ -23,6 +24,7 @@ export const SECTION_TITLES: Record<Section, string> = {
   device: "On-device model",
   agents: "Agents",
   limits: "Limits",
+  usage: "Usage",
   tools: "Tools",
   mcp: "MCP servers",
   folders: "Folders",
@@ -39,6 +41,7 @@ const ICONS: Record<Section, LucideIcon> = {
   device: Cpu,
   agents: Bot,
   limits: Gauge,
+  usage: ChartColumn,
   tools: Wrench,
   mcp: Plug,
   folders: Folder,

@@ -9,6 +9,7 @@ import { McpSection } from "../mcp/McpSection";
 import { NetworkSection } from "../network/NetworkSection";
 import { ToolsSection } from "../tools/ToolsSection";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
+import { UsageSection } from "../usage/UsageSection";
 import { AppearanceSection } from "./AppearanceSection";
 import { DataSection } from "./DataSection";
 import { DeviceSection } from "./DeviceSection";
@@ -25,6 +26,7 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   device: DeviceSection,
   agents: AgentsSection,
   limits: LimitsSection,
+  usage: UsageSection,
   folders: FoldersSection,
   memory: MemorySection,
   tools: ToolsSection,

@@ -152,7 +152,7 @@ class LiveRun:
         below += [used for used, _ in self.ended_below.values()]
         calls = self.reply.calls()
         return Use(
-            cost_nano_usd=sum(call.cost_nano_usd or 0 for call in calls)
+            cost_nano_usd=sum(call.cost.nano_usd or 0 for call in calls)
             + sum(use.cost_nano_usd for use in below),
             tokens=sum(call.usage.total_tokens for call in calls) + sum(use.tokens for use in below),
             seconds=time.monotonic() - self._started_s - self._waited_s,

@@ -15,24 +15,29 @@ from deskside.backend.agent import catalog, providers
 from deskside.backend.agent.answer import Patience
 from deskside.backend.agent.catalog import OFFLINE_MODELS, FoundServer, ModelInfo
 from deskside.backend.agent.device import MOST_CONTEXT_TOKENS
-from deskside.backend.agent.events import Model
+from deskside.backend.agent.events import Model, Usage
 from deskside.backend.agent.transport import Http, Provider
 from deskside.backend.errors import AppError, NoKey
 from deskside.backend.keys import ENVIRONMENT, LABELS, KeyTest
 from deskside.backend.store import api_keys
 from deskside.backend.store import settings as rows
 from deskside.backend.store.text import now_ms
+from deskside.backend.store.usage import UNKNOWN, Cost
 
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
     from deskside.backend.keys import Keys
     from deskside.backend.settings import SettingsStore
     from deskside.backend.store.database import Store
+    from deskside.backend.user_prices import UserPrices
 
 DEVICE = "device"
 DEVICE_LABEL = "On this device"
 BASE_URLS = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL"}
 LIST_KEPT_MS = 3_600_000
+# Prices change at some hour of some time zone, and those differ by quarters of an hour.
+PRICE_KEPT_MS = 900_000
+NOTHING_REPORTED = Usage()
 # Somebody is looking at a menu: a provider that takes longer shows its last list.
 LIST_LIMIT_S = 10.0
 QUICK_LOOK_S = 3.0  # the first look also imports the SDK, about a second
@@ -77,6 +82,7 @@ class Models:
         keys: Keys,
         device: Device,
         http: Http,
+        user_prices: UserPrices,
         overrides: Mapping[str, Model],
         environ: Mapping[str, str] = os.environ,
     ) -> None:
@@ -85,9 +91,11 @@ class Models:
         self._keys = keys
         self._device = device
         self._http = http
+        self._user_prices = user_prices
         self._overrides = overrides
         self._environ = environ
         self._contexts: dict[str, int | None] = {}
+        self._prices: dict[str, tuple[tuple[int, str | None], prices.Price | None]] = {}
 
     # -- one model ---------------------------------------------------------------------------------
 
@@ -137,10 +145,27 @@ class Models:
         return any(server.id == provider_id and server.is_free for server in self._settings.current.servers)
 
     def price_of(self, name: str, at_ms: int) -> prices.Price | None:
-        """As `prices.price_of`, for where the model is asked."""
+        """As `prices.price_of`, for where the model is asked. What the user says comes first."""
+        own = self._user_prices.price_of(name, at_ms)
+        if own is not None:
+            return own
         if self.is_free(name):
             return prices.FREE_BY_USER
-        return prices.price_of(name, at_ms, self._base_url(name.partition("/")[0]))
+        as_of = (at_ms // PRICE_KEPT_MS, self._base_url(name.partition("/")[0]))
+        listed = self._prices.get(name)
+        if listed is None or listed[0] != as_of:
+            listed = self._prices[name] = (as_of, prices.price_of(name, at_ms, as_of[1]))
+        return listed[1]
+
+    def cost_of(self, name: str, used: Usage, reported_nano_usd: int | None, at_ms: int) -> Cost:
+        """What a call costs that was made then: what the provider says itself, else its tokens times the
+        price that held. Not known while it has not said what it used."""
+        if reported_nano_usd is not None:
+            return Cost("billed", reported_nano_usd)
+        price = None if used == NOTHING_REPORTED else self.price_of(name, at_ms)
+        if price is None:
+            return UNKNOWN
+        return Cost("estimated", prices.cost(used, price), msgspec.to_builtins(price))
 
     def chosen(self) -> str | None:
         """The model that somebody asked for: the setting, else DESKSIDE_MODEL."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -47,6 +48,7 @@ from deskside.backend.agent.turns import (
 )
 from deskside.backend.agent.user_files import SentFile, content_of
 from deskside.backend.attachments.media import kind_of
+from deskside.backend.prices import exact_nano_usd
 
 # What a model or server may refuse, and how it says so.
 OPTIONAL_PARAMETERS = {
@@ -200,6 +202,11 @@ class _Usage(msgspec.Struct):
     completion_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
+    # OpenRouter: dollars, with its own fee alone where the model's maker bills the user apart. What other
+    # servers put under these names may be anything.
+    cost: Any = None
+    is_byok: Any = None
+    cost_details: Any = None
 
 
 class _Chunk(msgspec.Struct):
@@ -251,7 +258,7 @@ class ChatReader:
 
     def __init__(self, history: Iterable[HistoryItem] = ()) -> None:
         self._ids = CallIds(history)
-        self._decode = msgspec.json.Decoder(_Chunk).decode
+        self._decode = msgspec.json.Decoder(_Chunk, float_hook=Decimal).decode
         self._calls: list[_Call] = []
         self._finish_reason: str | None = None
         self._is_reasoning = False
@@ -273,7 +280,7 @@ class ChatReader:
         if chunk.choices:
             yield from self._read_choice(chunk.choices[0])
         if chunk.usage is not None:
-            yield UsageReported(_usage(chunk.usage))
+            yield UsageReported(_usage(chunk.usage), _reported_cost(chunk.usage))
 
     def _read_choice(self, choice: _Choice) -> Iterator[ModelEvent]:
         delta = choice.delta
@@ -342,3 +349,12 @@ def _usage(usage: _Usage) -> Usage:
         output_tokens=usage.completion_tokens or 0,
         reasoning_tokens=(usage.completion_tokens_details or _CompletionDetails()).reasoning_tokens or 0,
     )
+
+
+def _reported_cost(usage: _Usage) -> int | None:
+    """Nano-dollars that the call costs, where the server says so."""
+    if usage.is_byok is not True:
+        return exact_nano_usd(usage.cost)
+    details = usage.cost_details if isinstance(usage.cost_details, dict) else {}
+    fee, upstream = exact_nano_usd(usage.cost), exact_nano_usd(details.get("upstream_inference_cost"))
+    return None if fee is None or upstream is None else fee + upstream

@@ -61,13 +61,13 @@ from deskside.backend.store.messages import (
 )
 from deskside.backend.store.replies import Asked, Chunk, StoredPart
 from deskside.backend.store.text import now_ms
-from deskside.backend.store.usage import UsageRecord
+from deskside.backend.store.usage import UNKNOWN, Cost, UsageRecord
 
 Kind = Literal["text", "reasoning", "tool_call", "user", "note", "pause"]
 NoteKind = Literal["retried", "fell_back", "trimmed", "compacted", "repaired", "limit"]
 Change = PartChanged | PartsReplaced
-# Model, what a call used, when: nano-dollars and the price row they come from; None where it is not known.
-Priced = Callable[[str, Usage, int], tuple[int | None, dict[str, Any] | None]]
+# Of the model, what a call used, what the provider says it costs in nano-dollars, and when it was made.
+Priced = Callable[[str, Usage, int | None, int], Cost]
 
 USAGE_FIELDS = MessageUsage.__struct_fields__
 UNFINISHED_CALL = "The reply ended before this call was written."
@@ -262,8 +262,8 @@ class Reply:
         match event:
             case StepStarted():
                 return self._start_step(event)
-            case UsageReported(usage=usage):
-                self._use(self._side_call_id or self._call_id, usage)
+            case UsageReported(usage=usage, cost_nano_usd=reported):
+                self._use(self._side_call_id or self._call_id, usage, reported)
             case SideCallStarted(call_id=call_id):
                 self._side_call_id = call_id
             case ReasoningFinished(provider_data=provider_data):
@@ -353,11 +353,20 @@ class Reply:
         self._use(call_id, Usage())
         return call_id
 
-    def _use(self, call_id: str, usage: Usage) -> None:
+    def _use(self, call_id: str, usage: Usage, reported: int | None = None) -> None:
         known = self._calls.get(call_id)
         at_ms = known.at_ms if known else now_ms()
-        cost, price = (None, None) if self._priced is None else self._priced(self._model_name, usage, at_ms)
-        call = UsageRecord(call_id, self.run_id, self._model_name, usage, at_ms, cost, price, self.agent_id)
+        cost = UNKNOWN if self._priced is None else self._priced(self._model_name, usage, reported, at_ms)
+        call = UsageRecord(
+            call_id,
+            self.run_id,
+            self._model_name,
+            usage,
+            at_ms,
+            cost,
+            self.agent_id,
+            self.conversation_id,
+        )
         self._calls[call_id] = self._unsaved_calls[call_id] = call
 
     def _supersede(self, what: NoteKind, text: str) -> PartsReplaced:

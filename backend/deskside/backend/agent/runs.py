@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from loguru import logger
 
-from deskside.backend import prices, redaction
+from deskside.backend import redaction
 from deskside.backend.agent import limits, loop
 from deskside.backend.agent.budgets import Budgets
 from deskside.backend.agent.events import (
@@ -54,7 +54,6 @@ from deskside.backend.agent.events import (
     ToolRequested,
     ToolStarted,
     ToolWaiting,
-    Usage,
     UsageReported,
     UserFile,
     UserText,
@@ -150,7 +149,6 @@ QUIET = (
 # The conversation begins or ceases to wait for the user with these.
 ABOUT_WAITING = (ToolWaiting, ToolDecided, Paused, Resumed)
 
-NOTHING_REPORTED = Usage()
 NO_ANSWER = "The agent gave no answer."
 
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
@@ -209,8 +207,6 @@ class Runs:
         self._unstored: dict[int, LiveRun] = {}  # by message: what the store does not have, or not whole
         self._starting: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
-        # With the hour in which it was looked up, and whether the user said that the server is free.
-        self._prices: dict[str, tuple[int, bool, prices.Price | None]] = {}
 
     # -- what the commands ask for -----------------------------------------------------------------
 
@@ -544,7 +540,7 @@ class Runs:
         """From here to the end of the run nothing awaits before both tasks exist."""
         recorder = Recorder(is_on=self._settings.current.records_runs)
         recorder.note(_run_asked(model_name, parent, call_id))
-        reply = Reply(asked, model_name, priced=self._priced, recorder=recorder)
+        reply = Reply(asked, model_name, priced=self._models.cost_of, recorder=recorder)
         run = LiveRun(asked, model_name, reply, is_continuation, parent, task, agent=agent)
         if parent is None:
             self._by_conversation[reply.conversation_id] = run
@@ -611,19 +607,6 @@ class Runs:
             return start
         await self._attachments.wait_for_texts(waiting)
         return await self._store.read(_read_start, run)
-
-    def _priced(self, model: str, usage: Usage, at_ms: int) -> tuple[int | None, dict[str, Any] | None]:
-        """What a call costs; not known while it has not said what it used. Prices are looked up once an hour:
-        they change, but not between two calls."""
-        if usage == NOTHING_REPORTED:
-            return None, None
-        as_of = (at_ms // 3_600_000, self._models.is_free(model))
-        if self._prices.get(model, (0, False, None))[:2] != as_of:
-            self._prices[model] = (*as_of, self._models.price_of(model, at_ms))
-        price = self._prices[model][2]
-        if price is None:
-            return None, None
-        return prices.cost(usage, price), msgspec.to_builtins(price)
 
     async def _begin_below(self, parent: LiveRun, call_id: str, agent: AgentRow, task: str) -> LiveRun:
         position = parent.reply.position_of(call_id)

@@ -7,10 +7,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import msgspec
 from loguru import logger
 
-from deskside.backend import prices
 from deskside.backend.agent.budgets import WorkingRun
 from deskside.backend.agent.events import (
     AssistantText,
@@ -123,38 +121,25 @@ class Titles:
         exceeded = await budgets.admit([WorkingRun(0, agent, Use())], call)
         if exceeded is not None:
             raise Conflict(exceeded.text, hint="Raise the limit in Settings, or type a title.")
-        text, used, is_whole = "", Usage(), False
+        text, used, reported, is_whole = "", Usage(), None, False
+        at_ms = now_ms()
         try:
             async with aclosing(model.stream(request)) as events:
                 async for event in events:
                     if isinstance(event, TextDelta):
                         text += event.text
                     elif isinstance(event, UsageReported):
-                        used = event.usage
+                        used, reported = event.usage, event.cost_nano_usd
                     elif isinstance(event, StepFinished):
                         is_whole = True
         finally:
-            if used != Usage():
-                await self._record(call_id, model.name, used, agent.id)
+            cost = self._around.models.cost_of(model.name, used, reported, at_ms)
+            record = UsageRecord(call_id, None, model.name, used, at_ms, cost, agent.id, row.id)
+            await self._store.write(usage.record, record)
             budgets.settle(call_id)
         if not is_whole:
             raise StreamDropped("The title broke off.")
         return text
-
-    async def _record(self, call_id: str, name: str, used: Usage, agent_id: int) -> None:
-        at_ms = now_ms()
-        price = self._around.models.price_of(name, at_ms)
-        record = UsageRecord(
-            call_id,
-            None,
-            name,
-            used,
-            at_ms,
-            None if price is None else prices.cost(used, price),
-            None if price is None else msgspec.to_builtins(price),
-            agent_id,
-        )
-        await self._store.write(usage.record, record)
 
 
 def _beginning(db: Db, conversation_id: int) -> list[str]:

@@ -124,7 +124,7 @@ class FileModelCall(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
     """What one call of a model used. `model` is provider/model; `price` the row that the cost (in 10⁻⁹ US
-    dollars) was computed with."""
+    dollars) was computed with. `is_billed`: the provider said itself what it cost."""
 
     call_id: Name
     model: str
@@ -135,6 +135,7 @@ class FileModelCall(
     reasoning_tokens: Whole = 0
     cost_nano_usd: Whole | None = None
     price: dict[str, Any] | None = None
+    is_billed: bool = False
     request_id: str = ""
     at_ms: Milliseconds
     agent: AgentName | None = None

@@ -16,6 +16,7 @@ import msgspec
 
 from deskside.backend.agent.limits import AgentLimits
 from deskside.backend.errors import Conflict, InvalidRequest, NotFound
+from deskside.backend.store import limit_history
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import CONTROL, INVISIBLE, as_json, now_ms, storable
 
@@ -170,6 +171,7 @@ def create(db: Db, agent: Agent) -> AgentRow:
     at_ms = now_ms()
     row = db.Agent(**_columns(msgspec.structs.asdict(agent)), created_ms=at_ms, updated_ms=at_ms)
     db.flush()
+    limit_history.note(db, row.id, agent.limits)
     return get(db, row.id)
 
 
@@ -183,6 +185,8 @@ def change(db: Db, agent_id: int, changes: dict[str, Any]) -> AgentRow:
     after = msgspec.structs.replace(before, **changes)
     _check(db, after, own_id=agent_id)
     db.Agent[agent_id].set(**_columns(changes), updated_ms=now_ms())
+    if after.limits != before.limits:
+        limit_history.note(db, agent_id, after.limits)
     if after.name != before.name:
         _rename_in_lists(db, before.name, after.name)
     return get(db, agent_id)

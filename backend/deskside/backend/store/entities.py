@@ -285,6 +285,32 @@ def define_entities(db: Database) -> None:
         request_id = TextOrEmpty()
         at_ms = Integer()
         agent = IntegerOrNull()
+        state = Text()
+        conversation = IntegerOrNull()
+
+    class UsageConversation(Entity):
+        _table_ = "usage_conversation"
+        id = Id()
+        conversation = IntegerOrNull()
+        title = TextOrEmpty()
+
+    class Price(Entity):
+        _table_ = "price"
+        id = Id()
+        model = Text()
+        valid_from = Text()
+        input = TextOrNull()
+        cache_read = TextOrNull()
+        cache_write = TextOrNull()
+        output = TextOrNull()
+        made_ms = Integer()
+
+    class LimitChange(Entity):
+        _table_ = "limit_change"
+        id = Id()
+        at_ms = Integer()
+        agent = IntegerOrNull()
+        limits = Text()
 
     class MetricBucket(Entity):
         _table_ = "metric_bucket"

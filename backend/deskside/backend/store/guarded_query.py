@@ -57,7 +57,8 @@ VIEWS: dict[str, str] = {
     "usage": f"""
         select run as run_id, provider, model, {AGENT_NAME.format("usage_record.agent")} as agent,
           input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-          cost_nano_usd / 1e9 as cost_usd, {LOCAL_TIME.format("at_ms")} as used_at
+          cost_nano_usd / 1e9 as cost_usd, state as cost_state,
+          {LOCAL_TIME.format("at_ms")} as used_at
         from usage_record""",
     "agents": "select name, label, instructions, model from agent where deleted_ms is null",
     "tools": "select name, kind, description, is_enabled from tool",
@@ -76,7 +77,7 @@ READABLE: dict[str, set[str]] = {
     },
     "usage_record": {
         "run", "provider", "model", "agent", "input_tokens", "cache_read_tokens", "cache_write_tokens",
-        "output_tokens", "reasoning_tokens", "cost_nano_usd", "at_ms"
+        "output_tokens", "reasoning_tokens", "cost_nano_usd", "state", "at_ms"
     },
     "agent": {"id", "name", "label", "instructions", "model", "deleted_ms"},
     "tool": {"name", "kind", "description", "is_enabled"},

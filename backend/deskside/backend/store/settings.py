@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from deskside.backend.agent.limits import Limits
+from deskside.backend.store import limit_history
 from deskside.backend.store.connection import Db
 from deskside.backend.store.text import as_json, now_ms
 
@@ -32,6 +34,8 @@ def save(db: Db, changes: Mapping[str, Any]) -> None:
             db.User.select().first().set(**{name: value})
         else:
             _save_row(db, name, as_json(value), at_ms)
+        if name == "limits":
+            limit_history.note(db, None, msgspec.convert(value, Limits))
 
 
 def _save_row(db: Db, name: str, value: str, at_ms: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from deskside.backend.agent.events import Usage
 from deskside.backend.agent.invisible import without_invisible
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.exchange.conversation_file import (
@@ -29,7 +30,7 @@ from deskside.backend.exchange.conversation_file import (
     content_of,
     part_of,
 )
-from deskside.backend.store import conversations, messages, replies, search_index
+from deskside.backend.store import conversations, messages, replies, search_index, usage
 from deskside.backend.store.agents import STEP_LIMIT
 from deskside.backend.store.connection import Db
 from deskside.backend.store.messages import MessageError, MessageUsage
@@ -220,10 +221,10 @@ def _taken_parts(db: Db, conversation_id: int) -> dict[int, list[FilePart]]:
 
 def _taken_runs(db: Db, conversation_id: int, order: Mapping[int, int]) -> dict[int, list[FileRun]]:
     calls: dict[int, list[FileModelCall]] = {}
-    for run, call_id, provider, model, cost, price, request_id, at_ms, agent, *tokens in db.sql.execute(
-        "select run, call_id, provider, usage_record.model, cost_nano_usd, price, usage_record.request_id, "
-        "at_ms, agent.name, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, "
-        "reasoning_tokens from usage_record left join agent on agent.id = usage_record.agent "
+    for run, call_id, provider, model, cost, price, state, request, at_ms, agent, *tokens in db.sql.execute(
+        "select run, call_id, provider, usage_record.model, cost_nano_usd, price, state, "
+        "usage_record.request_id, at_ms, agent.name, input_tokens, cache_read_tokens, cache_write_tokens, "
+        "output_tokens, reasoning_tokens from usage_record left join agent on agent.id = usage_record.agent "
         "where run in (select id from run where conversation = ?) order by usage_record.id",
         (conversation_id,),
     ):
@@ -235,7 +236,8 @@ def _taken_runs(db: Db, conversation_id: int, order: Mapping[int, int]) -> dict[
                 model=model if model.startswith(f"{provider}/") else f"{provider}/{model}",
                 cost_nano_usd=cost,
                 price=None if price is None else _read_price(price),
-                request_id=request_id,
+                is_billed=state == "billed",
+                request_id=request,
                 at_ms=at_ms,
                 agent=agent,
                 **used,
@@ -554,31 +556,20 @@ def _insert_runs(db: Db, conversation_id: int, rows: Sequence[FileMessage], ids:
         if run.parent is not None and run.parent <= count:
             db.sql.execute("update run set parent = ? where id = ?", (first + run.parent, first + run.id))
         for call in run.calls:
-            _insert_call(db, first + run.id, call)
+            _insert_call(db, conversation_id, first + run.id, call)
 
 
-def _insert_call(db: Db, run_id: int, call: FileModelCall) -> None:
-    db.sql.execute(
-        "insert into usage_record (call_id, run, provider, model, input_tokens, cache_read_tokens, "
-        "cache_write_tokens, output_tokens, reasoning_tokens, cost_nano_usd, price, request_id, at_ms, "
-        "agent) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (call_id) do nothing",
-        (
-            call.call_id,
-            run_id,
-            call.model.partition("/")[0],
-            call.model,
-            call.input_tokens,
-            call.cache_read_tokens,
-            call.cache_write_tokens,
-            call.output_tokens,
-            call.reasoning_tokens,
-            call.cost_nano_usd,
-            None if call.price is None else as_json(call.price),
-            call.request_id,
-            call.at_ms,
-            _agent(db, call.agent),
-        ),
+def _insert_call(db: Db, conversation_id: int, run_id: int, call: FileModelCall) -> None:
+    used = Usage(**{name: getattr(call, name) for name in Usage.__struct_fields__})
+    state: usage.State = "billed" if call.is_billed else "estimated"
+    if call.cost_nano_usd is None:
+        state = "unknown"
+    cost = usage.Cost(state, call.cost_nano_usd, call.price)
+    agent_id = _agent(db, call.agent)
+    record = usage.UsageRecord(
+        call.call_id, run_id, call.model, used, call.at_ms, cost, agent_id, conversation_id
     )
+    usage.keep(db, record, call.request_id)
 
 
 def _agent(db: Db, name: str | None) -> int | None:

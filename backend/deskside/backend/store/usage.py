@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,19 +12,35 @@ from deskside.backend.store.connection import Db
 from deskside.backend.store.messages import MessageUsage
 from deskside.backend.store.text import as_json
 
+State = Literal["billed", "estimated", "unknown"]
+"""What the cost of a call is: what the provider says itself; its tokens times the price that held when it
+was made; or not known, because it has no price or never said what it used."""
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What one call cost, for good: it is never computed again. `nano_usd` is None where `state` is
+    `unknown`, never 0; `price` is the row of the price list that an estimate was computed with."""
+
+    state: State = "unknown"
+    nano_usd: int | None = None
+    price: dict[str, Any] | None = None
+
+
+UNKNOWN = Cost()
+
 
 class UsageRecord(msgspec.Struct, frozen=True):
-    """One model call. `model` is `provider/model`. `price` is the row of the price list that
-    `cost_nano_usd` was computed with; both are None where the price is not known."""
+    """One model call. `model` is `provider/model`. `conversation_id` is None for a call that belongs to
+    none."""
 
     call_id: str
     run_id: int | None
     model: str
     usage: Usage
     at_ms: int
-    cost_nano_usd: int | None = None
-    price: dict[str, Any] | None = None
+    cost: Cost = UNKNOWN
     agent_id: int | None = None
+    conversation_id: int | None = None
 
 
 class Spent(msgspec.Struct, frozen=True):
@@ -35,37 +51,63 @@ class Spent(msgspec.Struct, frozen=True):
     unknown_calls: int = 0
 
 
+COLUMNS = (
+    "call_id", "run", "provider", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens",
+    "output_tokens", "reasoning_tokens", "cost_nano_usd", "price", "state", "request_id", "at_ms", "agent",
+    "conversation"
+)  # fmt: skip
+INSERT = f"insert into usage_record ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"
+REPLACE = f"{INSERT} on conflict (call_id) do update set " + ", ".join(
+    f"{column} = excluded.{column}" for column in COLUMNS if column != "call_id"
+)
+KEEP = f"{INSERT} on conflict (call_id) do nothing"
+
+
 def record(db: Db, used: UsageRecord) -> None:
     """Keep what a call used. A later report of the same call replaces the earlier one."""
-    provider, _, _ = used.model.partition("/")
-    usage = used.usage
-    db.sql.execute(
-        "insert into usage_record (call_id, run, provider, model, input_tokens, cache_read_tokens, "
-        "cache_write_tokens, output_tokens, reasoning_tokens, cost_nano_usd, price, request_id, at_ms, "
-        "agent) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (call_id) do update set "
-        "run = excluded.run, provider = excluded.provider, model = excluded.model, "
-        "input_tokens = excluded.input_tokens, cache_read_tokens = excluded.cache_read_tokens, "
-        "cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens, "
-        "reasoning_tokens = excluded.reasoning_tokens, cost_nano_usd = excluded.cost_nano_usd, "
-        "price = excluded.price, request_id = excluded.request_id, at_ms = excluded.at_ms, "
-        "agent = excluded.agent",
-        (
-            used.call_id,
-            used.run_id,
-            provider,
-            used.model,
-            usage.input_tokens,
-            usage.cache_read_tokens,
-            usage.cache_write_tokens,
-            usage.output_tokens,
-            usage.reasoning_tokens,
-            used.cost_nano_usd,
-            None if used.price is None else as_json(used.price),
-            request_id.get(),
-            used.at_ms,
-            used.agent_id,
-        ),
+    _insert(db, REPLACE, used, request_id.get())
+
+
+def keep(db: Db, used: UsageRecord, of_request: str) -> None:
+    """Keep what a call used that was made elsewhere, or before. One that is there already stays as it is."""
+    _insert(db, KEEP, used, of_request)
+
+
+def _insert(db: Db, sql: str, used: UsageRecord, of_request: str) -> None:
+    usage, cost = used.usage, used.cost
+    values = (
+        used.call_id,
+        used.run_id,
+        used.model.partition("/")[0],
+        used.model,
+        usage.input_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        cost.nano_usd,
+        None if cost.price is None else as_json(cost.price),
+        cost.state,
+        of_request,
+        used.at_ms,
+        used.agent_id,
+        None if used.conversation_id is None else _conversation(db, used.conversation_id),
     )
+    db.sql.execute(sql, values)
+
+
+def _conversation(db: Db, conversation_id: int) -> int | None:
+    """The row that stands for a conversation in the ledger; None for one that is gone."""
+    sql, find = db.sql, "select id from usage_conversation where conversation = ?"
+    row = sql.execute(find, (conversation_id,)).fetchone()
+    if row is None:
+        sql.execute(
+            "insert into usage_conversation (conversation, title) select id, title from conversation "
+            "where id = ?",
+            (conversation_id,),
+        )
+        row = sql.execute(find, (conversation_id,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def of_running(db: Db, message_id: int) -> MessageUsage:

@@ -25,7 +25,8 @@ async def query_database(context: ToolContext, sql: Sql) -> ToolOutput:
     tool_calls(message_id, tool, status, duration_ms, created_at)
     runs(id, conversation_id, message_id, agent, model, status, reason, started_at, seconds)
     usage(run_id, provider, model, agent, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
-    reasoning_tokens, cost_usd, used_at): one row a model call; cost_usd is null where the price is unknown
+    reasoning_tokens, cost_usd, cost_state, used_at): one row a model call; cost_usd is null where cost_state
+    is 'unknown', otherwise 'billed' by the provider or 'estimated' from its prices
     agents(name, label, instructions, model)
     tools(name, kind, description, is_enabled)
     memories(id, text, conversation_id, created_at)

@@ -29,6 +29,7 @@ from deskside.bridge.commands import (
     sorting,
     tools,
     transfers,
+    usage,
 )
 
 COMMANDS: list[ModuleType] = [
@@ -56,4 +57,5 @@ COMMANDS: list[ModuleType] = [
     sorting,
     tools,
     transfers,
+    usage,
 ]

@@ -1,0 +1,97 @@
+/** What the open conversation costs, and money in words. No JSX, no DOM. */
+import { signal } from "@preact/signals";
+import type { Commands, Sum } from "../api.gen";
+import { BridgeError } from "../bridge";
+import { formatDollars } from "../settings/amounts";
+import { formatCount } from "../ui/format";
+
+export type Costs = ReturnType<typeof createCosts>;
+
+interface Known {
+  conversationId: number;
+  total: Sum;
+  byMessage: Map<number, Sum>;
+}
+
+export function createCosts(api: Pick<Commands, "usage">) {
+  const known = signal<Known | null>(null);
+  let newest = 0;
+
+  /** Where it cannot be read, no cost is shown rather than an old one. */
+  async function load(conversationId: number | null): Promise<void> {
+    newest += 1;
+    const mine = newest;
+    if (known.value?.conversationId !== conversationId) known.value = null;
+    if (conversationId === null) return;
+    let found: Known | null = null;
+    try {
+      const { total, messages } = await api.usage.of_conversation({ conversation_id: conversationId });
+      const byMessage = new Map(messages.map(({ message_id, sum }) => [message_id, sum]));
+      found = { conversationId, total, byMessage };
+    } catch (error) {
+      if (!(error instanceof BridgeError)) throw error;
+    }
+    if (mine === newest) known.value = found;
+  }
+
+  return { known, load };
+}
+
+/** "3 calls". */
+export const formatCalls = (count: number): string =>
+  count === 1 ? "1 call" : `${formatCount(count)} calls`;
+
+/** "3 calls without a known price"; empty where all are known. */
+export const unknownCalls = ({ unknown_calls }: Sum): string =>
+  unknown_calls === 0 ? "" : `${formatCalls(unknown_calls)} without a known price`;
+
+/** A sum that never looks whole where it is not: "$0.05", "cost unknown", "$0.05 + 1 call without a known price". */
+export function formatSum(sum: Sum): string {
+  if (sum.unknown_calls === sum.calls) return sum.calls === 0 ? formatDollars(0) : "Cost unknown";
+  const known = formatDollars(sum.cost_nano_usd);
+  return sum.unknown_calls === 0 ? known : `${known} + ${unknownCalls(sum)}`;
+}
+
+/** Where the number comes from. */
+export function originOf(sum: Sum): string {
+  const estimated = sum.calls - sum.billed_calls - sum.unknown_calls;
+  const parts = [
+    sum.billed_calls > 0 && `${formatCalls(sum.billed_calls)} as the provider billed`,
+    estimated > 0 && `${formatCalls(estimated)} worked out from tokens and prices`,
+    unknownCalls(sum),
+  ];
+  return parts.filter(Boolean).join(", ");
+}
+
+/** 2026-11, of a moment on this machine's clock. */
+export function monthOf(ms: number): string {
+  const date = new Date(ms);
+  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}`;
+}
+
+/** The month that is so many months later. */
+export function monthAfter(month: string, months: number): string {
+  const [year = 0, number = 1] = month.split("-").map(Number);
+  return monthOf(new Date(year, number - 1 + months, 1).getTime());
+}
+
+/** How many days the month has. */
+export function daysIn(month: string): number {
+  const [year = 0, number = 1] = month.split("-").map(Number);
+  return new Date(year, number, 0).getDate();
+}
+
+const named = new Intl.DateTimeFormat("en", { month: "long", year: "numeric" });
+const dayNamed = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
+
+/** "November 2026". */
+export function formatMonth(month: string): string {
+  const [year = 0, number = 1] = month.split("-").map(Number);
+  return named.format(new Date(year, number - 1, 1));
+}
+
+/** "Nov 25", of 2026-11-25. */
+export function formatDate(day: string): string {
+  const [year = 0, month = 1, date = 1] = day.split("-").map(Number);
+  return dayNamed.format(new Date(year, month - 1, date));
+}
