@@ -31,12 +31,12 @@ from hypothesis import strategies as st
 
 from deskside.backend.app import App, open_app
 from deskside.backend.events import MessageChanged, TextAppended
+from deskside.backend.metrics.timings import Timings
 from deskside.backend.paths import Paths
 from deskside.backend.settings import Server
 from deskside.bridge.commands import COMMANDS
 from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.registry import Bridge, Failure, Registry
-from deskside.bridge.timings import Timings
 from provider_server import ProviderServer, Reply, ToolCall, chat_stream, error_reply
 from stores import paths_in, rows
 
