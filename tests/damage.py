@@ -132,7 +132,8 @@ def _run(db: sqlite3.Connection, conversation: int, message: int, at_ms: int) ->
         (conversation, message, at_ms),
     ).lastrowid
     db.executemany(
-        "insert into run_event values (?, ?, ?, 'text', ?)", [(run, n, at_ms, "{}") for n in range(3)]
+        "insert into run_event (run, n, at_ms, kind, data) values (?, ?, ?, 'text', ?)",
+        [(run, n, at_ms, "{}") for n in range(3)],
     )
     db.execute(
         "insert into usage_record (call_id, run, provider, model, input_tokens, cache_read_tokens, "

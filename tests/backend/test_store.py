@@ -33,6 +33,7 @@ from deskside.backend.log import request_id
 from deskside.backend.store import conversations, errors, settings, threads
 from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store, open_store
+from deskside.backend.store.first_start import STORE_ID
 from deskside.backend.store.salvage import LOST_TEXT
 from deskside.backend.store.schema import APPLICATION_ID, Migration, read_migrations
 from deskside.backend.store.sqlite_errors import store_error
@@ -46,7 +47,8 @@ async def test_a_first_start_makes_the_folder_the_user_and_the_assistant(tmp_pat
     async with open_store(paths) as store:
         stored = await store.read(settings.load)
 
-    assert {"theme": "system", "language": "en"} == stored
+    assert {"theme": "system", "language": "en", STORE_ID: stored[STORE_ID]} == stored
+    assert 32 == len(stored[STORE_ID])
     assert 0o700 == stat.S_IMODE(paths.data.stat().st_mode)
     assert 0o600 == stat.S_IMODE(paths.database.stat().st_mode)
     assert [("assistant",)] == rows(paths.database, "select name from agent")

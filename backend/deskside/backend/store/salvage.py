@@ -504,8 +504,10 @@ def _insert(copy: sqlite3.Connection, table: _Table, rows: Iterable[Sequence[Val
     """Add rows; those that are there already stay as they are."""
     names, marks = ", ".join(table.columns), ", ".join("?" * len(table.columns))
     statement = f"insert or ignore into {table.name} ({names}) values ({marks})"
+    # A key that is in the record can be made another row's by the damage: then the rest tells them apart.
+    telling = table.key if table.row_id_column is not None else list(range(len(table.columns)))
     is_there = f"select 1 from {table.name} where " + " and ".join(
-        f"{table.columns[number]} = ?" for number in table.key
+        f"{table.columns[number]} is ?" for number in telling
     )
     shown = table.columns.index("is_shown") if "is_shown" in table.columns else None
     for row in rows:
@@ -516,7 +518,7 @@ def _insert(copy: sqlite3.Connection, table: _Table, rows: Iterable[Sequence[Val
             if copy.execute(statement, values).rowcount:
                 table.rescued += 1
                 continue
-            if copy.execute(is_there, [values[number] for number in table.key]).fetchone():
+            if copy.execute(is_there, [values[number] for number in telling]).fetchone():
                 continue
         table.refused += 1
 
