@@ -544,6 +544,8 @@ ANSWERS = {
     "says tokens": Reply(SAYS_TOKENS),
     "says the cost": Reply(billed("0.000000333")),
     "says nothing of it": Reply(chat(None)),
+    # Its row is there before it says what it used.
+    "takes its time": Reply(SAYS_TOKENS, piece_bytes=0, delay_s=0.15),
     "hangs": Reply(SAYS_TOKENS, hang_after=90),
     "refuses": error_reply(401, {"error": {"message": "No."}}),
 }
@@ -616,6 +618,7 @@ async def assert_sums_are_right(call: Call, database: Path) -> None:
     acts=["ask", "ask", "ask", "wait", "kill", "ask", "price", "ask", "wait", "stop", "close", "ask"],
     answers=["hangs", "says tokens", "says the cost"],
 )
+@example(acts=["ask", "ask", *["wait"] * 50, "close"], answers=["takes its time"])
 @example(
     acts=["ask", "wait", "ask", "delete", "ask", "wait", "delete", "price", "ask", "wait"],
     answers=["says tokens", "says nothing of it", "refuses"],
