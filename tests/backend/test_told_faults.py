@@ -70,7 +70,7 @@ async def test_a_thread_that_nobody_waits_for(tmp_path: Path) -> None:
         (row,) = await running.rows()
 
     assert ("thread", "the thread errand ended with a fault") == (row.source, row.message)
-    assert "ValueError at tests/backend/test_faults.py:" in row.detail
+    assert "ValueError at tests/backend/test_told_faults.py:" in row.detail
     assert "conversations.rename (-)" == row.doing
     assert (VERSION, 1, False) == (row.version, row.count, row.is_shown)
     assert PLANTED not in str(row)
@@ -90,7 +90,7 @@ async def test_a_task_whose_outcome_nobody_asks_for(tmp_path: Path) -> None:
 
     assert ("task", "asyncio") == (row.source, row.place)
     assert "Task exception was never retrieved" in row.message
-    assert "ValueError at tests/backend/test_faults.py:" in row.detail
+    assert "ValueError at tests/backend/test_told_faults.py:" in row.detail
     assert PLANTED not in str(row)
 
 
@@ -227,7 +227,7 @@ async def test_a_fault_that_ends_the_program_is_told_at_the_next_start(tmp_path:
         (row,) = await running.rows()
 
     assert ("program", "Deskside ended with a fault.") == (row.source, row.message)
-    assert "ValueError at tests/backend/test_faults.py:" in row.detail
+    assert "ValueError at tests/backend/test_told_faults.py:" in row.detail
     assert PLANTED not in str(row)
 
 
