@@ -29,11 +29,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / path) for path in ("shell", "bridge", "backend", "tests", "tests/e2e", "build")]
 
-from desk import Desk  # noqa: E402 - a checkout that is not installed
-from loguru import logger  # noqa: E402
-from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
+from loguru import logger  # noqa: E402 - a checkout that is not installed
+from playwright.sync_api import Page, expect  # noqa: E402
 
-from bench.window import OPEN, PART, add_conversation, answer, prepare_answer, provider  # noqa: E402
+from bench.window import OPEN, PART, add_conversation, answer, opened, prepare_answer, provider  # noqa: E402
 from deskside.backend.paths import Paths  # noqa: E402
 from deskside.backend.store import search_index  # noqa: E402
 from deskside.backend.store.connection import Db  # noqa: E402
@@ -171,18 +170,10 @@ LARGE: dict[str, Callable[[], str]] = {
 
 
 def measured(data: Path, url: str, messages: int) -> dict[str, Any]:
-    with sync_playwright() as playwright:
-        desk = Desk(playwright, data)
-        server = {"id": "local", "label": "A server here", "base_url": url}
-        desk.call("settings.change", {"servers": [server], "default_model": "local/bench"})
-        page = desk.start()
-        try:
-            page.get_by_test_id("conversation-item").first.wait_for(timeout=WAIT_MS)
-            page.wait_for_timeout(5000)  # the start is measured by start.py; here it is over
-            page.evaluate(WATCH)
-            return _Reader(page, url).read(messages)
-        finally:
-            desk.close()
+    with opened(data, url) as (_, page):
+        page.wait_for_timeout(5000)  # the start is measured by start.py; here it is over
+        page.evaluate(WATCH)
+        return _Reader(page, url).read(messages)
 
 
 class _Reader:

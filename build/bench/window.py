@@ -231,6 +231,13 @@ def prepare_answer(url: str, text: str) -> int:
 
 
 def measured(data: Path, url: str) -> dict[str, Any]:
+    with opened(data, url) as (desk, page):
+        return _in_the_page(page, desk, url)
+
+
+@contextmanager
+def opened(data: Path, url: str) -> Iterator[tuple[Desk, Page]]:
+    """The program's window once its list is there; answers come from the provider at `url`."""
     with sync_playwright() as playwright:
         desk = Desk(playwright, data)
         server = {"id": "local", "label": "A server here", "base_url": url}
@@ -238,7 +245,7 @@ def measured(data: Path, url: str) -> dict[str, Any]:
         page = desk.start()
         try:
             page.get_by_test_id("conversation-item").first.wait_for(timeout=WAIT_MS)
-            return _in_the_page(page, desk, url)
+            yield desk, page
         finally:
             desk.close()
 

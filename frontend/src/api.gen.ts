@@ -297,8 +297,8 @@ export interface Trouble {
 }
 
 /**
- * A rescue that took effect. `kept` is the folder with the damaged files, `kept_files` how many attached
- * files are there because no message that is left refers to them.
+ * A rescue that takes effect at the next start, or has. `kept` is the folder for the damaged files,
+ * `kept_files` how many attached files are there then because no message that is left refers to them.
  */
 export interface Rescued {
   findings: Findings;

@@ -222,9 +222,10 @@ async def main():
     folder = Path(sys.argv[1])
     async with open_app(Paths(folder / "data", folder / "logs", folder / "cache")) as app:
         await app.attachments.receive(None, "whole.txt", once())
-        (folder / "data" / "files" / "ab").mkdir()
-        (folder / "data" / "files" / "ab" / ("ab" * 32)).write_bytes(b"placed and never known")
-        await app.attachments.receive(None, "half.txt", slow())
+        async with app.attachments.placing:  # what this start tidies up, it has by now, or does not get to
+            (folder / "data" / "files" / "ab").mkdir()
+            (folder / "data" / "files" / "ab" / ("ab" * 32)).write_bytes(b"placed and never known")
+            await app.attachments.receive(None, "half.txt", slow())
 asyncio.run(main())
 """
 

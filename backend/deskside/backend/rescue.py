@@ -80,19 +80,13 @@ class Findings(msgspec.Struct, frozen=True):
 
 
 class Rescued(msgspec.Struct, frozen=True):
-    """A rescue that took effect. `kept` is the folder with the damaged files, `kept_files` how many attached
-    files are there because no message that is left refers to them."""
+    """A rescue that takes effect at the next start, or has. `kept` is the folder for the damaged files,
+    `kept_files` how many attached files are there then because no message that is left refers to them."""
 
     findings: Findings
     kept: str
     at_ms: int
     kept_files: int = 0
-
-
-class _Confirmed(msgspec.Struct, frozen=True):
-    findings: Findings
-    kept: str
-    at_ms: int
 
 
 class Rescues:
@@ -157,9 +151,8 @@ def confirm(paths: Paths, found: Rescue) -> None:
     """From here on the next start puts in place what was prepared, and restores no backup: what was chosen
     last counts."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    mark = _Confirmed(
-        Findings.of(found), str(_free(paths.data / f"damaged-{stamp}")), time.time_ns() // 1_000_000
-    )
+    kept = _free(paths.data / f"damaged-{stamp}")
+    mark = Rescued(Findings.of(found), str(kept), time.time_ns() // 1_000_000)
     with _told(paths.database):
         restoring.cancel(paths)
         _write(paths.rescue / MARK, msgspec.json.encode(mark))
@@ -180,7 +173,7 @@ def apply_pending(paths: Paths) -> Rescued | None:
     if not (paths.rescue / MARK).exists():
         cancel(paths)
         return None
-    confirmed = msgspec.json.decode((paths.rescue / MARK).read_bytes(), type=_Confirmed)
+    confirmed = msgspec.json.decode((paths.rescue / MARK).read_bytes(), type=Rescued)
     kept = Path(confirmed.kept)
     new = paths.rescue / "deskside.db"
     if new.exists():  # else it is in its place already, and then came a crash
@@ -191,7 +184,7 @@ def apply_pending(paths: Paths) -> Rescued | None:
         os.replace(new, paths.database)
         sync_folder(paths.data)
     files = _keep_unknown_files(paths, kept / "files")
-    rescued = Rescued(confirmed.findings, confirmed.kept, confirmed.at_ms, files)
+    rescued = msgspec.structs.replace(confirmed, kept_files=files)
     _write(paths.data / SAID, msgspec.json.encode(rescued))
     logger.warning("the damaged database was replaced by what could be read of it; it is in {}", kept.name)
     cancel(paths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from loguru import logger
 
@@ -15,6 +15,7 @@ from deskside.backend.settings import SettingsStore
 from deskside.backend.store import conversations, settings
 from deskside.backend.store.database import Store
 from deskside.backend.store.text import now_ms
+from deskside.backend.tasks import running
 
 LOOK_EVERY_S = 6 * 3600
 # The start of the program belongs to the user.
@@ -28,13 +29,8 @@ async def emptying_trash(
     store: Store, attachments: Attachments, settings: SettingsStore
 ) -> AsyncIterator[None]:
     """Look every few hours, for as long as the context lasts."""
-    task = asyncio.create_task(_look_again_and_again(store, attachments, settings), name="trash")
-    try:
+    async with running(_look_again_and_again(store, attachments, settings), "trash"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _look_again_and_again(store: Store, attachments: Attachments, chosen: SettingsStore) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.events import Trouble, TroubleChanged
 from deskside.backend.store.database import Store
+from deskside.backend.tasks import running
 
 # One look at a local file takes 2 µs.
 LOOK_EVERY_S = 2.0
@@ -21,13 +22,8 @@ LOOK_EVERY_S = 2.0
 async def watching_store(store: Store, events: EventBuffer) -> AsyncIterator[None]:
     """Tell the page of every change of the store's trouble, for as long as the context lasts."""
     store.call_on_trouble(lambda: events.publish(TroubleChanged(trouble_of(store))))
-    task = asyncio.create_task(_look_again_and_again(store), name="watch")
-    try:
+    async with running(_look_again_and_again(store), "watch"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def trouble_of(store: Store) -> Trouble | None:
