@@ -118,6 +118,7 @@ EDGES = {
 HANDED_OVER = {
     "bridge/deskside/bridge/thread.py::run_backend.run",
     "backend/deskside/backend/store/threads.py::attempt",
+    "backend/deskside/backend/store/threads.py::attempt_read",
     "backend/deskside/backend/store/threads.py::Writer._run",
     "backend/deskside/backend/store/threads.py::Writer._run_alone",
     "backend/deskside/backend/store/threads.py::Writer._commit",

@@ -239,6 +239,24 @@ async def test_a_read_sees_one_moment(tmp_path: Path) -> None:
         assert ["meanwhile"] == [row.message for row in await store.read(errors.recent, 10)]
 
 
+async def test_any_number_of_reads_can_wait(tmp_path: Path) -> None:
+    async with open_store(paths_in(tmp_path)) as store:
+        answers = await asyncio.gather(
+            *(store.read(lambda db, n=n: db.sql.execute("select ?", (n,)).fetchone()[0]) for n in range(5000))
+        )
+
+    assert [*range(5000)] == answers
+
+
+async def test_a_text_that_is_damaged_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    async with open_store(paths) as store:
+        id = await talk(store, ("Where?", "Here"))
+        with closing(sqlite3.connect(paths.database)) as other, other:
+            other.execute("update message_part set text = cast(x'48fe7265' as text) where text = 'Here'")
+        assert ["Where?", "H\ufffdre"] == texts(await shown(store, id))
+
+
 async def test_a_read_cannot_write(tmp_path: Path) -> None:
     async with open_store(paths_in(tmp_path)) as store:
         with pytest.raises(StoreReadOnly):

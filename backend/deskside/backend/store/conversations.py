@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -68,8 +69,9 @@ SELECT = (
     "where message_part.kind in ('tool_call', 'pause') "
     "and json_extract(message_part.data, '$.status') = 'waiting'), "
     "folder, pinned_ms is not null, archived_ms is not null, conversation.deleted_ms, "
-    # A list in order takes as long as all the rest of a row, and most have none.
-    "case when exists (select 1 from conversation_tag where conversation_tag.conversation = conversation.id) "
+    # A list in order takes as long as all the rest of a row, and most have none; many users have none at all.
+    "case when exists (select 1 from tag) "
+    "and exists (select 1 from conversation_tag where conversation_tag.conversation = conversation.id) "
     "then (select json_group_array(name) from (select name from conversation_tag "
     "join tag on tag.id = conversation_tag.tag where conversation_tag.conversation = conversation.id "
     "order by name)) end "
@@ -95,24 +97,30 @@ def page(
     """Conversations of a place, the last used first; those of one folder or with one tag where it is given.
     InvalidRequest for a cursor that is not one of ours."""
     updated_ms, last_id = _read_cursor(cursor)
-    where, values = [IN_PLACE[place]], list[Any]()
-    if folder_id is not None:
-        where.append("folder = ?")
-        values.append(folder_id)
-    if tag is not None:
-        where.append(
-            "conversation.id in (select conversation from conversation_tag where tag = "
-            "(select id from tag where name = ?))"
-        )
-        values.append(tag)
+    asked = [value for value in (folder_id, tag) if value is not None]
     rows = db.sql.execute(
-        f"{SELECT} where {' and '.join(where)} and (conversation.updated_ms, conversation.id) < (?, ?) "
-        "order by conversation.updated_ms desc, conversation.id desc limit ?",
-        (*values, updated_ms, last_id, limit + 1),
+        _page_sql(place, folder_id is not None, tag is not None), (*asked, updated_ms, last_id, limit + 1)
     ).fetchall()
     found = [_row(row) for row in rows[:limit]]
     has_more = len(rows) > limit
     return ConversationPage(found, f"{found[-1].updated_ms}.{found[-1].id}" if has_more else None)
+
+
+@cache
+def _page_sql(place: Place, in_folder: bool, with_tag: bool) -> str:
+    """Takes, in this order, the folder and the tag where they count, the cursor, and how many."""
+    where = [IN_PLACE[place]]
+    if in_folder:
+        where.append("folder = ?")
+    if with_tag:
+        where.append(
+            "conversation.id in (select conversation from conversation_tag where tag = "
+            "(select id from tag where name = ?))"
+        )
+    return (
+        f"{SELECT} where {' and '.join(where)} and (conversation.updated_ms, conversation.id) < (?, ?) "
+        "order by conversation.updated_ms desc, conversation.id desc limit ?"
+    )
 
 
 def pinned(db: Db) -> list[ConversationRow]:
@@ -281,7 +289,7 @@ def _row(columns: tuple[Any, ...]) -> ConversationRow:
     )
     return ConversationRow(
         id_, title, model, draft, created, updated, agent,
-        bool(waits), folder, bool(pinned), bool(archived), deleted,
+        waits == 1, folder, pinned == 1, archived == 1, deleted,
         [] if named is None else _read_tags(named),
     )  # fmt: skip
 

@@ -113,6 +113,14 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         waiting += [entry[1] for entry in getattr(cause, "exceptions", ())]
 
 
+def is_text_damage(error: BaseException) -> bool:
+    """Whether a text was not UTF-8. Python says so with the text itself: show it to nobody."""
+    return any(
+        isinstance(cause, sqlite3.OperationalError) and "decode to UTF-8" in str(cause)
+        for cause in chain(error)
+    )
+
+
 def _of_sqlite(error: sqlite3.Error, path: Path) -> AppError | None:
     code = getattr(error, "sqlite_errorcode", 0)  # absent on errors that Python itself raises
     match code & 0xFF:
