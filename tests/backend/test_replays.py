@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,24 @@ async def test_what_the_user_decided_is_decided_again(open_desk: Open) -> None:
 async def test_a_call_that_could_not_be_done_fails_again(open_desk: Open) -> None:
     async with open_desk(call("write", arguments='{"to": "nowhere"}'), "Done") as desk:
         assert identical(await replayed(desk, await desk.ask()))
+
+
+async def test_an_answer_that_was_stopped_when_all_of_it_was_saved_replays_as_it_was(open_desk: Open) -> None:
+    hang = Hang()
+    async with open_desk([UsageReported(Usage(19, 0, 0, 1)), "Almost ", hang]) as desk:
+        message_id = await desk.ask()
+        await hang.reached.wait()
+        while not rows(desk.app.paths.database, "select 1 from message_chunk"):
+            await asyncio.sleep(0.01)
+        await desk.app.runs.stop(message_id)
+        row = await ended(desk.app, message_id)
+        told = await desk.app.recordings.story(row.run_id or 0)
+        assert identical(await replayed(desk, message_id))
+
+    assert [("run", "stopped"), ("model", "stopped")] == [
+        (span.kind, span.status) for span in told.story.spans if span.kind in ("run", "model")
+    ]
+    assert all(span.end_ms is not None for span in told.story.spans)
 
 
 async def test_what_the_user_said_meanwhile_is_said_again(open_desk: Open) -> None:

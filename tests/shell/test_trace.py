@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,10 @@ def test_a_run_is_told_by_its_number_and_by_its_request(terminal: Terminal, prov
     assert f"Run {run_id}: complete, openai/gpt-test, asked for by runs.start" in lines[2]
     assert any("agent   assistant" in line for line in lines)
     assert any("model   openai/gpt-test  [first word after" in line for line in lines)
-    assert any(f"run {run_id} started" in line for line in lines[lines.index("Log") :])
+    log = lines[lines.index("Log") + 1 :]
+    assert any(
+        re.match(rf"  \d\d:\d\d:\d\d  INFO    run {run_id} started: .*\(\S+runs:\d+\)$", line) for line in log
+    )
     assert lines[:9] == by_request.stdout.splitlines()[:9]
 
 

@@ -58,7 +58,30 @@ def _lines(found: Trace) -> Iterator[str]:
         yield ""
         yield "Log"
         for line in found.log_lines:
-            yield f"  {line}"
+            yield f"  {_in_short(line)}"
+
+
+class _LogEntry(msgspec.Struct):
+    """What a person reads of a line of the log; see backend/log.py."""
+
+    time: datetime
+    level: str
+    module: str
+    line: int
+    message: str
+
+
+_read_entry = msgspec.json.Decoder(_LogEntry).decode
+
+
+def _in_short(line: str) -> str:
+    """A line of the log; one of another form as it is."""
+    try:
+        entry = _read_entry(line)
+    except msgspec.DecodeError:
+        return line
+    at = _clock(1000 * entry.time.timestamp())
+    return f"{at}  {entry.level:<7} {entry.message}  ({entry.module}:{entry.line})"
 
 
 def _of_run(told: RunStory) -> Iterator[str]:
@@ -109,5 +132,5 @@ def _since(story: Story, at_ms: int) -> str:
     return f"  {(at_ms - story.start_ms) / 1000:>9.3f}"
 
 
-def _clock(at_ms: int) -> str:
+def _clock(at_ms: float) -> str:
     return datetime.fromtimestamp(at_ms / 1000).strftime("%H:%M:%S")

@@ -107,6 +107,7 @@ class Recorder:
         self._noted = noted + self._noted
 
     def has_news(self) -> bool:
+        """Whether something was noted that is not taken yet."""
         return bool(self._noted)
 
     async def answer(

@@ -550,7 +550,8 @@ class Reply:
 
     def unsaved(self) -> Unsaved | None:
         """Everything since the last call; None if there is nothing. `give_back` undoes it."""
-        if not (self.unsaved_bytes or self._changed or self._has_taken or self._unsaved_calls):
+        has_changed = self.unsaved_bytes or self._changed or self._has_taken or self._unsaved_calls
+        if not has_changed and not self.recorder.has_news():
             return None  # (a cut, what was heard and another model always come with an event)
         changed, self._changed = self._changed, {}
         self._has_taken = False
