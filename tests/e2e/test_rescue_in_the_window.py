@@ -97,6 +97,32 @@ def test_a_database_that_does_not_open_is_no_dead_end(what: str, openai: Desk) -
     assert before == database.read_bytes()
 
 
+def test_a_wal_file_that_somebody_deleted_is_missed_and_the_rest_is_there(openai: Desk) -> None:
+    page = openai.start()
+    ask(page, "What is kept?")
+    expect_complete(page)
+    assert 0 == openai.close()
+    page = openai.start()
+    page.get_by_test_id("new-chat").click()
+    ask(page, "What is lost?")
+    expect_complete(page)
+    openai.kill()
+    (openai.data / "deskside.db-wal").unlink()
+
+    page = openai.start()
+
+    expect(page.locator(".toast")).to_contain_text("deskside.db-wal", timeout=NOT_FOR_LONG_MS)
+    expect(page.get_by_test_id("conversation-item")).to_have_count(1)
+    page.get_by_test_id("conversation-item").click()
+    ask(page, "And from now on?")
+    expect_complete(page)
+    assert 0 == openai.close()
+    page = openai.start()
+    expect(page.get_by_test_id("conversation-item")).to_have_count(1)
+    expect(page.locator(".toast")).to_have_count(0)
+    assert [("ok",)] == rows(openai.data / "deskside.db", "pragma integrity_check")
+
+
 def test_a_data_folder_that_is_moved_away_is_told_and_welcome_back(openai: Desk) -> None:
     page = openai.start()
     ask(page, "Where are you?")
