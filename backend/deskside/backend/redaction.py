@@ -23,8 +23,8 @@ SHORTEST_SECRET = 12
 """Characters. Servers without keys want a word for one ("not-needed"); it would be found in any text."""
 
 # What cannot be a word: prefixes that providers give their keys, what a header of HTTP says whom it is from,
-# and values that are named as secrets. The group, where there is one, is what stays. What can begin anew at each
-# hyphen looks ahead only so far: a long text without spaces would take minutes.
+# and values that are named as secrets. The group, where there is one, is what stays. What can begin anew at
+# each hyphen looks ahead only so far: a long text without spaces would take minutes.
 _NAMED_VALUE = re.compile(
     r"""((?:api[_-]?key|access[_-]?token|auth[_-]?token|secret|password|passphrase)["']?\s*[=:]\s*["']?)
     [^\s"'&,;<>{}\[\]]{8,}
