@@ -130,6 +130,13 @@ def test_what_looks_like_a_key_is_removed_also_where_nobody_knows_it(tmp_path: P
     assert line["message"].endswith(" after")
 
 
+def test_a_value_is_removed_also_where_its_name_looks_like_a_key() -> None:
+    said = Redactor().redact("HF_SPACE2_API_KEY=0123456789abcdef hf_space2_x")
+
+    assert "0123456789abcdef" not in said
+    assert said.endswith("hf_space2_x")
+
+
 @pytest.mark.parametrize(
     "said", ["ask-whether-it-is-so-or-not", "risk-free0123", "the password is wrong", "http://host:8080/v1@2"]
 )

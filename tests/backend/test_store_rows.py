@@ -300,9 +300,11 @@ async def test_events_of_a_run_come_back_in_order_and_once(tmp_path: Path) -> No
 
 
 async def test_the_error_log_keeps_the_newest_with_their_request(tmp_path: Path) -> None:
+    stack = "x" * (errors.LONGEST_DETAIL + 1)
+
     def record_many(db: object) -> None:
         for n in range(errors.ROWS_KEPT + 5):
-            errors.record(db, "window", f"error {n}", f"{n} \ud83d", "chat", "x" * 50_000)  # type: ignore[arg-type]
+            errors.record(db, "window", f"error {n}", f"{n} \ud83d", "chat", stack)  # type: ignore[arg-type]
 
     paths = paths_in(tmp_path)
     async with open_store(paths) as store:
