@@ -16,7 +16,7 @@ from loguru import logger
 from deskside.backend import redaction
 from deskside.backend.errors import BadKey
 from deskside.backend.log import KEPT_FILES, new_request_id, open_log, request_id
-from deskside.backend.redaction import Redactor
+from deskside.backend.redaction import REMOVED, Redactor
 
 KEY = "sk-planted-0123456789"
 PROMPT = "my planted prompt about the divorce"
@@ -128,6 +128,21 @@ def test_what_looks_like_a_key_is_removed_also_where_nobody_knows_it(tmp_path: P
     assert "[key removed]" in line["message"]
     assert line["message"].startswith("before ")
     assert line["message"].endswith(" after")
+
+
+def test_tokens_that_were_renewed_often_are_forgotten_and_what_stays_is_not() -> None:
+    redactor = Redactor()
+    redactor.learn("key-of-another-server", "another")
+    for n in range(1000):
+        redactor.learn(f"access-token-{n:04}", "server")
+        redactor.learn("refresh-token-that-stays", "server")
+
+    said = redactor.redact(
+        "access-token-0999 refresh-token-that-stays key-of-another-server access-token-0000"
+    )
+
+    assert f"{REMOVED} {REMOVED} {REMOVED} access-token-0000" == said
+    assert len(redactor.known) < 50
 
 
 def test_a_value_is_removed_also_where_its_name_looks_like_a_key() -> None:

@@ -22,6 +22,10 @@ REMOVED = "[key removed]"
 SHORTEST_SECRET = 12
 """Characters. Servers without keys want a word for one ("not-needed"); it would be found in any text."""
 
+MOST_OF_ONE_NAME = 40
+"""Of a server that renews its tokens each hour, those of some ten renewals: a program that runs for weeks
+would look for thousands that ran out long ago."""
+
 # What cannot be a word: prefixes that providers give their keys, what a header of HTTP says whom it is from,
 # and values that are named as secrets. The group, where there is one, is what stays. What can begin anew at
 # each hyphen looks ahead only so far: a long text without spaces would take minutes.
@@ -57,23 +61,31 @@ class Redactor:
     def __init__(self, *, is_on: bool = True) -> None:
         self._is_on = is_on
         self._lock = threading.Lock()
-        self._names: dict[str, str] = {}
+        self._known: dict[str, tuple[str, tuple[str, ...]]] = {}  # name and forms by secret, as last learned
         # The longest first: of two that begin alike the shorter one would leave the rest.
         self._forms: tuple[str, ...] = ()
 
     @property
     def known(self) -> dict[str, str]:
         """Every secret that is known, and what the user calls it. Not for any output."""
-        return dict(self._names)
+        return {secret: name for secret, (name, _) in self._known.items()}
 
     def learn(self, secret: str, name: str) -> None:
         """Take this secret out of every text from now on; `name` is what the user calls it ("OpenAI"). One so
         short that it could be a word stays."""
-        if len(secret) < SHORTEST_SECRET or secret in self._names:
+        if len(secret) < SHORTEST_SECRET:
             return
         with self._lock:
-            self._names = {**self._names, secret: name}
-            self._forms = tuple(sorted({*self._forms, *forms(secret)}, key=len, reverse=True))
+            before = self._known
+            known = {other: before[other] for other in before if other != secret}
+            known[secret] = name, before[secret][1] if secret in before else tuple(forms(secret))
+            of_name = [each for each, (called, _) in known.items() if called == name]
+            for forgotten in of_name[:-MOST_OF_ONE_NAME]:
+                del known[forgotten]
+            self._known = known
+            if known.keys() != before.keys():
+                found = {form for _, found in known.values() for form in found}
+                self._forms = tuple(sorted(found, key=len, reverse=True))
 
     def learn_json(self, text: str, name: str) -> None:
         """Learn what is named as a secret in a JSON object, at any depth."""
