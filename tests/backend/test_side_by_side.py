@@ -154,8 +154,26 @@ async def test_a_call_that_was_tried_again_stands_alone(open_desk: Open) -> None
     alone = found.pairs[0].left
     assert alone is not None
     assert ("failed", ["Half"]) == (alone.status, alone.excerpts)
+    assert ("complete", "complete") == (found.left.status, found.right.status)
     assert (3, 1) == (found.left.model_calls, found.left.failed_model_calls)
     assert (2, 0) == (found.right.model_calls, found.right.failed_model_calls)
+
+
+async def test_a_call_that_was_tried_again_takes_no_partner_from_the_one_that_worked(open_desk: Open) -> None:
+    """Even where more pairs could be made."""
+    async with open_desk() as desk:
+        left = await asked(desk, weather("Oslo"), [CLOCK], "Rain at noon.")
+        right = await asked(desk, [Overloaded("busy")], "I do not know.")
+        found = await desk.app.recordings.compare(left, right)
+
+    assert [
+        ("only_right", "", "model"),
+        ("changed", "model", "model", "answer", "calls"),
+        ("only_left", "weather", ""),
+        ("only_left", "model", ""),
+        ("only_left", "clock", ""),
+        ("only_left", "model", ""),
+    ] == seen(found)
 
 
 async def test_another_model_and_other_instructions_are_told_in_full_once(open_desk: Open) -> None:

@@ -3,7 +3,8 @@
 Invariants
   - Every step of both runs is in exactly one pair, in order.
   - Steps inside a step are paired only with those inside its partner.
-  - Two steps are a pair only if both call a model, or both call the same tool.
+  - Two steps are a pair only if both call a model, or both call the same tool. A model call that was made
+    again is a pair only with another such.
 """
 
 from __future__ import annotations
@@ -189,7 +190,7 @@ def _align(left: Sequence[Step], right: Sequence[Step]) -> list[Partners]:
 class _Key:
     """What of a step is looked at to find its partner. Texts are there as their hashes."""
 
-    kind: tuple[str, str]
+    kind: tuple[str, str, bool]
     status: SpanStatus
     place: int | None
     request: int
@@ -199,7 +200,7 @@ class _Key:
     def of(cls, step: Step) -> _Key:
         span = step.span
         return cls(
-            (span.kind, span.name if span.kind == "tool" else ""),
+            (span.kind, span.name if span.kind == "tool" else "", step.was_tried_again),
             span.status,
             span.step,
             hash(tuple(step.texts.get(aspect) for aspect in REQUEST)),

@@ -49,12 +49,14 @@ SHOWN_BY_STEPS = AssistantText | AssistantReasoning | ToolRequested | ToolFinish
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One call. An aspect that it does not have is not among its texts. `history` is all that a model read;
-    of a run's first call, its text is the aspect `conversation`."""
+    """One call. An aspect that it does not have is not among its texts. `was_tried_again`: a model call that
+    another one took the place of. `history` is all that a model read; of a run's first call, its text is the
+    aspect `conversation`."""
 
     span: Span
     texts: dict[Aspect, str]
     inside: list[Step]
+    was_tried_again: bool = False
     history: Sequence[HistoryItem] = ()
     is_first: bool = False
 
@@ -62,8 +64,11 @@ class Step:
 def steps_of(file: RunFile, story: Story) -> list[Step]:
     """The steps of the run that was asked for, in order."""
     inside: dict[str | None, list[Span]] = {}
+    last: dict[tuple[int, int | None], int] = {}  # model call by run and step
     for span in story.spans:
         inside.setdefault(span.parent_id, []).append(span)
+        if span.kind == "model":
+            last[span.run_id, span.step] = span.n
     scripts = {run.id: script_of(file, run) for run in file.runs if has_begun(run)}
     calls = {id: _calls_of(script) for id, script in scripts.items()}
 
@@ -73,7 +78,9 @@ def steps_of(file: RunFile, story: Story) -> list[Step]:
             if span.kind == "run":
                 found += below(span.id)
             elif span.kind in ("model", "side_call", "tool"):
-                found.append(_step(span, calls[span.run_id][span.n], below(span.id)))
+                was_tried_again = span.kind == "model" and span.n != last[span.run_id, span.step]
+                called = calls[span.run_id][span.n]
+                found.append(_step(span, called, below(span.id), was_tried_again=was_tried_again))
         return found
 
     return below(story.spans[0].id)
@@ -97,16 +104,17 @@ def _calls_of(script: Script) -> dict[int, _Asked | ToolCall]:
             found[call.n] = _Asked(call, history, is_first=False)
             continue
         found[call.n] = _Asked(call, _new_in(before, history), before is None)
-        before = history
+        if call.failure is None:  # one that is made again is asked the same
+            before = history
     of_tools = (call for calls in script.tool_calls.values() for call in calls)
     return found | {call.n: call for call in of_tools if call.n is not None}
 
 
-def _step(span: Span, called: _Asked | ToolCall, inside: list[Step]) -> Step:
+def _step(span: Span, called: _Asked | ToolCall, inside: list[Step], *, was_tried_again: bool) -> Step:
     if isinstance(called, ToolCall):
         return Step(span, _said(_of_tool(called, span)), inside)
     texts = _said(_of_model(called.call, span, called.news))
-    return Step(span, texts, inside, called.call.request.history, called.is_first)
+    return Step(span, texts, inside, was_tried_again, called.call.request.history, called.is_first)
 
 
 def _new_in(before: Sequence[HistoryItem] | None, history: Sequence[HistoryItem]) -> Sequence[HistoryItem]:
