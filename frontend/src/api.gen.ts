@@ -1676,7 +1676,7 @@ export interface RunTotals {
 
 /**
  * What happened in both runs at the same place. `depth` is how many agents it is inside of. A model call
- * is the same where it was asked the same, but for what other steps before it show, and answered the same.
+ * is the same where it answered the same, and was asked the same but for what steps before it show.
  */
 export interface StepPair {
   kind: "changed" | "only_left" | "only_right" | "same";
@@ -1688,7 +1688,8 @@ export interface StepPair {
 
 /**
  * One step of one run. `n` is the fact of run `run_id` that shows what was in it; `excerpts` are the
- * beginnings of what it got or gave: the answer of a model, arguments and result of a tool.
+ * beginnings of what it got and gave: answer, calls and failure of a model, arguments and result of a
+ * tool.
  */
 export interface ComparedStep {
   run_id: number;

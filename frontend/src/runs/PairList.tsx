@@ -24,6 +24,9 @@ export function PairList({ app, compared }: { app: App; compared: ComparedRuns }
         <p class="muted" role="status">
           {countsOf(compared)}
         </p>
+        <p class="muted">
+          <span class="diff-minus">−</span> {names[0]}, <span class="diff-plus">+</span> {names[1]}
+        </p>
       </div>
       {rows.length === 0 && <p class="muted">Every step is the same in both runs.</p>}
       {rows.length > 0 && (

@@ -94,17 +94,17 @@ describe("figures", () => {
   test("say how much more or less the second run took", () => {
     const found = figures({}, { took_ms: 500, tool_calls: 3, cost_nano_usd: 50_000_000 });
 
-    expect(found.Time).toEqual(["2.0 s", "500 ms", "−1.5 s (−75 %)"]);
-    expect(found["Tool calls"]).toEqual(["1", "3", "+2 (+200 %)"]);
-    expect(found.Cost).toEqual(["$0.04", "$0.05", "+$0.01 (+25 %)"]);
+    expect(found.Time).toEqual(["2.0 s", "500 ms", "−1.5 s (−75\u00a0%)"]);
+    expect(found["Tool calls"]).toEqual(["1", "3", "+2 (+200\u00a0%)"]);
+    expect(found.Cost).toEqual(["$0.04", "$0.05", "+$0.01 (+25\u00a0%)"]);
     expect(found["Model calls"]).toEqual(["2", "2", "same"]);
   });
 
   test("are not known where a part of them is not", () => {
-    const found = figures({ took_ms: null }, { unknown_calls: 1, cost_nano_usd: 5 });
+    const found = figures({ took_ms: null }, { unknown_calls: 1 });
 
     expect(found.Time).toEqual(["not known", "2.0 s", ""]);
-    expect(found.Cost).toEqual(["$0.04", "not known", ""]);
+    expect(found.Cost).toEqual(["$0.04", "$0.04 + 1 call without a known price", ""]);
   });
 
   test("leave out the tokens that neither run used", () => {

@@ -2,6 +2,7 @@
 import type { ComparedRuns, RunChoice, RunTotals, StepDifference, StepPair } from "../api.gen";
 import { formatDollars } from "../settings/amounts";
 import { formatCount, formatDuration } from "../ui/format";
+import { formatSum } from "../usage/costs";
 
 export const ASPECT_WORDS: Record<StepDifference["aspect"], string> = {
   model: "Model",
@@ -107,17 +108,22 @@ export function figuresOf(left: RunTotals, right: RunTotals): Figure[] {
     ...tokens("Written to the cache", "cache_write_tokens"),
     ...tokens("Output tokens", "output_tokens"),
     ...tokens("Reasoning tokens", "reasoning_tokens"),
-    figure("Cost", costOf, formatDollars),
+    {
+      ...figure("Cost", (totals) => (totals.unknown_calls > 0 ? null : totals.cost_nano_usd), formatDollars),
+      left: costOf(left),
+      right: costOf(right),
+    },
   ];
 }
 
-/** A sum with unknown parts would look like a small cost. */
-const costOf = (totals: RunTotals): number | null => (totals.unknown_calls > 0 ? null : totals.cost_nano_usd);
+const costOf = ({ used_calls, unknown_calls, cost_nano_usd }: RunTotals): string =>
+  formatSum({ calls: used_calls, unknown_calls, cost_nano_usd });
 
 function deltaOf(before: number | null, after: number | null, format: (value: number) => string): string {
   if (before === null || after === null) return "";
   if (before === after) return "same";
   const sign = after > before ? "+" : "−";
-  const percent = before === 0 ? "" : ` (${sign}${Math.round((100 * Math.abs(after - before)) / before)} %)`;
+  const percent =
+    before === 0 ? "" : ` (${sign}${Math.round((100 * Math.abs(after - before)) / before)}\u00a0%)`;
   return `${sign}${format(Math.abs(after - before))}${percent}`;
 }

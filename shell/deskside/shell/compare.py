@@ -85,11 +85,23 @@ def _table(left: RunTotals, right: RunTotals) -> Iterator[tuple[str, list[str]]]
         ("reasoning", "reasoning_tokens"),
     ):
         yield name, _with_delta(getattr(left.usage, field), getattr(right.usage, field))
-    yield "cost", _with_delta(_cost(left), _cost(right), lambda nano_usd: f"${nano_usd / 1e9:.6f}")
+    if left.unknown_calls or right.unknown_calls:
+        yield "cost", [_cost(each) for each in both]
+    else:
+        yield "cost", _with_delta(left.cost_nano_usd, right.cost_nano_usd, _dollars)
 
 
-def _cost(totals: RunTotals) -> int | None:
-    return None if totals.unknown_calls else totals.cost_nano_usd
+def _cost(totals: RunTotals) -> str:
+    """A sum that never looks whole where it is not."""
+    if not totals.unknown_calls:
+        return _dollars(totals.cost_nano_usd)
+    if totals.unknown_calls == totals.used_calls:
+        return UNKNOWN
+    return f"{_dollars(totals.cost_nano_usd)} + {totals.unknown_calls} unknown"
+
+
+def _dollars(nano_usd: int) -> str:
+    return f"${nano_usd / 1e9:.6f}"
 
 
 def _with_delta(left: int | None, right: int | None, shown: Callable[[int], str] = str) -> list[str]:

@@ -65,7 +65,8 @@ class RunTotals(msgspec.Struct, frozen=True):
 
 class ComparedStep(msgspec.Struct, frozen=True):
     """One step of one run. `n` is the fact of run `run_id` that shows what was in it; `excerpts` are the
-    beginnings of what it got or gave: the answer of a model, arguments and result of a tool."""
+    beginnings of what it got and gave: answer, calls and failure of a model, arguments and result of a
+    tool."""
 
     run_id: int
     n: int
@@ -247,7 +248,8 @@ def _excerpts(step: Step) -> list[str]:
         found = [texts.get("arguments", ""), texts.get("result", "")]
     else:
         calls = ", ".join(texts.get("calls", "").splitlines())
-        found = [texts.get("answer", ""), f"Asks for {calls}" if calls else ""]
+        failure = step.span.message if step.span.status == "failed" else ""
+        found = [texts.get("answer", ""), f"Asks for {calls}" if calls else "", failure]
     return [_excerpt(text) for text in found if text]
 
 
