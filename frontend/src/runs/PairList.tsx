@@ -24,7 +24,7 @@ export function PairList({ app, compared }: { app: App; compared: ComparedRuns }
         <p class="muted" role="status">
           {countsOf(compared)}
         </p>
-        <p class="muted">
+        <p class="muted pair-legend">
           <span class="diff-minus">−</span> {names[0]}, <span class="diff-plus">+</span> {names[1]}
         </p>
       </div>
