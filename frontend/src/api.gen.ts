@@ -1615,6 +1615,24 @@ export interface ReplayOffered {
   ticket: string;
 }
 
+/**
+ * A recorded run, and what it has to do with another one: it wrote the same answer or another version of
+ * it, a reply of a conversation that was forked from that one's or that that one's was forked from, another
+ * reply of the same conversation, or none of these. `question` is how what it answered begins.
+ */
+export interface RunChoice {
+  run_id: number;
+  conversation_id: number;
+  title: string;
+  question: string;
+  agent: string;
+  model: string;
+  status: string;
+  started_ms: number;
+  relation: "conversation" | "fork" | "other" | "version";
+}
+
+/** Of a run that worked for another one, it is that other one that is compared. */
 export interface CompareRuns {
   /** ≥ 1, ≤ 9007199254740991 */
   left_run: number;
@@ -1623,23 +1641,77 @@ export interface CompareRuns {
 }
 
 /** Two runs beside each other. */
-export interface Compared {
-  left_run: number;
-  right_run: number;
-  pairs: Pair[];
+export interface ComparedRuns {
+  left: RunTotals;
+  right: RunTotals;
+  pairs: StepPair[];
 }
 
 /**
- * What happened in two runs at the same place; None where one of them has nothing there. `diff` is empty
- * where both are the same.
+ * A run and all that worked for it, in figures. `took_ms` None: it goes on, or its end is not known.
+ * `first_ms` is when the first word of the answer was there, after the run was asked for. The cost of
+ * `unknown_calls` of the `used_calls` is not known, and not in `cost_nano_usd`; of a run without any used
+ * call nothing is known to be paid.
  */
-export interface Pair {
-  left: string | null;
-  right: string | null;
-  left_n: number | null;
-  right_n: number | null;
-  is_same: boolean;
+export interface RunTotals {
+  run_id: number;
+  conversation_id: number;
+  message_id: number;
+  agent: string;
+  model: string;
+  status: string;
+  message: string;
+  start_ms: number;
+  took_ms: number | null;
+  first_ms: number | null;
+  model_calls: number;
+  failed_model_calls: number;
+  tool_calls: number;
+  failed_tool_calls: number;
+  usage: Usage;
+  used_calls: number;
+  unknown_calls: number;
+  cost_nano_usd: number;
+}
+
+/**
+ * What happened in both runs at the same place. `depth` is how many agents it is inside of. A model call
+ * is the same where it answered the same, and was asked the same but for what steps before it show.
+ */
+export interface StepPair {
+  kind: "changed" | "only_left" | "only_right" | "same";
+  depth: number;
+  left: ComparedStep | null;
+  right: ComparedStep | null;
+  differences: StepDifference[];
+}
+
+/**
+ * One step of one run. `n` is the fact of run `run_id` that shows what was in it; `excerpts` are the
+ * beginnings of what it got and gave: answer, calls and failure of a model, arguments and result of a
+ * tool.
+ */
+export interface ComparedStep {
+  run_id: number;
+  n: number;
+  kind: "decision" | "model" | "pause" | "queue" | "retry" | "run" | "side_call" | "store" | "tool";
+  name: string;
+  status: "denied" | "failed" | "ok" | "open" | "stopped";
+  took_ms: number | null;
+  first_ms: number | null;
+  usage: Usage | null;
+  cost_nano_usd: number | null;
+  excerpts: string[];
+}
+
+/**
+ * What is other in a pair, line by line. `is_repeated`: the same difference was in a pair before, and
+ * `diff` is empty.
+ */
+export interface StepDifference {
+  aspect: "answer" | "arguments" | "calls" | "conversation" | "decision" | "instructions" | "model" | "outcome" | "result" | "settings" | "thinking" | "tools";
   diff: string;
+  is_repeated: boolean;
 }
 
 /**
@@ -2809,8 +2881,11 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** As `replay`, of a file that a terminal has offered. NotFound without such an offer. */
       replay_file: (params: ReplayOffered, options?: CallOptions): Promise<Replayed> =>
         call("recordings.replay_file", params, options),
-      /** Two runs beside each other: what models were asked, and what happened. */
-      compare: (params: CompareRuns, options?: CallOptions): Promise<Compared> =>
+      /** The recorded runs that a run may be compared with: those of its conversation and of its forks first. */
+      others: (params: RunId, options?: CallOptions): Promise<RunChoice[]> =>
+        call("recordings.others", params, options),
+      /** Two runs beside each other, step by step: which are the same, and what is other in the rest. */
+      compare: (params: CompareRuns, options?: CallOptions): Promise<ComparedRuns> =>
         call("recordings.compare", params, options),
       /** Begin a new conversation with a copy of all up to a step of a reply; the reply goes on from there. */
       fork: (params: ForkFromStepInput, options?: CallOptions): Promise<StartedRun> =>

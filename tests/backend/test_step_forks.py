@@ -1,4 +1,4 @@
-"""Forks from a step of a reply, which go on by themselves; and two runs beside each other."""
+"""Forks from a step of a reply, which go on by themselves."""
 
 from __future__ import annotations
 
@@ -71,19 +71,3 @@ async def test_what_is_no_step_of_a_reply_is_refused(open_desk: Open) -> None:
             await desk.app.runs.fork_from_step(source.id, 1, [OtherResult("nowhere", "x")], None, None)
         page = await desk.app.store.read(conversations.page, None, 10)
         assert [source.conversation_id] == [row.id for row in page.conversations], "nothing is left of it"
-
-
-async def test_two_runs_stand_beside_each_other(open_desk: Open) -> None:
-    async with open_desk(call("work_out"), "4", "5") as desk:
-        left = await ended(desk.app, await desk.ask("2 + 2?"))
-        right = await ended(desk.app, await desk.ask("2 + 2?"))
-        compared = await desk.app.recordings.compare(left.run_id or 0, right.run_id or 0)
-
-        same = [pair.left for pair in compared.pairs if pair.is_same]
-        only_left = [pair.left for pair in compared.pairs if pair.right is None]
-        assert "event 'step started'" == same[0]
-        assert "end of the run" == same[-1]
-        assert {"call of the tool 'work_out'", "result of a tool"} <= set(only_left)
-        (asked,) = [pair for pair in compared.pairs if pair.left == pair.right == "request to the model"]
-        assert not asked.is_same
-        assert "-call of work_out:" in asked.diff.splitlines()

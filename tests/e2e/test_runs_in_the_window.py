@@ -136,3 +136,47 @@ def test_an_answer_goes_on_from_a_step_with_another_result(page: Page, provider:
     expect(last_reply(page)).to_contain_text("It is 43.")
     expect_complete(page)
     assert "43" in str(provider.requests[-1].json["messages"][-1])
+
+
+def test_two_versions_of_an_answer_stand_side_by_side(page: Page, provider: ProviderServer) -> None:
+    provider.script(called("calculate", {"expression": "6*7"}), said("It is 42."))
+    ask(page, "What is six times seven?")
+    page.get_by_test_id("tool-approve").click()
+    expect_complete(page)
+    provider.script(
+        error_reply(529, {"type": "error", "error": {"type": "overloaded_error", "message": "Too busy."}}),
+        called("calculate", {"expression": "6*8"}),
+        said("It is 48."),
+    )
+    last_reply(page).hover()
+    last_reply(page).get_by_role("button", name="Answer again").click()
+    page.get_by_test_id("tool-approve").click()
+    expect(last_reply(page)).to_contain_text("It is 48.")
+    expect_complete(page)
+
+    run = inspect(page)
+    run.get_by_role("button", name="Compare with").press("Enter")
+    versions = page.get_by_role("region", name="Versions of this answer")
+    page.get_by_label("Search questions, models and agents").fill("six times")
+    versions.get_by_role("button").press("Enter")
+
+    both = page.get_by_test_id("compare-page")
+    rows = both.get_by_test_id("pair")
+    expect(rows).to_have_count(4)
+    assert ["only_left", "same", "changed", "changed"] == [
+        row.get_attribute("data-kind") for row in rows.all()
+    ]
+    tool = rows.filter(has_text="calculate").last
+    expect(tool.get_by_role("group", name="Arguments")).to_contain_text('+ "expression": "6*7"')
+    expect(tool.get_by_role("group", name="Result")).to_contain_text("-48")
+    tool.get_by_role("button", name="Show everything in this step").click()
+    expect(tool.get_by_role("group", name="Result")).to_have_count(3)
+
+    both.get_by_role("button", name="Only differences").press("Enter")
+    expect(rows).to_have_count(3)
+    both.get_by_role("button", name="Swap sides").click()
+    expect(rows.first).to_have_attribute("data-kind", "only_right")
+    page.reload()
+    expect(rows).to_have_count(4)
+    both.get_by_role("button", name="To the conversation").click()
+    expect(last_reply(page)).to_contain_text("It is 48.")

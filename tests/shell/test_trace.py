@@ -119,3 +119,43 @@ def test_what_cannot_be_replayed_says_why(terminal: Terminal, tmp_path: Path) ->
     assert "There is no run 77." in none.stderr
     assert 1 == missing.returncode
     assert "cannot be read" in missing.stderr
+
+
+# -- two runs -----------------------------------------------------------------------------------
+
+
+def test_two_runs_stand_side_by_side(terminal: Terminal, provider: ProviderServer) -> None:
+    busy = {"error": {"message": "Too busy.", "type": "server_error"}}
+    provider.script(error_reply(503, busy))
+    left = run_of(terminal, terminal.run("ask", "Say cucumber", "--json").stdout)
+    other = terminal.run("ask", "Say tomato", "--model", "openai/gpt-other", "--json")
+    right = run_of(terminal, other.stdout)
+
+    compared = terminal.run("trace", str(left), "--compare", str(right))
+    told = json.loads(terminal.run("trace", str(left), "--compare", str(right), "--json").stdout)
+
+    lines = compared.stdout.splitlines()
+    assert (0, "") == (compared.returncode, compared.stderr)
+    assert f"run {left}".ljust(36) + f"run {right}" == lines[0].strip()
+    assert "model           openai/gpt-test                     openai/gpt-other" == lines[2]
+    assert "model calls     2                                   1 (-1)" == lines[6]
+    assert f"0 same (=), 1 changed (~), 1 only in run {left} (<), 0 only in run {right} (>)" in lines
+    assert any(line.startswith("< ! model openai/gpt-test (") for line in lines)
+    (pair,) = (at for at, line in enumerate(lines) if line.startswith("~"))
+    assert "    Model" == lines[pair + 1]
+    assert ["      -openai/gpt-test", "      +openai/gpt-other"] == lines[pair + 5 : pair + 7]
+    assert any("-Say cucumber" in line for line in lines)
+    assert any("+Say tomato" in line for line in lines)
+    assert ["only_left", "changed"] == [each["kind"] for each in told["pairs"]]
+    assert [left, right] == [told[side]["run_id"] for side in ("left", "right")]
+
+
+def test_what_cannot_be_compared_says_what_to_give(terminal: Terminal) -> None:
+    request = terminal.run("trace", "0123456789ab", "--compare", "1")
+    for_telemetry = terminal.run("trace", "1", "--compare", "2", "--otlp")
+    missing = terminal.run("trace", "1", "--compare", "2")
+
+    assert [1, 1, 1] == [each.returncode for each in (request, for_telemetry, missing)]
+    assert "'0123456789ab' is not the number of a run." in request.stderr
+    assert "cannot be printed for OpenTelemetry" in for_telemetry.stderr
+    assert "There is no run 1." in missing.stderr

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Chat } from "../chat/Chat";
 import { OfflineBar } from "../network/OfflineBar";
 import { TroubleBar } from "../rescue/TroubleBar";
+import { ComparePage } from "../runs/ComparePage";
 import { RunPage } from "../runs/RunPage";
 import { SettingsPage } from "../settings/SettingsPage";
 import { Start } from "../start/Start";
@@ -20,7 +21,7 @@ import { Sidebar } from "./Sidebar";
 /** Below this the sidebar covers the chat instead of standing beside it. */
 const NARROW = "(max-width: 720px)";
 
-const WHERE = { chat: "The chat", settings: "The settings", run: "The run" };
+const WHERE = { chat: "The chat", settings: "The settings", run: "The run", compare: "The comparison" };
 
 interface Props {
   app: App;
@@ -120,6 +121,14 @@ export function AppView({ app, isConnected }: Props) {
             <SettingsPage app={app} sidebar={sidebar} />
           ) : place.view === "run" ? (
             <RunPage key={place.runId} app={app} runId={place.runId} sidebar={sidebar} />
+          ) : place.view === "compare" ? (
+            <ComparePage
+              key={`${place.leftRun} ${place.rightRun}`}
+              app={app}
+              leftRun={place.leftRun}
+              rightRun={place.rightRun}
+              sidebar={sidebar}
+            />
           ) : app.isStarting.value ? (
             <Start app={app} sidebar={sidebar} />
           ) : (

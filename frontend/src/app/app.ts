@@ -277,7 +277,7 @@ export function createApp(
     if (to.view === "settings" || to.conversationId === null) return;
     try {
       openConversation(await api.conversations.get({ id: to.conversationId }));
-      if (to.view === "run") go(to);
+      if (to.view !== "chat") go(to);
     } catch (error) {
       if (!(error instanceof BridgeError)) throw error;
       newChat();
@@ -336,6 +336,11 @@ export function createApp(
   /** What was recorded of the run that wrote a reply. */
   function inspectRun(runId: number, conversationId: number): void {
     go({ view: "run", runId, conversationId });
+  }
+
+  /** Two runs side by side; the conversation is that of the first one. */
+  function compareRuns(leftRun: number, rightRun: number, conversationId: number): void {
+    go({ view: "compare", leftRun, rightRun, conversationId });
   }
 
   // -- changing things --
@@ -536,6 +541,7 @@ export function createApp(
     openChat,
     openSettings,
     inspectRun,
+    compareRuns,
     changeSettings,
     setOffline,
     finishStart,

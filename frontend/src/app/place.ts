@@ -23,7 +23,9 @@ export type Place =
   | { view: "chat"; conversationId: number | null }
   | { view: "settings"; section: Section }
   /** What was recorded of a run, and the conversation that it is in. */
-  | { view: "run"; runId: number; conversationId: number };
+  | { view: "run"; runId: number; conversationId: number }
+  /** Two runs side by side, and the conversation that the first one is in. */
+  | { view: "compare"; leftRun: number; rightRun: number; conversationId: number };
 
 /** Written in place: no history to go back in, and nothing that a navigation lock has to judge. */
 export const windowAddress = {
@@ -36,14 +38,18 @@ export const windowAddress = {
 };
 
 export function placeOf(hash: string): Place {
-  const [, view, detail = "", more = ""] = hash.split("/");
+  const [, view, detail = "", more = "", last = ""] = hash.split("/");
   if (view === "settings") {
     return { view, section: SECTIONS.find((section) => section === detail) ?? "keys" };
   }
   const id = idOf(detail);
-  const conversationId = idOf(more);
-  if (view === "run" && id !== null && conversationId !== null) return { view, runId: id, conversationId };
-  return { view: "chat", conversationId: view === "run" ? null : id };
+  const second = idOf(more);
+  const third = idOf(last);
+  if (view === "run" && id !== null && second !== null) return { view, runId: id, conversationId: second };
+  if (view === "compare" && id !== null && second !== null && third !== null) {
+    return { view, leftRun: id, rightRun: second, conversationId: third };
+  }
+  return { view: "chat", conversationId: view === "run" || view === "compare" ? null : id };
 }
 
 function idOf(text: string): number | null {
@@ -54,5 +60,6 @@ function idOf(text: string): number | null {
 export function hashOf(place: Place): string {
   if (place.view === "settings") return `#/settings/${place.section}`;
   if (place.view === "run") return `#/run/${place.runId}/${place.conversationId}`;
+  if (place.view === "compare") return `#/compare/${place.leftRun}/${place.rightRun}/${place.conversationId}`;
   return place.conversationId === null ? "#/chat" : `#/chat/${place.conversationId}`;
 }

@@ -3,13 +3,13 @@ import { CodeBox } from "./CodeBox";
 import { readDiff } from "./diff";
 import { showInvisible } from "./invisible";
 
-/** How a file would change, all of it. */
-export function Diff({ text }: { text: string }) {
+/** How a file would change, or what is other in two texts, all of it. */
+export function Diff({ text, title = "Changes" }: { text: string; title?: string }) {
   const { groups, added, removed } = readDiff(text);
   return (
     <div class="diff">
       <h3>
-        Changes
+        {title}
         <span class="diff-count">
           <span class="diff-plus">+{formatCount(added)}</span>
           <span class="visually-hidden"> lines, </span>
@@ -17,7 +17,7 @@ export function Diff({ text }: { text: string }) {
           <span class="visually-hidden"> lines</span>
         </span>
       </h3>
-      <CodeBox label="Changes">
+      <CodeBox label={title}>
         {groups.map(({ kind, lines }, at) => (
           <span key={at} class={`diff-lines ${kind}`}>
             {showInvisible(lines.join("\n"))}

@@ -3,13 +3,11 @@ import { GitFork, X } from "lucide-preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { NodeContent, RunStory, Span } from "../api.gen";
 import type { App } from "../app/app";
-import { CodeBox } from "../chat/CodeBox";
-import { showInvisible } from "../chat/invisible";
-import { formatBytes } from "../ui/format";
 import { IconButton } from "../ui/IconButton";
 import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
 import { ForkDialog } from "./ForkDialog";
+import { NodeSections } from "./NodeSections";
 import { factsOf, forkStepOf, KIND_WORDS, resultIn } from "./run";
 
 interface Props {
@@ -59,15 +57,7 @@ export function NodePanel({ app, told, span, onClose }: Props) {
         </button>
       )}
       {problem.value && <Problem message={problem.value.message} hint={problem.value.hint} />}
-      {content.value?.sections.map((section, at) => (
-        <details key={section.title} open={at === 0 || section.text.length < 400}>
-          <summary>
-            {section.title} <span class="muted">{formatBytes(section.size_bytes)}</span>
-          </summary>
-          <CodeBox label={section.title}>{showInvisible(section.text)}</CodeBox>
-          {section.is_cut && <p class="muted">The rest is in the export.</p>}
-        </details>
-      ))}
+      {content.value && <NodeSections content={content.value} />}
       {isForking.value && step !== null && (
         <ForkDialog
           app={app}

@@ -1,11 +1,12 @@
 import { useSignal } from "@preact/signals";
-import { ArrowLeft, Download, RotateCcw } from "lucide-preact";
+import { ArrowLeft, Columns2, Download, RotateCcw } from "lucide-preact";
 import { useEffect } from "preact/hooks";
 import type { ExportRun, Replayed, RunStory } from "../api.gen";
 import type { App } from "../app/app";
 import { PageHeader, type SidebarState } from "../app/PageHeader";
 import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
+import { CompareDialog } from "./CompareDialog";
 import { NodePanel } from "./NodePanel";
 import { ReplayResult } from "./ReplayResult";
 import { RunSummary } from "./RunSummary";
@@ -22,6 +23,7 @@ export function RunPage({ app, runId, sidebar }: Props) {
   const told = useSignal<RunStory | null>(null);
   const chosen = useSignal<string | null>(null);
   const replayed = useSignal<Replayed | null>(null);
+  const isComparing = useSignal(false);
   const { isBusy, problem, run } = useAction();
   const load = () =>
     run(async () => {
@@ -55,6 +57,10 @@ export function RunPage({ app, runId, sidebar }: Props) {
                   <RotateCcw size={14} aria-hidden="true" />
                   Replay
                 </button>
+                <button type="button" class="button" onClick={() => (isComparing.value = true)}>
+                  <Columns2 size={14} aria-hidden="true" />
+                  Compare with…
+                </button>
                 <button
                   type="button"
                   class="button"
@@ -74,6 +80,20 @@ export function RunPage({ app, runId, sidebar }: Props) {
                   Export for OpenTelemetry
                 </button>
               </div>
+              {isComparing.value && (
+                <CompareDialog
+                  app={app}
+                  runId={told.value.story.run_id}
+                  onChoose={(other) =>
+                    app.compareRuns(
+                      runId,
+                      other.run_id,
+                      told.value?.story.conversation_id ?? other.conversation_id,
+                    )
+                  }
+                  onClose={() => (isComparing.value = false)}
+                />
+              )}
               {replayed.value && (
                 <ReplayResult replayed={replayed.value} onClose={() => (replayed.value = null)} />
               )}

@@ -42,11 +42,11 @@ export const formatCalls = (count: number): string =>
   count === 1 ? "1 call" : `${formatCount(count)} calls`;
 
 /** "3 calls without a known price"; empty where all are known. */
-export const unknownCalls = ({ unknown_calls }: Sum): string =>
+export const unknownCalls = ({ unknown_calls }: Pick<Sum, "unknown_calls">): string =>
   unknown_calls === 0 ? "" : `${formatCalls(unknown_calls)} without a known price`;
 
 /** A sum that never looks whole where it is not: "$0.05", "cost unknown", "$0.05 + 1 call without a known price". */
-export function formatSum(sum: Sum): string {
+export function formatSum(sum: Pick<Sum, "calls" | "cost_nano_usd" | "unknown_calls">): string {
   if (sum.unknown_calls === sum.calls) return sum.calls === 0 ? formatDollars(0) : "Cost unknown";
   const known = formatDollars(sum.cost_nano_usd);
   return sum.unknown_calls === 0 ? known : `${known} + ${unknownCalls(sum)}`;

@@ -114,6 +114,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "trace", parents=[common], help="tell the whole story of a request or of a run"
     )
     tracing.add_argument("id", metavar="ID", help="a request id, as errors show it, or a run's number")
+    tracing.add_argument(
+        "--compare", type=int, metavar="RUN", help="put the run that ID names and this one side by side"
+    )
     form = tracing.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print it as JSON")
     form.add_argument("--otlp", action="store_true", help="print it for OpenTelemetry")
@@ -285,9 +288,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
         return replay(paths, level, arguments)
     if arguments.command == "trace":
-        from deskside.shell.trace import trace
+        if arguments.compare is None:
+            from deskside.shell.trace import trace
 
-        trace(paths, level, arguments)
+            trace(paths, level, arguments)
+        else:
+            from deskside.shell.compare import compare
+
+            compare(paths, level, arguments)
         return 0
     if arguments.command == "doctor":
         from deskside.shell.doctor import examine

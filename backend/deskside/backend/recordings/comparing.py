@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any, Literal
 
 import msgspec
@@ -66,16 +65,9 @@ class Happened:
 
 def of_request(n: int | None, request: ModelRequest) -> Happened:
     """What a model was asked. Files are seen by their names and texts."""
-    settings = {
-        "max_output_tokens": request.max_output_tokens,
-        "temperature": request.temperature,
-        "reasoning_effort": request.reasoning_effort,
-        "output_schema": request.output_schema,
-        "may_use_tools": request.may_use_tools,
-    }
-    sections = [("instructions", request.instructions), ("settings", _lines(settings))]
-    sections += [(f"tool {tool.name!r}", _lines(msgspec.to_builtins(tool))) for tool in request.tools]
-    sections += [("history", "\n\n".join(map(_item, request.history)))]
+    sections = [("instructions", request.instructions), ("settings", settings_text(request))]
+    sections += [(f"tool {tool.name!r}", lines_of(msgspec.to_builtins(tool))) for tool in request.tools]
+    sections += [("history", history_text(request.history))]
     return Happened(n, "request to the model", "request", tuple(sections))
 
 
@@ -85,7 +77,7 @@ def of_event(n: int | None, event: RunEvent) -> Happened:
     if isinstance(event, StepStarted | StepRetried | ModelFellBack | SideCallStarted):
         plain.pop("call_id")
     kind = str(plain.pop("type"))
-    return Happened(n, _name(event, kind), f"{kind}\n{_lines(plain)}")
+    return Happened(n, _name(event, kind), f"{kind}\n{lines_of(plain)}")
 
 
 def in_order(
@@ -130,58 +122,19 @@ def differences(run_id: int, before: Sequence[Happened], after: Sequence[Happene
         while paired < min(len(ours), len(others)) and ours[paired].name == others[paired].name:
             one, other = ours[paired], others[paired]
             what = f"The {one.name} is another one."
-            found.append(RunDifference(run_id, one.n, "changed", what, _diff(one.key, other.key)))
+            found.append(RunDifference(run_id, one.n, "changed", what, line_diff(one.key, other.key)))
             paired += 1
         for one in ours[paired:]:
             found.append(
-                RunDifference(run_id, one.n, "missing", f"The {one.name} is missing.", _diff(one.key, ""))
+                RunDifference(run_id, one.n, "missing", f"The {one.name} is missing.", line_diff(one.key, ""))
             )
         for other in others[paired:]:
             found.append(
-                RunDifference(run_id, None, "added", f"There is a {other.name} more.", _diff("", other.key))
-            )
-    return found
-
-
-class Pair(msgspec.Struct, frozen=True):
-    """What happened in two runs at the same place; None where one of them has nothing there. `diff` is empty
-    where both are the same."""
-
-    left: str | None
-    right: str | None
-    left_n: int | None
-    right_n: int | None
-    is_same: bool
-    diff: str = ""
-
-
-def side_by_side(before: Sequence[Happened], after: Sequence[Happened]) -> list[Pair]:
-    """All of both, aligned."""
-    pairs: list[Pair] = []
-    matcher = difflib.SequenceMatcher(
-        None, [each.key for each in before], [each.key for each in after], autojunk=False
-    )
-    for _, first, end, other_first, other_end in matcher.get_opcodes():
-        for one, other in zip_longest(before[first:end], after[other_first:other_end]):
-            texts = _whole(one), _whole(other)
-            is_same = texts[0] == texts[1]
-            pairs.append(
-                Pair(
-                    None if one is None else one.name,
-                    None if other is None else other.name,
-                    None if one is None else one.n,
-                    None if other is None else other.n,
-                    is_same,
-                    "" if is_same else _diff(*texts),
+                RunDifference(
+                    run_id, None, "added", f"There is a {other.name} more.", line_diff("", other.key)
                 )
             )
-    return pairs
-
-
-def _whole(happened: Happened | None) -> str:
-    if happened is None:
-        return ""
-    return "\n".join([happened.key, *(f"{name}:\n{text}" for name, text in happened.sections)])
+    return found
 
 
 def _in_sections(
@@ -194,7 +147,7 @@ def _in_sections(
         if name not in after or name not in before:
             kind: Literal["missing", "added"] = "missing" if name not in after else "added"
             what = f"The {name} is not offered any more." if kind == "missing" else f"The {name} is new."
-        diff = _diff(before.get(name, ""), after.get(name, ""))
+        diff = line_diff(before.get(name, ""), after.get(name, ""))
         if (name, diff) in told:
             continue
         told.add((name, diff))
@@ -204,12 +157,37 @@ def _in_sections(
             yield RunDifference(run_id, one.n, kind, what, diff)
 
 
-def _diff(before: str, after: str) -> str:
+def line_diff(before: str, after: str, before_name: str = "recorded", after_name: str = "now") -> str:
+    """A unified diff, cut where it is very long."""
     lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), "recorded", "now", n=CONTEXT_LINES, lineterm=""
+        before.splitlines(), after.splitlines(), before_name, after_name, n=CONTEXT_LINES, lineterm=""
     )
     text = "\n".join(lines)
     return text if len(text) <= LONGEST_DIFF else f"{text[:LONGEST_DIFF]}\n… and more"
+
+
+def settings_text(request: ModelRequest) -> str:
+    """How a model was asked, beside what is said to it; one setting a line."""
+    return lines_of(
+        {
+            "max_output_tokens": request.max_output_tokens,
+            "temperature": request.temperature,
+            "reasoning_effort": request.reasoning_effort,
+            "output_schema": request.output_schema,
+            "may_use_tools": request.may_use_tools,
+        }
+    )
+
+
+def history_text(items: Iterable[HistoryItem]) -> str:
+    """What was said before, without ids. Files are seen by their names and texts."""
+    return "\n\n".join(map(_item, items))
+
+
+def lines_of(value: Any) -> str:
+    """One value a line, long texts with their own lines."""
+    text = msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=1).decode()
+    return text.replace("\\n", "\n")
 
 
 def _item(item: HistoryItem) -> str:
@@ -246,9 +224,3 @@ def _without_passing(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_passing(each) for key, each in value.items() if key not in PASSING}
     return [_without_passing(each) for each in value] if isinstance(value, list) else value
-
-
-def _lines(value: Any) -> str:
-    """One value a line, long texts with their own lines."""
-    text = msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=1).decode()
-    return text.replace("\\n", "\n")

@@ -14,14 +14,16 @@ from deskside.backend.paths import Paths
 from deskside.backend.recordings import run_file
 from deskside.backend.recordings.content import NodeContent, content_of
 from deskside.backend.recordings.otlp import otlp
-from deskside.backend.recordings.replaying import Compared, Replayed, Replays, compare
+from deskside.backend.recordings.replaying import Replayed, Replays
 from deskside.backend.recordings.run_file import RunFile
+from deskside.backend.recordings.side_by_side import ComparedRuns, compare
 from deskside.backend.recordings.story import Story, tell
 from deskside.backend.recordings.why_slow import WhySlow, why_slow
-from deskside.backend.store import errors, runs
+from deskside.backend.store import errors, run_choices, runs
 from deskside.backend.store.connection import Db
 from deskside.backend.store.database import Store
 from deskside.backend.store.errors import ErrorRow
+from deskside.backend.store.run_choices import RunChoice
 
 MOST_LOG_LINES = 500
 
@@ -96,10 +98,15 @@ class Recordings:
 
         return await self._replays.replay(await asyncio.to_thread(read))
 
-    async def compare(self, left_run: int, right_run: int) -> Compared:
-        """Two runs beside each other. Raises NotFound, InvalidRequest."""
+    async def compare(self, left_run: int, right_run: int) -> ComparedRuns:
+        """Two runs beside each other. Raises NotFound where one was not recorded, InvalidRequest for one and
+        the same run."""
         left, right = await self.file(left_run), await self.file(right_run)
         return await asyncio.to_thread(compare, left, right)
+
+    async def others(self, run_id: int) -> list[RunChoice]:
+        """The recorded runs that this one may be compared with. Raises NotFound."""
+        return await self._store.read(run_choices.others, run_id)
 
     async def trace(self, id: str) -> Trace:
         """What a request, or a run by its number, led to. Raises NotFound where there is nothing."""

@@ -22,7 +22,7 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.plans import plan_for
 from deskside.backend.errors import AppError, NotFound
 from deskside.backend.recordings import comparing
-from deskside.backend.recordings.comparing import Happened, Pair, RunDifference, differences, side_by_side
+from deskside.backend.recordings.comparing import Happened, RunDifference, differences
 from deskside.backend.recordings.replay_host import RecordedTool, RecordingEnds, ReplayHost
 from deskside.backend.recordings.run_file import FileRun, RunFile
 from deskside.backend.recordings.script import ModelCall, Script, has_begun, script_of
@@ -45,20 +45,6 @@ class Replayed(msgspec.Struct, frozen=True):
     requests: int
     events: int
     differences: list[RunDifference]
-
-
-class Compared(msgspec.Struct, frozen=True):
-    """Two runs beside each other."""
-
-    left_run: int
-    right_run: int
-    pairs: list[Pair]
-
-
-def compare(left: RunFile, right: RunFile) -> Compared:
-    """What two runs were asked and did, aligned; without the runs that worked for them."""
-    happened = [_as_recorded(script_of(file, file.root)) for file in (left, right)]
-    return Compared(left.root.id, right.root.id, side_by_side(*happened))
 
 
 class Replays:

@@ -12,6 +12,7 @@ from deskside.backend.agent.events import (
     ModelEvent,
     ModelRequest,
     RunEvent,
+    SideCallStarted,
     StepFinished,
     ToolDecided,
     ToolFinished,
@@ -51,8 +52,9 @@ class ModelCall:
 
 @dataclass
 class ToolCall:
-    """One call of a tool, as it went."""
+    """One call of a tool, as it went. `n` is the fact that asked for it, None where an earlier run has."""
 
+    n: int | None
     request: ToolRequested
     question: ApprovalQuestion | None = None
     decided: ToolDecided | None = None
@@ -63,7 +65,8 @@ class ToolCall:
 @dataclass
 class Script:
     """What a run needs to go as it went. `events` are the loop's, with the number of each fact; those that
-    the loop could not yield any more, because it was stopped, are not among them."""
+    the loop could not yield any more, because it was stopped, are not among them. `side_calls` are the ids of
+    calls that are no steps."""
 
     run: FileRun
     began: RunBegan
@@ -72,6 +75,7 @@ class Script:
     model_calls: deque[ModelCall] = field(default_factory=deque)
     tool_calls: dict[str, deque[ToolCall]] = field(default_factory=dict)
     context_tokens: dict[str, int | None] = field(default_factory=dict)
+    side_calls: set[str] = field(default_factory=set)
     ended: RunEnded | None = None
 
     @property
@@ -118,18 +122,20 @@ def _add(file: RunFile, script: Script, by_call: dict[str, ModelCall], each: Fil
         case fact:
             if not isinstance(fact, OwnFact):
                 script.events.append((each.n, fact))
-                _add_to_tool(script, fact)
+                if isinstance(fact, SideCallStarted):
+                    script.side_calls.add(fact.call_id)
+                _add_to_tool(script, each.n, fact)
 
 
-def _add_to_tool(script: Script, fact: Recorded) -> None:
+def _add_to_tool(script: Script, n: int, fact: Recorded) -> None:
     if isinstance(fact, ToolRequested):
-        script.tool_calls.setdefault(fact.call_id, deque()).append(ToolCall(fact))
+        script.tool_calls.setdefault(fact.call_id, deque()).append(ToolCall(n, fact))
         return
     calls = script.tool_calls.get(getattr(fact, "call_id", ""))
     if isinstance(fact, ToolWaiting | ToolDecided | ToolStarted | ToolFinished) and not calls:
         # An earlier run of the same reply has asked for it.
         request = ToolRequested(fact.call_id, "", "")
-        calls = script.tool_calls.setdefault(fact.call_id, deque([ToolCall(request)]))
+        calls = script.tool_calls.setdefault(fact.call_id, deque([ToolCall(None, request)]))
     match fact:
         case ToolWaiting(question=question):
             assert calls

@@ -92,13 +92,18 @@ FAMILY = """with recursive family (id) as (
   from family join run on run.id = family.id left join agent on agent.id = run.agent order by run.id"""
 
 
-def recording(db: Db, run_id: int, *, with_items: bool = True) -> RunFile:
-    """A run, the one that it works for, and all that work for that one. `with_items` False leaves out what
-    requests are made of, which is most of it. Raises NotFound."""
+def root_of(db: Db, run_id: int) -> int:
+    """The run that this one works for in the end; itself where nobody asked for it. Raises NotFound."""
     row = db.sql.execute(ROOT, (run_id,)).fetchone()
     if row is None:
         raise NotFound(f"There is no run {run_id}.", hint="It may have been deleted with its conversation.")
-    rows = db.sql.execute(FAMILY, row).fetchall()
+    return int(row[0])
+
+
+def recording(db: Db, run_id: int, *, with_items: bool = True) -> RunFile:
+    """A run, the one that it works for, and all that work for that one. `with_items` False leaves out what
+    requests are made of, which is most of it. Raises NotFound."""
+    rows = db.sql.execute(FAMILY, (root_of(db, run_id),)).fetchall()
     runs = [
         FileRun(
             id=id, parent=parent, conversation_id=conversation, message_id=message, agent=agent, model=model,

@@ -10,9 +10,11 @@ from deskside.backend.agent.runs import StartedRun
 from deskside.backend.app import App
 from deskside.backend.recordings.content import NodeContent
 from deskside.backend.recordings.recordings import ExportFormat, RunStory, Trace
-from deskside.backend.recordings.replaying import Compared, Replayed
+from deskside.backend.recordings.replaying import Replayed
+from deskside.backend.recordings.side_by_side import ComparedRuns
 from deskside.backend.store.agents import AgentName
 from deskside.backend.store.forks import OtherResult
+from deskside.backend.store.run_choices import RunChoice
 from deskside.bridge.commands.conversations import ModelName, RowId
 from deskside.bridge.commands.transfers import Ticket
 from deskside.bridge.registry import Bridge, command
@@ -43,6 +45,8 @@ class ReplayOffered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CompareRuns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of a run that worked for another one, it is that other one that is compared."""
+
     left_run: RowId
     right_run: RowId
 
@@ -110,8 +114,14 @@ async def replay_file(app: App, params: ReplayOffered) -> Replayed:
 
 
 @command
-async def compare(app: App, params: CompareRuns) -> Compared:
-    """Two runs beside each other: what models were asked, and what happened."""
+async def others(app: App, params: RunId) -> list[RunChoice]:
+    """The recorded runs that a run may be compared with: those of its conversation and of its forks first."""
+    return await app.recordings.others(params.run_id)
+
+
+@command
+async def compare(app: App, params: CompareRuns) -> ComparedRuns:
+    """Two runs beside each other, step by step: which are the same, and what is other in the rest."""
     return await app.recordings.compare(params.left_run, params.right_run)
 
 
