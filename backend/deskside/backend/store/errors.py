@@ -133,12 +133,8 @@ def fingerprint(failure: Failure) -> str:
 
 def of_request(db: Db, id: str) -> list[ErrorRow]:
     """The failures of one request, in their order."""
-    rows = db.sql.execute(
-        "select id, at_ms, source, code, message, place, detail, request_id "
-        "from error_log where request_id = ? order by id",
-        (id,),
-    )
-    return [ErrorRow(*row) for row in rows]
+    rows = db.sql.execute(f"select {COLUMNS} from error_log where request_id = ? order by id", (id,))
+    return [_row(row) for row in rows.fetchall()]
 
 
 def recent(db: Db, limit: int) -> list[ErrorRow]:
