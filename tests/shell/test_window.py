@@ -251,11 +251,12 @@ def kill_renderers(driven: Driven, expect: str) -> None:
     before = len(driven.log.read_text())
     for renderer in renderers(driven):
         renderer.send_signal(signal.SIGKILL)
-    driven.wait_for_log(f"the page's process died (KilledTerminationStatus, 9); {expect}", before)
+    driven.wait_for_log("the page's process died (KilledTerminationStatus, 9)\n", before)
+    driven.wait_for_log(expect, before)
 
 
 def test_the_page_comes_back_after_its_process_died(driven: Driven) -> None:
-    kill_renderers(driven, "next try in 0.0 s")
+    kill_renderers(driven, "the page is loaded again in 0.0 s\n")
 
     # To Playwright a page that crashed stays crashed: only a new connection sees it again.
     page = driven.connect()
@@ -264,9 +265,9 @@ def test_the_page_comes_back_after_its_process_died(driven: Driven) -> None:
 
 
 def test_a_page_that_keeps_dying_is_not_loaded_for_ever(driven: Driven) -> None:
-    kill_renderers(driven, "next try in 0.5 s")
-    kill_renderers(driven, "next try in 2.0 s")
-    kill_renderers(driven, "next try in None s")
+    kill_renderers(driven, "the page is loaded again in 0.5 s\n")
+    kill_renderers(driven, "the page is loaded again in 2.0 s\n")
+    kill_renderers(driven, "the user is asked whether to load the page again\n")
 
     # The user is asked now. The window is there, and the next test closes it under the question.
     assert driven.process.is_running()

@@ -44,6 +44,7 @@ BY_ITSELF = frozenset(
         "get",
         "list",
         "logs",
+        "of_conversation",
         "overview",
         "page",
         "pinned",
@@ -54,6 +55,7 @@ BY_ITSELF = frozenset(
         "state",
         "statistics",
         "status",
+        "totals",
         "written",
     ]
 )

@@ -150,10 +150,11 @@ def _recover(window: Any, view: Any, lock: PageLock) -> None:
     def died(_: Any, reason: Any) -> None:
         wait_s = recovery.next_wait_s(time.monotonic())
         logger.bind(source="renderer").error("the page's process died ({})", reason.value_nick)
-        logger.info("the page is loaded again in {} s", wait_s)
         if wait_s is None:
+            logger.info("the user is asked whether to load the page again")
             GLib.idle_add(lambda: ask_to_reload(window, reload_anew))
         else:
+            logger.info("the page is loaded again in {} s", wait_s)
             GLib.timeout_add(round(wait_s * 1000), load)
 
     view.connect("web-process-terminated", died)

@@ -225,10 +225,11 @@ def _recover(window: Any, lock: PageLock) -> None:
     def died(status: Any, code: int) -> None:
         wait_s = recovery.next_wait_s(time.monotonic())
         logger.bind(source="renderer").error("the page's process died ({}, {})", status.name, code)
-        logger.info("the page is loaded again in {} s", wait_s)
         if wait_s is None:
+            logger.info("the user is asked whether to load the page again")
             QTimer.singleShot(0, lambda: ask_to_reload(window, reload_anew))
         else:
+            logger.info("the page is loaded again in {} s", wait_s)
             QTimer.singleShot(round(wait_s * 1000), load)
 
     view.page().renderProcessTerminated.connect(died)

@@ -148,10 +148,11 @@ def _recoverer(window: Any, lock: PageLock) -> Callable[[Any, Any], None]:
         # Without its browser process the control is dead: there is nothing to load into.
         wait_s = None if kind == "BrowserProcessExited" else recovery.next_wait_s(time.monotonic())
         logger.bind(source="renderer").error("the page's process died ({})", kind)
-        logger.info("the page is loaded again in {} s", wait_s)
         if wait_s is None:
+            logger.info("the user is asked whether to load the page again")
             ask_to_reload(window, reload_anew)
         else:
+            logger.info("the page is loaded again in {} s", wait_s)
             threading.Timer(wait_s, load).start()
 
     return died

@@ -134,7 +134,7 @@ def fingerprint(failure: Failure) -> str:
 def of_request(db: Db, id: str) -> list[ErrorRow]:
     """The failures of one request, in their order."""
     rows = db.sql.execute(f"select {COLUMNS} from error_log where request_id = ? order by id", (id,))
-    return [_row(row) for row in rows]
+    return [_row(row) for row in rows.fetchall()]
 
 
 def recent(db: Db, limit: int) -> list[ErrorRow]:
