@@ -21,6 +21,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+from deskside.backend import redaction
+from deskside.backend.redaction import Redactor
 from deskside.bridge.registry import Registry
 
 # What would show a test the developer's keys, servers, settings or keychain.
@@ -65,6 +67,12 @@ def own_environment(home: Path) -> Iterator[Path]:
         patch.setenv("XDG_RUNTIME_DIR", runtime)
         patch.setenv("DESKSIDE_DATA_DIR", str(home / "data"))
         yield home
+
+
+@pytest.fixture(autouse=True)
+def _own_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No text is searched for the keys of other tests."""
+    monkeypatch.setattr(redaction, "PROCESS", Redactor())
 
 
 @pytest.fixture(scope="session", autouse=True)
