@@ -34,7 +34,6 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.recording import (
     ContextKnown,
     ModelAsked,
-    ModelBegan,
     ModelSaid,
     RunAsked,
     RunBegan,
@@ -218,9 +217,9 @@ async def test_a_run_can_be_read_back_event_by_event(data: Path) -> None:
         assert [n for n, _, _ in recorded] == list(range(len(recorded)))
         assert [type(event) for _, _, event in recorded] == [
             RunAsked, RunBegan, StepStarted, ContextKnown,
-            ModelAsked, ModelBegan, ToolCallStarted, ToolRequested, UsageReported, StepFinished, ModelSaid,
+            ModelAsked, ToolCallStarted, ToolRequested, UsageReported, StepFinished, ModelSaid,
             ToolStarted, ToolFinished, StepStarted,
-            ModelAsked, ModelBegan, StepFinished, ModelSaid,
+            ModelAsked, StepFinished, ModelSaid,
             Finished, RunEnded,
         ]  # fmt: skip
 

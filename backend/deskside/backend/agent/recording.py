@@ -66,12 +66,6 @@ class ModelAsked(msgspec.Struct, frozen=True, tag="model_asked"):
     items: Ranges = []
 
 
-class ModelBegan(msgspec.Struct, frozen=True, tag="model_began"):
-    """The first event of the answer is there: the first byte, as far as the loop can see."""
-
-    call_id: str
-
-
 class SaidTogether(msgspec.Struct, frozen=True):
     """What a model said until `until_ms` after it was asked, since the group before. Deltas of one kind that
     follow each other are one."""
@@ -81,10 +75,12 @@ class SaidTogether(msgspec.Struct, frozen=True):
 
 
 class ModelSaid(msgspec.Struct, frozen=True, tag="model_said"):
-    """What a call said, every event of it; a long answer is several of these."""
+    """What a call said, every event of it; a long answer is several of these. The first says how long after
+    the call its first event was there: the first byte, as far as the loop can see."""
 
     call_id: str
     groups: list[SaidTogether]
+    began_after_ms: int | None = None
 
 
 class CallFailed(msgspec.Struct, frozen=True, tag="call_failed"):
@@ -107,7 +103,7 @@ class RunEnded(msgspec.Struct, frozen=True, tag="run_ended"):
     message: str = ""
 
 
-OwnFact = RunAsked | RunBegan | ContextKnown | ModelAsked | ModelBegan | ModelSaid | CallFailed | RunEnded
+OwnFact = RunAsked | RunBegan | ContextKnown | ModelAsked | ModelSaid | CallFailed | RunEnded
 Recorded = RunEvent | OwnFact
 
 

@@ -38,7 +38,7 @@ from deskside.backend.agent.events import (
 from deskside.backend.agent.recording import (
     CallFailed,
     ModelAsked,
-    ModelBegan,
+    ModelSaid,
     RunAsked,
     RunBegan,
     RunEnded,
@@ -178,6 +178,9 @@ class _Run:
     marks: list[Mark] = field(default_factory=list)
     tools: dict[str, str] = field(default_factory=dict)  # span by call, the last of each id
     _open: dict[str, int] = field(default_factory=dict)  # place in `spans` by key
+    _asked: dict[str, int] = field(
+        default_factory=dict
+    )  # that of a model's call by its id, also once it is over
     _step: int | None = None
     _side_call_id: str = ""
 
@@ -209,8 +212,10 @@ class _Run:
                 self._side_call_id = call_id
             case ModelAsked() as asked:
                 self._ask(each, asked)
-            case ModelBegan(call_id=call_id):
-                self._change(call_id, first_ms=each.at_ms)
+            case ModelSaid(call_id=call_id, began_after_ms=int(after_ms)) if call_id in self._asked:
+                place = self._asked[call_id]  # the call is over, mostly
+                first_ms = self.spans[place].start_ms + after_ms
+                self.spans[place] = msgspec.structs.replace(self.spans[place], first_ms=first_ms)
             case StepFinished():
                 self._end_model(each.at_ms, "ok")
             case CallFailed(call_id=call_id, code=code, message=message):
@@ -256,6 +261,7 @@ class _Run:
         kind: SpanKind = "side_call" if is_side_call else "model"
         used = next((call for call in self.run.calls if call.call_id == asked.call_id), None)
         self._begin(asked.call_id, kind, asked.model, each.n, each.at_ms, call_id=asked.call_id)
+        self._asked[asked.call_id] = self._open[asked.call_id]
         if used is not None and used.usage != Usage():
             self._change(asked.call_id, usage=used.usage, cost_nano_usd=used.cost_nano_usd)
 
