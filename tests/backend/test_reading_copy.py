@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deskside.backend.errors import InvalidRequest, NotFound
@@ -223,6 +223,7 @@ def test_nothing_hostile_becomes_live_in_a_page(said: str) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(MARKS), max_size=25))
+@example(["[", "](", ")"])
 def test_no_mixture_of_marks_becomes_live_in_a_page(pieces: list[str]) -> None:
     Page(f"<p>{reading_copy.rendered(''.join(pieces))}").check()
 

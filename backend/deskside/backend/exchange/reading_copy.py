@@ -254,6 +254,10 @@ class _Renderer(RendererHTML):
             return f'<a href="{address}" rel="noopener noreferrer">{alt or address}</a>'
         return f"<span>{alt}</span>"
 
+    def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        # The parser lets a link without an address pass: it would lead to the page itself.
+        return self.renderToken(tokens, idx, options, env) if tokens[idx].attrGet("href") else "<a>"
+
 
 def _leads_outside(address: str) -> bool:
     try:
