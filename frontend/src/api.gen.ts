@@ -2125,24 +2125,27 @@ export interface Month {
 /**
  * What `calls` model calls cost and used. The cost of `unknown_calls` of them is not known, and not in
  * `cost_nano_usd`; that of `billed_calls` is what the provider said, that of the others tokens times their
- * price.
+ * price. Of `partial_calls` the provider did not tell all that was used: they may have cost more.
  */
 export interface Sum {
   calls: number;
   cost_nano_usd: number;
   billed_calls: number;
   unknown_calls: number;
+  partial_calls: number;
   usage: MessageUsage;
 }
 
 /**
  * One part of a total. `id` is the day, the model, the agent's number or the ledger's own of the
  * conversation that it is for; None for calls that are of none. `name` is what the user calls it;
- * `is_gone`: a conversation that was deleted for good.
+ * `is_gone`: a conversation that was deleted for good, and its name with it. `first_ms` is when the first of
+ * the calls was made.
  */
 export interface Part {
   id: string | number | null;
   name: string;
+  first_ms: number;
   sum: Sum;
   is_gone: boolean;
 }
