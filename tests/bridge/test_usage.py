@@ -32,7 +32,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from deskside.backend.app import App, open_app
@@ -909,7 +909,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from provider_server import ProviderServer
 from stores import paths_in
-from test_usage import HOUSE, HOUSE_PRICES, opened
+from test_usage import HOUSE, HOUSE_PRICES, is_said, opened, until
 
 class Address:
     openai_url = anthropic_url = sys.argv[2]
@@ -917,24 +917,27 @@ class Address:
 async def main():
     async with opened(paths_in(Path(sys.argv[1])), Address()) as (app, call):
         await call("usage.change_price", model=HOUSE, valid_from="2026-01-01", prices=HOUSE_PRICES)
-        before, dies_at = app.events.last, int(sys.argv[4])
         for number in range(int(sys.argv[3])):
             await call("runs.start", text=f"{number}?", model=HOUSE)
-        while app.events.last - before < dies_at:
-            await app.events.wait_beyond(app.events.last)
+        await until(app, lambda event: is_said(event, int(sys.argv[4])))
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
 """
-# Whatever the other answers do, this one has an event for each of its pieces.
-PIECES = 60
-PIECE = sent({"choices": [{"index": 0, "delta": {"content": "Yes. "}, "finish_reason": None}]})
-LONG = Reply(PIECE * PIECES + SAYS_TOKENS, piece_bytes=0, delay_s=0.005)
+# Whatever becomes of the other answers, this one comes to its end, slowly.
+WORDS = 60
+WORD = sent({"choices": [{"index": 0, "delta": {"content": "Yes. "}, "finish_reason": None}]})
+LONG = Reply(WORD * WORDS + SAYS_TOKENS, piece_bytes=0, delay_s=0.005)
 
 
-def killed_at(events: int, asked_at_once: int, folder: Path, server: ProviderServer) -> None:
-    """Run the program on this folder, and kill it once that many events came of its answers."""
-    arguments = [str(folder), server.openai_url, str(asked_at_once), str(events)]
+def is_said(event: Any, words: int) -> bool:
+    """Whether so many words of an answer have come."""
+    return isinstance(event, TextAppended) and event.offset + len(event.text) >= words * len("Yes. ")
+
+
+def killed_at(words: int, asked_at_once: int, folder: Path, server: ProviderServer) -> None:
+    """Run the program on this folder, and kill it once so many words of an answer have come."""
+    arguments = [str(folder), server.openai_url, str(asked_at_once), str(words)]
     tests = Path(__file__).parents[1]
     path = os.pathsep.join([str(tests), str(tests / "bridge"), *sys.path])
     ended = subprocess.run(
@@ -948,24 +951,26 @@ def killed_at(events: int, asked_at_once: int, folder: Path, server: ProviderSer
     assert -signal.SIGKILL == ended.returncode, ended.stderr
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+# Each example starts the program again and again: none is made smaller.
+@settings(max_examples=10, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(
-    deaths=st.lists(st.integers(1, PIECES), min_size=1, max_size=2),
+    deaths=st.lists(st.integers(1, WORDS), min_size=1, max_size=2),
     asked_at_once=st.integers(2, 6),
     answers=st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=4),
 )
 async def test_totals_are_the_sums_of_the_rows_after_the_program_was_killed(
     deaths: list[int], asked_at_once: int, answers: list[str]
 ) -> None:
-    with tempfile.TemporaryDirectory() as name, ProviderServer() as server:
+    with tempfile.TemporaryDirectory() as name:
         folder, paths = Path(name), paths_in(Path(name))
         for death in deaths:
-            server.script(LONG, *itertools.islice(itertools.cycle(ANSWERS[name] for name in answers), 9))
-            await asyncio.to_thread(killed_at, death, asked_at_once, folder, server)
-            before = rows(paths.database, "select call_id, state, cost_nano_usd from usage_record")
-            async with opened(paths, server) as (_, call):
-                await assert_sums_are_right(call, paths.database)
-                after = rows(paths.database, "select call_id, state, cost_nano_usd from usage_record")
+            with ProviderServer() as server:
+                server.script(LONG, *itertools.islice(itertools.cycle(ANSWERS[name] for name in answers), 9))
+                await asyncio.to_thread(killed_at, death, asked_at_once, folder, server)
+                before = rows(paths.database, "select call_id, state, cost_nano_usd from usage_record")
+                async with opened(paths, server) as (_, call):
+                    await assert_sums_are_right(call, paths.database)
+                    after = rows(paths.database, "select call_id, state, cost_nano_usd from usage_record")
 
             assert COSTS >= {(state, cost) for _, state, cost in after}
             assert before == after

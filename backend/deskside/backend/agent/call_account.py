@@ -19,8 +19,8 @@ from deskside.backend.prices import Price
 from deskside.backend.store.usage import UNKNOWN, Cost, Reported, UsageRecord
 
 NOTHING = Usage()
-# Codes of errors (errors.py) where nothing reached the provider, or it answered with a 4xx in place of working:
-# nobody bills for that. A server error, a time-out and a connection that ended are not among them.
+# Codes of errors (errors.py) where nothing reached the provider, or it answered with a 4xx in place of
+# working: nobody bills for that. A server error, a time-out and a connection that ended are not among them.
 REFUSED = frozenset(
     {
         "bad_key",
