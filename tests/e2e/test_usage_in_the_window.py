@@ -50,7 +50,7 @@ def test_a_price_makes_the_next_answer_known_and_leaves_the_last_one_unknown(
     page.get_by_test_id("settings-button").click()
     page.get_by_role("button", name="Usage", exact=True).click()
     expect(page.get_by_test_id("usage-month")).to_have_text("At least $0.00005")
-    expect(page.get_by_text("1 call whose cost is not known is not in this sum.")).to_be_visible()
+    expect(page.get_by_text("1 call whose cost is not known is not in this sum:")).to_be_visible()
     page.get_by_role("button", name="Export as CSV").click()
     expect(page.get_by_text("Saved as")).to_be_visible()
     with target.open(encoding="utf-8", newline="") as file:

@@ -147,8 +147,7 @@ function PartsTable({ month, way }: { month: Month; way: Way }) {
             <th scope="col">Cost</th>
             <th scope="col">Calls</th>
             <th scope="col">Input</th>
-            <th scope="col">From cache</th>
-            <th scope="col">To cache</th>
+            <th scope="col">Cached</th>
             <th scope="col">Output</th>
           </tr>
         </thead>
@@ -171,17 +170,13 @@ function SumRow({ name, sum }: { name: string; sum: Sum }) {
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td title={originOf(sum)}>
-        {sum.unknown_calls === sum.calls ? "Unknown" : formatSum(sum)}
-        {sum.unknown_calls > 0 && sum.unknown_calls < sum.calls && (
-          <div class="missing-cost">+ {formatCalls(sum.unknown_calls)} unknown</div>
-        )}
+      <td title={originOf(sum)}>{sum.unknown_calls === sum.calls ? "Unknown" : formatSum(sum)}</td>
+      <td>{formatCount(sum.calls)}</td>
+      <td>{formatCount(input_tokens)}</td>
+      <td title={`${formatCount(cache_read_tokens)} read, ${formatCount(cache_write_tokens)} written`}>
+        {formatCount(cache_read_tokens + cache_write_tokens)}
       </td>
-      {[sum.calls, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens].map(
-        (count, column) => (
-          <td key={column}>{formatCount(count)}</td>
-        ),
-      )}
+      <td>{formatCount(output_tokens)}</td>
     </tr>
   );
 }

@@ -43,9 +43,11 @@ describe("a sum", () => {
   test("says where it comes from", () => {
     expect(originOf(sum(6, 5, 1, 2, 1))).toBe(
       "2 calls as the provider billed, 3 calls worked out from tokens and prices. " +
-        "1 call whose cost is not known is not in this sum. 1 call ended early and may have cost more.",
+        "1 call whose cost is not known is not in this sum: the model has no price, or the answer broke off " +
+        "before the provider said what it used. " +
+        "1 call ended early and may have cost more than the provider had said by then.",
     );
-    expect(originOf(sum(2, 0, 2))).toBe("2 calls whose cost is not known are not in this sum.");
+    expect(originOf(sum(2, 0, 2))).toMatch(/^2 calls whose cost is not known are not in this sum:/);
   });
 });
 

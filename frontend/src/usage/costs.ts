@@ -53,9 +53,16 @@ export function missingIn({ unknown_calls, partial_calls }: Sum): string[] {
   const said: string[] = [];
   if (unknown_calls > 0) {
     const verb = unknown_calls === 1 ? "is" : "are";
-    said.push(`${formatCalls(unknown_calls)} whose cost is not known ${verb} not in this sum.`);
+    said.push(
+      `${formatCalls(unknown_calls)} whose cost is not known ${verb} not in this sum: ` +
+        "the model has no price, or the answer broke off before the provider said what it used.",
+    );
   }
-  if (partial_calls > 0) said.push(`${formatCalls(partial_calls)} ended early and may have cost more.`);
+  if (partial_calls > 0) {
+    said.push(
+      `${formatCalls(partial_calls)} ended early and may have cost more than the provider had said by then.`,
+    );
+  }
   return said;
 }
 
