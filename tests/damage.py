@@ -137,8 +137,8 @@ def _run(db: sqlite3.Connection, conversation: int, message: int, at_ms: int) ->
     )
     db.execute(
         "insert into usage_record (call_id, run, provider, model, input_tokens, cache_read_tokens, "
-        "cache_write_tokens, output_tokens, reasoning_tokens, request_id, at_ms, agent) "
-        "values (?, ?, 'openai', 'gpt-test', 5, 0, 0, 7, 0, 'r', ?, 1)",
+        "cache_write_tokens, output_tokens, reasoning_tokens, reported, state, request_id, at_ms, agent) "
+        "values (?, ?, 'openai', 'gpt-test', 5, 0, 0, 7, 0, 'all', 'unknown', 'r', ?, 1)",
         (f"call {run}", run, at_ms),
     )
 

@@ -1480,7 +1480,8 @@ export interface Story {
 /**
  * Something that took time. `n` is the fact of run `run_id` that shows what was in it; `end_ms` None: its
  * end is not recorded, because it goes on or the program ended. `first_ms` is when a model began to answer.
- * `step` is the run's step that it is part of, counted from 0. The cost is in nano-dollars.
+ * `step` is the run's step that it is part of, counted from 0. The cost is in nano-dollars;
+ * with `is_partial_cost` it may have been more.
  */
 export interface Span {
   id: string;
@@ -1499,6 +1500,7 @@ export interface Span {
   first_ms: number | null;
   usage: Usage | null;
   cost_nano_usd: number | null;
+  is_partial_cost: boolean;
   decided: string;
 }
 
@@ -1650,8 +1652,8 @@ export interface ComparedRuns {
 /**
  * A run and all that worked for it, in figures. `took_ms` None: it goes on, or its end is not known.
  * `first_ms` is when the first word of the answer was there, after the run was asked for. The cost of
- * `unknown_calls` of the `used_calls` is not known, and not in `cost_nano_usd`; of a run without any used
- * call nothing is known to be paid.
+ * `unknown_calls` of the `used_calls` is not known, and not in `cost_nano_usd`; `partial_calls` may have
+ * cost more than is in it. Of a run without any used call nothing is known to be paid.
  */
 export interface RunTotals {
   run_id: number;
@@ -1671,6 +1673,7 @@ export interface RunTotals {
   usage: Usage;
   used_calls: number;
   unknown_calls: number;
+  partial_calls: number;
   cost_nano_usd: number;
 }
 
@@ -2197,24 +2200,27 @@ export interface Month {
 /**
  * What `calls` model calls cost and used. The cost of `unknown_calls` of them is not known, and not in
  * `cost_nano_usd`; that of `billed_calls` is what the provider said, that of the others tokens times their
- * price.
+ * price. Of `partial_calls` the provider did not tell all that was used: they may have cost more.
  */
 export interface Sum {
   calls: number;
   cost_nano_usd: number;
   billed_calls: number;
   unknown_calls: number;
+  partial_calls: number;
   usage: MessageUsage;
 }
 
 /**
  * One part of a total. `id` is the day, the model, the agent's number or the ledger's own of the
  * conversation that it is for; None for calls that are of none. `name` is what the user calls it;
- * `is_gone`: a conversation that was deleted for good.
+ * `is_gone`: a conversation that was deleted for good, and its name with it. `first_ms` is when the first of
+ * the calls was made.
  */
 export interface Part {
   id: string | number | null;
   name: string;
+  first_ms: number;
   sum: Sum;
   is_gone: boolean;
 }

@@ -115,7 +115,7 @@ async def test_the_price_of_the_question_is_known_before_the_answer(
 
     events = await play(model(server, http))
 
-    assert UsageReported(Usage(4, 18210, 312, 1)) == events[0]
+    assert UsageReported(Usage(4, 18210, 312, 1), is_final=False) == events[0]
 
 
 async def test_thinking_comes_with_the_blocks_to_send_back_unchanged(

@@ -77,7 +77,7 @@ async def use(
     cost = None if cents is None else cents * CENT
     call_id = f"{agent_id}-{at_ms}-{cents}-{tokens}"
     known = UNKNOWN if cost is None else Cost("estimated", cost)
-    record = UsageRecord(call_id, None, "openai/gpt-x", Usage(tokens), at_ms, known, agent_id)
+    record = UsageRecord(call_id, None, "openai/gpt-x", Usage(tokens), at_ms, known, agent_id=agent_id)
     await store.write(usage.record, record)
 
 

@@ -270,7 +270,8 @@ def test_calls_of_before_are_estimates_where_they_have_a_cost_and_know_their_con
               cache_write_tokens, output_tokens, reasoning_tokens, cost_nano_usd, request_id, at_ms)
               values ('known', 1, 'a', 'a/b', 1, 0, 0, 0, 0, 0, '', 1),
                 ('unknown', 1, 'a', 'a/b', 1, 0, 0, 0, 0, null, '', 1),
-                ('a title', null, 'a', 'a/b', 1, 0, 0, 0, 0, 7, '', 1);
+                ('a title', null, 'a', 'a/b', 1, 0, 0, 0, 0, 7, '', 1),
+                ('broken off', 1, 'a', 'a/b', 0, 0, 0, 0, 0, null, '', 1);
             insert into setting values ('limits', '{limits}', 42);
         """)
         connection.commit()
@@ -278,17 +279,33 @@ def test_calls_of_before_are_estimates_where_they_have_a_cost_and_know_their_con
     migrate(database, backups)
 
     assert [
-        ("known", "estimated", "Plums"),
-        ("unknown", "unknown", "Plums"),
-        ("a title", "estimated", None),
-    ] == (
-        rows(
-            database,
-            "select call_id, state, title from usage_record left join usage_conversation "
-            "on usage_conversation.id = usage_record.conversation order by usage_record.id",
-        )
+        ("known", "estimated", "all", 1),
+        ("unknown", "unknown", "all", 1),
+        ("a title", "estimated", "all", None),
+        ("broken off", "unknown", "nothing", 1),
+    ] == rows(
+        database,
+        "select call_id, state, reported, usage_conversation.conversation from usage_record left join "
+        "usage_conversation on usage_conversation.id = usage_record.conversation order by usage_record.id",
     )
     assert [(42, None, limits)] == rows(database, "select at_ms, agent, limits from limit_change")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["'unknown', 0", "'unknown', 7", "'estimated', null", "'billed', null", "'billed', -1", "'free', 0"],
+)
+def test_the_schema_takes_no_cost_for_unknown_and_no_other_state_without_one(
+    wrong: str, database: Path, backups: Path
+) -> None:
+    migrate(database, backups)
+
+    with closing(sqlite3.connect(database)) as db, pytest.raises(sqlite3.IntegrityError):
+        db.execute(
+            "insert into usage_record (call_id, provider, model, input_tokens, cache_read_tokens, "
+            "cache_write_tokens, output_tokens, reasoning_tokens, reported, request_id, at_ms, state, "
+            f"cost_nano_usd) values ('a', 'a', 'a/b', 1, 0, 0, 0, 0, 'all', '', 1, {wrong})"
+        )
 
 
 def test_0009_finds_titles_and_parts_of_words_and_a_message_by_words_of_two_of_its_parts(

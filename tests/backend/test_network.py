@@ -348,7 +348,7 @@ async def test_going_offline_ends_an_answer_and_keeps_what_was_said(
     said = "".join(part.text for part in reply.parts if isinstance(part, TextPart))
     assert "failed" == reply.status
     assert reply.error is not None
-    assert ("offline", "Deskside went offline, which ended the connection to provider.example.") == (
+    assert ("went_offline", "Deskside went offline, which ended the connection to provider.example.") == (
         reply.error.code,
         reply.error.message,
     )

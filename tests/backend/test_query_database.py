@@ -57,8 +57,9 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
                 update message_part set provider_data = 'planted-provider-data';
                 update conversation set deleted_ms = 1, title = 'planted-title' where id = 2;
                 insert into usage_record (call_id, run, provider, model, input_tokens, cache_read_tokens,
-                  cache_write_tokens, output_tokens, reasoning_tokens, cost_nano_usd, request_id, at_ms)
-                  values ('u1', 1, 'openai', 'gpt-5', 10, 0, 0, 5, 0, 1500000, '', 1000);
+                  cache_write_tokens, output_tokens, reasoning_tokens, reported, state, cost_nano_usd,
+                  request_id, at_ms)
+                  values ('u1', 1, 'openai', 'gpt-5', 10, 0, 0, 5, 0, 'all', 'estimated', 1500000, '', 1000);
             """)
         yield app
 

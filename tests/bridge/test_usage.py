@@ -15,18 +15,24 @@ import csv
 import io
 import itertools
 import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from deskside.backend.app import App, open_app
@@ -42,7 +48,7 @@ from stores import paths_in, rows
 
 Call = Callable[..., Coroutine[Any, Any, Any]]
 MONTH = date.today().strftime("%Y-%m")
-GPT, SONNET, HOUSE = "openai/gpt-5.4", "anthropic/claude-sonnet-4-5", "local/house"
+GPT, SONNET, HOUSE, FREE = "openai/gpt-5.4", "anthropic/claude-sonnet-4-5", "local/house", "free/house"
 HOUSE_PRICES = {"input": "0.15", "cache_read": "0.075", "cache_write": "0.3", "output": "0.6"}
 
 
@@ -74,7 +80,13 @@ def responses(usage: Any, *, kind: str = "response.completed", error: Any = None
     )
 
 
-def started(**usage: int) -> bytes:
+def counted_along(prompt: int, output: int) -> bytes:
+    """The beginning of an answer whose server counts along with each piece."""
+    piece = {"index": 0, "delta": {"content": "Yes."}, "finish_reason": None}
+    return sent({"choices": [piece], "usage": {"prompt_tokens": prompt, "completion_tokens": output}})
+
+
+def started(**usage: Any) -> bytes:
     """The beginning of Anthropic's answer, which reports what was read and one token of the answer."""
     return sent(
         {"type": "message_start", "message": {"usage": {"output_tokens": 1, **usage}}},
@@ -83,7 +95,7 @@ def started(**usage: int) -> bytes:
     )
 
 
-def answered(output: int, *, thinking: int = 0, **usage: int) -> bytes:
+def answered(output: int, *, thinking: int = 0, **usage: Any) -> bytes:
     counts = {"output_tokens": output, "output_tokens_details": {"thinking_tokens": thinking}}
     return started(**usage) + sent(
         {"type": "content_block_stop", "index": 0},
@@ -99,8 +111,8 @@ INVALID = {"type": "error", "error": {"type": "invalid_request_error", "message"
 
 @dataclass(frozen=True)
 class Case:
-    """`nano_usd` is what the one call costs. With `stops` the user stops the answer at its first words, and
-    the server sends no more than `body`."""
+    """`nano_usd` is what the one call costs, or where `is_least`, what it costs at least. With `stops` the
+    user stops the answer at its first words, and the server sends no more than `body`."""
 
     name: str
     model: str
@@ -109,6 +121,7 @@ class Case:
     nano_usd: int | None
     status: str = "complete"
     stops: bool = False
+    is_least: bool = False
 
 
 CASES = [
@@ -134,6 +147,72 @@ CASES = [
     Case("chat: no price", "local/x", chat({"prompt_tokens": 9, "completion_tokens": 3}), "unknown", None),
     Case("chat: nothing reported", HOUSE, chat(None), "unknown", None),
     Case("chat: stopped", HOUSE, chat(None)[:90], "unknown", None, "stopped", stops=True),
+    # vLLM counts along: what it had counted when the user stopped is the least.
+    Case(
+        "chat: counted along, and stopped",
+        HOUSE,
+        counted_along(10, 1),
+        "estimated",
+        10 * 150 + 1 * 600,
+        "stopped",
+        stops=True,
+        is_least=True,
+    ),
+    Case(
+        "chat: counted along to the end",
+        HOUSE,
+        counted_along(10, 1) + chat({"prompt_tokens": 10, "completion_tokens": 4}),
+        "estimated",
+        10 * 150 + 4 * 600,
+    ),
+    Case(
+        "chat: counted along, and no reason to stop",
+        HOUSE,
+        counted_along(10, 1) + b"data: [DONE]\n\n",
+        "estimated",
+        10 * 150 + 1 * 600,
+    ),
+    # xAI's thoughts are no part of the answer's tokens, only of the total.
+    Case(
+        "chat: thoughts counted apart",
+        HOUSE,
+        chat(
+            {
+                "prompt_tokens": 32,
+                "completion_tokens": 9,
+                "total_tokens": 135,
+                "completion_tokens_details": {"reasoning_tokens": 94},
+            }
+        ),
+        "estimated",
+        32 * 150 + (9 + 94) * 600,
+    ),
+    # Gemini's are not named at all.
+    Case(
+        "chat: thoughts in the total alone",
+        HOUSE,
+        chat({"prompt_tokens": 758, "completion_tokens": 102, "total_tokens": 1725}),
+        "estimated",
+        758 * 150 + (102 + 865) * 600,
+    ),
+    Case(
+        "chat: a total that says the same",
+        HOUSE,
+        chat(
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 651,
+                "total_tokens": 751,
+                "completion_tokens_details": {"reasoning_tokens": 512},
+            }
+        ),
+        "estimated",
+        100 * 150 + 651 * 600,
+    ),
+    # -- a server of which the user says that it is free: that is known, whatever becomes of the answer --
+    Case("free: answered", FREE, chat({"prompt_tokens": 10, "completion_tokens": 5}), "estimated", 0),
+    Case("free: nothing reported", FREE, chat(None), "estimated", 0),
+    Case("free: stopped", FREE, chat(None)[:90], "estimated", 0, "stopped", stops=True),
     # -- a compatible server that says what the call costs: that counts, whatever the prices are --
     Case("server: billed", HOUSE, billed("0.00014"), "billed", 140_000),
     Case("server: billed without a price", "local/x", billed("0.0123456789"), "billed", 12_345_679),
@@ -225,7 +304,39 @@ CASES = [
         1 * 6_000 + 200_000 * 600 + 10 * 22_500,
     ),
     # What it had reported by then: all input, and one token of the answer.
-    Case("messages: stopped", SONNET, started(input_tokens=19), "estimated", 72_000, "stopped", stops=True),
+    Case(
+        "messages: stopped",
+        SONNET,
+        started(input_tokens=19),
+        "estimated",
+        19 * 3_000 + 1 * 15_000,
+        "stopped",
+        stops=True,
+        is_least=True,
+    ),
+    Case(
+        "messages: stopped after cached input",
+        SONNET,
+        started(input_tokens=4, **CACHED),
+        "estimated",
+        4 * 3_000 + 312 * 3_750 + 18_210 * 300 + 1 * 15_000,
+        "stopped",
+        stops=True,
+        is_least=True,
+    ),
+    # The same, said again by kind of cache: Deskside asks for the one of five minutes.
+    Case(
+        "messages: written for five minutes",
+        SONNET,
+        answered(
+            5,
+            input_tokens=4,
+            cache_creation_input_tokens=312,
+            cache_creation={"ephemeral_5m_input_tokens": 312, "ephemeral_1h_input_tokens": 0},
+        ),
+        "estimated",
+        4 * 3_000 + 312 * 3_750 + 5 * 15_000,
+    ),
     Case(
         "messages: failed after usage",
         SONNET,
@@ -233,6 +344,7 @@ CASES = [
         "estimated",
         19 * 3_000 + 1 * 15_000,
         "failed",
+        is_least=True,
     ),
     Case("messages: unknown model", "anthropic/x", answered(5, input_tokens=4), "unknown", None),
 ]
@@ -274,7 +386,10 @@ async def opened(paths: Paths, server: ProviderServer) -> AsyncIterator[tuple[Ap
             answer = await registry.dispatch(bridge, command, msgspec.json.encode(params))
             return answer if isinstance(answer, Failure) else json.loads(bytes(answer))
 
-        servers = [Server("local", "My server", server.openai_url)]
+        servers = [
+            Server("local", "My server", server.openai_url),
+            Server("free", "My other server", server.openai_url, is_free=True),
+        ]
         urls = {"openai_base_url": server.openai_url, "anthropic_base_url": server.anthropic_url}
         await app.settings.change({"servers": servers, **urls})
         yield app, call
@@ -333,6 +448,7 @@ async def test_a_call_costs_what_was_worked_out_by_hand(
     assert (1, case.nano_usd or 0) == (total["calls"], total["cost_nano_usd"])
     assert int(case.state == "unknown") == total["unknown_calls"]
     assert int(case.state == "billed") == total["billed_calls"]
+    assert int(case.is_least) == total["partial_calls"]
     assert total == of_chat["total"]
     assert [{"message_id": row["id"], "sum": total}] == of_chat["messages"]
 
@@ -422,24 +538,28 @@ async def test_what_a_conversation_cost_is_known_when_it_is_gone(
     server.script(*[Reply(billed("0.5"))] * 2)
     async with opened(paths, server) as (app, call):
         first = (await asked(app, call, HOUSE))["conversation"]["id"]
-        await call("conversations.rename", id=first, title="=HYPERLINK(1)")
+        await call("conversations.rename", id=first, title="What I asked about plums")
         await call("conversations.delete", ids=[first])
         await call("conversations.purge", ids=[first])
         # It takes the number of the one that is gone.
         second = await asked(app, call, HOUSE)
+        await call("conversations.rename", id=first, title="=HYPERLINK(1)")
         month = await call("usage.month", month=MONTH)
         of_second = await call("usage.of_conversation", conversation_id=second["conversation"]["id"])
         saved = await call("usage.export", month=MONTH)
 
     assert first == second["conversation"]["id"]
     parts = month["conversations"]["parts"]
-    assert [("=HYPERLINK(1)", True, 500_000_000), ("Well?", False, 500_000_000)] == [
+    # Its name goes with it: it was made of what the user said.
+    assert [("", True, 500_000_000), ("=HYPERLINK(1)", False, 500_000_000)] == [
         (part["name"], part["is_gone"], part["sum"]["cost_nano_usd"]) for part in parts
     ]
+    assert 0 < parts[0]["first_ms"] < parts[1]["first_ms"]
+    assert not any(b"about plums" in path.read_bytes() for path in paths.data.rglob("*") if path.is_file())
     assert 500_000_000 == of_second["total"]["cost_nano_usd"]
     lines = list(csv.DictReader(io.StringIO(Path(saved["path"]).read_text("utf-8"))))
     # A spreadsheet would run it.
-    assert ["'=HYPERLINK(1)", "Well?"] == [line["conversation"] for line in lines]
+    assert ["", "'=HYPERLINK(1)"] == [line["conversation"] for line in lines]
     assert ["0.500000000"] * 2 == [line["cost_usd"] for line in lines]
     assert f"deskside-usage-{MONTH}.csv" == Path(saved["path"]).name
 
@@ -466,14 +586,92 @@ async def test_an_unknown_cost_is_empty_in_the_table_and_named_beside_the_sum(
     assert month["first_ms"] == other["first_ms"]
 
 
-async def test_a_call_that_was_refused_is_in_the_ledger_too(paths: Paths, server: ProviderServer) -> None:
-    server.script(error_reply(401, {"error": {"type": "authentication_error", "message": "No."}}))
+def refusal(status: int, kind: str) -> Reply:
+    return error_reply(status, {"type": "error", "error": {"type": kind, "message": "No."}})
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        # A provider that refuses a call has used nothing, and bills nothing.
+        (refusal(401, "authentication_error"), [("estimated", 0)]),
+        (refusal(404, "not_found_error"), [("estimated", 0)]),
+        (refusal(400, "invalid_request_error"), [("estimated", 0)]),
+        # Each is made again, and then answered: 4 and 5 tokens.
+        (refusal(429, "rate_limit_error"), [("estimated", 0), ("estimated", 87_000)]),
+        # What became of these, nobody knows.
+        (refusal(529, "overloaded_error"), [("unknown", None), ("estimated", 87_000)]),
+        (Reply(status=0), [("unknown", None), ("estimated", 87_000)]),
+        (Reply(started(input_tokens=4), cut_after=0), [("unknown", None), ("estimated", 87_000)]),
+        # It had begun: 4 tokens in, 1 out.
+        (Reply(started(input_tokens=4), cut_after=150), [("estimated", 27_000), ("estimated", 87_000)]),
+    ],
+)
+async def test_every_attempt_is_in_the_ledger_and_one_that_was_refused_cost_nothing(
+    reply: Reply, expected: Any, paths: Paths, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deskside.backend.agent.loop.FIRST_WAIT_S", 0.001)
+    server.script(reply, Reply(answered(5, input_tokens=4)))
     async with opened(paths, server) as (app, call):
         await asked(app, call, SONNET)
         month = await call("usage.month", month=MONTH)
 
-    assert [("unknown", None)] == rows(paths.database, LEDGER)
-    assert (1, 1) == (month["total"]["calls"], month["total"]["unknown_calls"])
+    assert expected == rows(paths.database, LEDGER)
+    assert len(expected) == month["total"]["calls"]
+    assert expected.count(("unknown", None)) == month["total"]["unknown_calls"]
+
+
+async def test_a_call_that_reached_nobody_cost_nothing(
+    paths: Paths, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deskside.backend.agent.loop.FIRST_WAIT_S", 0.001)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        async with opened(paths, server) as (app, call):
+            await app.settings.change({"servers": [Server("local", "My server", address)]})
+            await asked(app, call, HOUSE)
+
+    assert {("estimated", 0)} == set(rows(paths.database, LEDGER))
+
+
+async def test_a_price_that_changes_while_an_answer_comes_holds_from_the_next_call(
+    paths: Paths, server: ProviderServer
+) -> None:
+    body = answered(50, input_tokens=10)
+    server.script(Reply(body, hang_after=len(started(input_tokens=10))))
+    prices = {"input": "1", "output": "2"}
+    async with opened(paths, server) as (app, call):
+        begun = await call("runs.start", text="Well?", model=SONNET)
+        await until(app, lambda event: isinstance(event, TextAppended))
+        await call("usage.change_price", model=SONNET, valid_from="2020-01-01", prices=prices)
+        server.release()
+        await until(app, lambda event: is_end(event, begun["reply"]["id"]))
+        server.script(Reply(body))
+        await asked(app, call, SONNET)
+
+    assert [("estimated", 10 * 3_000 + 50 * 15_000), ("estimated", 10 * 1_000 + 50 * 2_000)] == rows(
+        paths.database, LEDGER
+    )
+
+
+async def test_a_call_for_a_title_is_in_the_ledger_before_it_is_answered(
+    paths: Paths, server: ProviderServer
+) -> None:
+    begins = started(input_tokens=19)
+    server.script(Reply(billed("0.5")), Reply(begins + sent(INVALID), hang_after=len(begins)))
+    async with opened(paths, server) as (app, call):
+        chat_id = (await asked(app, call, HOUSE))["conversation"]["id"]
+        await call("conversations.set_model", id=chat_id, model=SONNET)
+        title = asyncio.create_task(call("conversations.name_by_model", id=chat_id))
+        async with asyncio.timeout(10):
+            while [("unknown", None)] != rows(paths.database, LEDGER)[1:]:
+                await asyncio.sleep(0.01)
+        server.release()
+        failure = await title
+
+    assert isinstance(failure, Failure)
+    assert [("billed", 500_000_000), ("estimated", 19 * 3_000 + 15_000)] == rows(paths.database, LEDGER)
 
 
 async def test_what_another_agent_did_for_a_reply_is_in_its_cost(
@@ -549,8 +747,15 @@ ANSWERS = {
     "hangs": Reply(SAYS_TOKENS, hang_after=90),
     "refuses": error_reply(401, {"error": {"message": "No."}}),
 }
-# What a row can say: what the server said, and 7 and 3 tokens at the first prices or at a dollar.
-COSTS = {("unknown", None), ("billed", 333), ("estimated", 7 * 150 + 3 * 600), ("estimated", 10_000)}
+# What a row can say: what the server said, 7 and 3 tokens at the first prices or at a dollar, and nothing for
+# what was refused.
+COSTS = {
+    ("unknown", None),
+    ("billed", 333),
+    ("estimated", 7 * 150 + 3 * 600),
+    ("estimated", 10_000),
+    ("estimated", 0),
+}
 ACTS = ["ask", "ask", "ask", "wait", "stop", "price", "delete", "close", "kill"]
 
 
@@ -560,6 +765,45 @@ select message.id from message left join run on run.message = message.id
 left join usage_record on usage_record.run = run.id where message.usage is not null group by 1
 having (ifnull(sum(input_tokens), 0), ifnull(sum(output_tokens), 0))
   is not (message.usage ->> 'input_tokens', message.usage ->> 'output_tokens')"""
+
+
+# A word of a model is never there without the row of a call.
+WORDS_WITHOUT_A_ROW = """
+select run.id from message_part join run on run.message = message_part.message
+left join usage_record on usage_record.run = run.id
+where message_part.kind in ('text', 'reasoning', 'tool_call') and usage_record.id is null"""
+
+
+async def assert_the_table_says_the_same(call: Call, month: Any) -> None:
+    """The lines of the CSV file make the sums, all together and those of each part."""
+    saved = await call("usage.export", month=MONTH)
+    lines = list(csv.DictReader(io.StringIO(Path(saved["path"]).read_text("utf-8"))))
+
+    def sum_of(lines: list[dict[str, str]]) -> tuple[int, int, int, int]:
+        assert all((line["state"] == "unknown") == (line["cost_usd"] == "") for line in lines)
+        dollars = sum(Decimal(line["cost_usd"] or 0) for line in lines)
+        unknown = sum(line["state"] == "unknown" for line in lines)
+        return len(lines), int(dollars * 10**9), unknown, sum(int(line["input_tokens"]) for line in lines)
+
+    def shown(sum_: Any) -> tuple[int, int, int, int]:
+        names = ("calls", "cost_nano_usd", "unknown_calls")
+        return (*(sum_[name] for name in names), sum_["usage"]["input_tokens"])  # type: ignore[return-value]
+
+    assert shown(month["total"]) == sum_of(lines)
+    columns = {"models": "model", "agents": "agent", "conversations": "conversation_id"}
+    groups = {"days": [(part["id"], part) for part in month["days"]]}
+    groups |= {
+        by: [(part["name"] if by == "agents" else part["id"], part) for part in month[by]["parts"]]
+        for by in columns
+    }
+    for by, parts in groups.items():
+        for key, part in parts:
+            own = [
+                line
+                for line in lines
+                if (line["time"][:10] if by == "days" else line[columns[by]]) == str(key or "")
+            ]
+            assert shown(part["sum"]) == sum_of(own)
 
 
 async def act(name: str, app: App, call: Call, begun: list[Any]) -> None:
@@ -601,6 +845,8 @@ async def assert_sums_are_right(call: Call, database: Path) -> None:
     total = month["total"]
     assert [(total["calls"], total["cost_nano_usd"], total["unknown_calls"])] == rows(database, sums)
     assert [] == rows(database, ANSWERS_WITHOUT_THEIR_ROWS)
+    assert [] == rows(database, WORDS_WITHOUT_A_ROW)
+    await assert_the_table_says_the_same(call, month)
     for part in month["conversations"]["parts"]:
         [(here,)] = rows(database, "select conversation from usage_conversation where id = ?", part["id"])
         assert part["is_gone"] == (here is None)
@@ -656,3 +902,75 @@ async def test_totals_are_the_sums_of_the_rows_whatever_happens(acts: list[str],
             costs = known
         posts = [request for request in server.requests if request.method == "POST"]
         assert was_killed or len(found) >= len(posts)
+
+
+ANSWERING_UNTIL_KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from provider_server import ProviderServer
+from stores import paths_in
+from test_usage import HOUSE, HOUSE_PRICES, is_said, opened, until
+
+class Address:
+    openai_url = anthropic_url = sys.argv[2]
+
+async def main():
+    async with opened(paths_in(Path(sys.argv[1])), Address()) as (app, call):
+        await call("usage.change_price", model=HOUSE, valid_from="2026-01-01", prices=HOUSE_PRICES)
+        for number in range(int(sys.argv[3])):
+            await call("runs.start", text=f"{number}?", model=HOUSE)
+        await until(app, lambda event: is_said(event, int(sys.argv[4])))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+# Whatever becomes of the other answers, this one comes to its end, slowly.
+WORDS = 60
+WORD = sent({"choices": [{"index": 0, "delta": {"content": "Yes. "}, "finish_reason": None}]})
+LONG = Reply(WORD * WORDS + SAYS_TOKENS, piece_bytes=0, delay_s=0.005)
+
+
+def is_said(event: Any, words: int) -> bool:
+    """Whether so many words of an answer have come."""
+    return isinstance(event, TextAppended) and event.offset + len(event.text) >= words * len("Yes. ")
+
+
+def killed_at(words: int, asked_at_once: int, folder: Path, server: ProviderServer) -> None:
+    """Run the program on this folder, and kill it once so many words of an answer have come."""
+    arguments = [str(folder), server.openai_url, str(asked_at_once), str(words)]
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join([str(tests), str(tests / "bridge"), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-c", ANSWERING_UNTIL_KILLED, *arguments],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert -signal.SIGKILL == ended.returncode, ended.stderr
+
+
+# Each example starts the program again and again: none is made smaller.
+@settings(max_examples=10, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@given(
+    deaths=st.lists(st.integers(1, WORDS), min_size=1, max_size=2),
+    asked_at_once=st.integers(2, 6),
+    answers=st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=4),
+)
+async def test_totals_are_the_sums_of_the_rows_after_the_program_was_killed(
+    deaths: list[int], asked_at_once: int, answers: list[str]
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, paths = Path(name), paths_in(Path(name))
+        for death in deaths:
+            with ProviderServer() as server:
+                server.script(LONG, *itertools.islice(itertools.cycle(ANSWERS[name] for name in answers), 9))
+                await asyncio.to_thread(killed_at, death, asked_at_once, folder, server)
+                before = rows(paths.database, "select call_id, state, cost_nano_usd from usage_record")
+                async with opened(paths, server) as (_, call):
+                    await assert_sums_are_right(call, paths.database)
+                    after = rows(paths.database, "select call_id, state, cost_nano_usd from usage_record")
+
+            assert COSTS >= {(state, cost) for _, state, cost in after}
+            assert before == after

@@ -45,12 +45,12 @@ def test_a_price_makes_the_next_answer_known_and_leaves_the_last_one_unknown(
     ask(page, "And again?")
     expect_complete(page)
     expect(last_reply(page)).to_contain_text("$0.00005")
-    expect(page.get_by_test_id("usage-total")).to_contain_text("$0.00005 + 1 call without a known price")
+    expect(page.get_by_test_id("usage-total")).to_contain_text("At least $0.00005")
 
     page.get_by_test_id("settings-button").click()
     page.get_by_role("button", name="Usage", exact=True).click()
-    expect(page.get_by_test_id("usage-month")).to_have_text("$0.00005")
-    expect(page.get_by_text("1 call without a known price is not in this sum.")).to_be_visible()
+    expect(page.get_by_test_id("usage-month")).to_have_text("At least $0.00005")
+    expect(page.get_by_text("1 call whose cost is not known is not in this sum:")).to_be_visible()
     page.get_by_role("button", name="Export as CSV").click()
     expect(page.get_by_text("Saved as")).to_be_visible()
     with target.open(encoding="utf-8", newline="") as file:

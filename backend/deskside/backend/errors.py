@@ -19,10 +19,12 @@
     │   ├── ContentRefused        the provider's content policy                rephrase
     │   ├── RequestRefused        any other 4xx                                read what it says
     │   ├── NoNetwork             could not connect                            check the network
+    │   │   └── NoAnswer              connected, and it ended before a word        retry
     │   ├── StreamDropped         the answer broke off                         Continue or Retry
     │   ├── StreamTimedOut        no first byte, or a gap that is too long     retry
     │   └── StreamGarbled         bytes that are not the provider's format     retry, check the server
     ├── Offline               the user has closed the way out of this machine  go online
+    │   └── WentOffline           they did while a connection was open             go online
     ├── DeviceModelError      the on-device model cannot run or be fetched     open Models
     ├── McpServerError        an MCP server does not run or does not answer    read its log, restart it
     ├── StoreBusy             another program holds the database               close it, retry
@@ -161,6 +163,10 @@ class NoNetwork(ProviderError):
     default_hint = "Check your network, or that the server is running, then press Retry."
 
 
+class NoAnswer(NoNetwork):
+    code = "no_answer"
+
+
 class StreamDropped(ProviderError):
     code = "stream_dropped"
     retryable = True
@@ -182,6 +188,10 @@ class StreamGarbled(ProviderError):
 class Offline(AppError):
     code = "offline"
     default_hint = "Go online in Settings, under Network. Models on this computer work offline, too."
+
+
+class WentOffline(Offline):
+    code = "went_offline"
 
 
 class DeviceModelError(AppError):

@@ -51,6 +51,13 @@ class Price(msgspec.Struct, frozen=True):
     rates: tuple[Rates, ...]
     source: str
 
+    @property
+    def is_free(self) -> bool:
+        """Whether no token costs anything."""
+        return not any(
+            each.input or each.cache_read or each.cache_write or each.output for each in self.rates
+        )
+
 
 FREE = Price("", (Rates(0, Decimal(0), Decimal(0), Decimal(0), Decimal(0)),), "runs on this machine")
 FREE_BY_USER = msgspec.structs.replace(FREE, source="the user says that the server is free")

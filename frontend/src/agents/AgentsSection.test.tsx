@@ -212,7 +212,7 @@ test("limits are saved when a field is left, and what was spent is told", async 
   const { server } = await shown("limits", { "settings.change": () => appState().settings });
   const day = within(await screen.findByRole("group", { name: "A day" }));
   expect(await day.findByText(/\$0\.42, 12,000 tokens/)).toBeTruthy();
-  expect(day.getByText(/2 calls whose price is not known/)).toBeTruthy();
+  expect(day.getByText(/2 calls whose cost is not known/)).toBeTruthy();
   const money = day.getByLabelText("Money");
   fireEvent.input(money, { target: { value: "lots" } });
   fireEvent.change(money);

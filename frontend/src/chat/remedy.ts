@@ -17,6 +17,7 @@ export function remedyFor(code: string, app: App, chooseModel: () => void): Reme
     case "context_too_long":
       return { label: "Choose a model", run: chooseModel };
     case "offline":
+    case "went_offline":
       return { label: "Go online", run: () => void app.setOffline(false) };
     case "device_model_error":
       return { label: "Open on-device model", run: () => app.openSettings("device") };

@@ -39,6 +39,7 @@ const totals = (run_id: number, changes: Partial<RunTotals> = {}): RunTotals => 
   usage,
   used_calls: 2,
   unknown_calls: 0,
+  partial_calls: 0,
   cost_nano_usd: 40_000_000,
   ...changes,
 });
@@ -104,7 +105,7 @@ describe("figures", () => {
     const found = figures({ took_ms: null }, { unknown_calls: 1 });
 
     expect(found.Time).toEqual(["not known", "2.0 s", ""]);
-    expect(found.Cost).toEqual(["$0.04", "$0.04 + 1 call without a known price", ""]);
+    expect(found.Cost).toEqual(["$0.04", "At least $0.04", ""]);
   });
 
   test("leave out the tokens that neither run used", () => {

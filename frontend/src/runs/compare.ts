@@ -109,15 +109,17 @@ export function figuresOf(left: RunTotals, right: RunTotals): Figure[] {
     ...tokens("Output tokens", "output_tokens"),
     ...tokens("Reasoning tokens", "reasoning_tokens"),
     {
-      ...figure("Cost", (totals) => (totals.unknown_calls > 0 ? null : totals.cost_nano_usd), formatDollars),
+      ...figure("Cost", wholeCost, formatDollars),
       left: costOf(left),
       right: costOf(right),
     },
   ];
 }
 
-const costOf = ({ used_calls, unknown_calls, cost_nano_usd }: RunTotals): string =>
-  formatSum({ calls: used_calls, unknown_calls, cost_nano_usd });
+const wholeCost = ({ unknown_calls, partial_calls, cost_nano_usd }: RunTotals): number | null =>
+  unknown_calls + partial_calls > 0 ? null : cost_nano_usd;
+
+const costOf = ({ used_calls, ...totals }: RunTotals): string => formatSum({ calls: used_calls, ...totals });
 
 function deltaOf(before: number | null, after: number | null, format: (value: number) => string): string {
   if (before === null || after === null) return "";

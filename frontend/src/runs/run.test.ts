@@ -19,6 +19,7 @@ const span = (id: string, changes: Partial<Span> = {}): Span => ({
   first_ms: null,
   usage: null,
   cost_nano_usd: null,
+  is_partial_cost: false,
   decided: "",
   ...changes,
 });

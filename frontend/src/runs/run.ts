@@ -125,7 +125,8 @@ export function factsOf(span: Span): [string, string][] {
     const cached = cache_read_tokens ? `, ${cache_read_tokens} of them from the cache` : "";
     facts.push(["Read", `${formatTokens(read)}${cached}`], ["Wrote", formatTokens(output_tokens)]);
     const cost = span.cost_nano_usd;
-    facts.push(["Cost", cost === null ? "not known" : dollars.format(cost / 1e9)]);
+    const least = span.is_partial_cost ? "at least " : "";
+    facts.push(["Cost", cost === null ? "not known" : `${least}${dollars.format(cost / 1e9)}`]);
   }
   if (span.decided) facts.push(["You", span.decided]);
   if (span.message) facts.push([span.status === "failed" ? "Failure" : "Why", span.message]);

@@ -97,7 +97,7 @@ function SpentLine({ period, limit, spent }: { period: "day" | "month"; limit: L
       <p>
         {period === "day" ? "Today" : "This month"}: {formatDollars(spent.cost_nano_usd)},{" "}
         {formatTokens(spent.tokens)}
-        {spent.unknown_calls > 0 && <span class="muted">, and {calls} whose price is not known</span>}
+        {spent.unknown_calls > 0 && <span class="muted">, and {calls} whose cost is not known</span>}
       </p>
       {limit.cost_nano_usd !== null && (
         <meter

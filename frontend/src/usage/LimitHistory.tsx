@@ -16,7 +16,12 @@ export function LimitHistory({ app }: { app: App }) {
   if (changes.value.length === 0) return null;
   return (
     <section class="card" aria-labelledby="limit-history">
-      <h2 id="limit-history">Limits so far</h2>
+      <div class="heading-row">
+        <h2 id="limit-history">Limits so far</h2>
+        <button type="button" class="button" onClick={() => app.openSettings("limits")}>
+          Change limits
+        </button>
+      </div>
       <ul class="list">
         {changes.value.map((change, index) => (
           <li key={index} class="list-row list-row-tall">

@@ -96,7 +96,7 @@ export function PricesCard({ app, models }: { app: App; models: Part[] }) {
                     <td colSpan={4}>Deskside's own price</td>
                   ) : (
                     (Object.keys(CLASSES) as Class[]).map((each) => (
-                      <td key={each}>{version[each] === null ? "as input" : `$${version[each]}`}</td>
+                      <td key={each}>{version[each] === null ? "as input" : dollars(version[each])}</td>
                     ))
                   )}
                   <td>
@@ -211,6 +211,12 @@ function PriceForm({ models, onSave, onCancel }: FormProps) {
       </div>
     </form>
   );
+}
+
+/** "3" → "$3", "0.6" → "$0.60": exact, as it was set. */
+function dollars(amount: string): string {
+  const [whole, fraction] = amount.split(".");
+  return fraction === undefined ? `$${whole}` : `$${whole}.${fraction.padEnd(2, "0")}`;
 }
 
 /** The version that holds today, of those of its model. They come with the one that begins last first. */

@@ -3,12 +3,20 @@ import { ChevronLeft, ChevronRight, Download } from "lucide-preact";
 import { useEffect } from "preact/hooks";
 import type { Month, Part, Parts, Sum } from "../api.gen";
 import type { App } from "../app/app";
-import { formatDollars } from "../settings/amounts";
-import { formatCount, formatTokens } from "../ui/format";
+import { formatCount, formatDay, formatTokens } from "../ui/format";
 import { IconButton } from "../ui/IconButton";
 import { Problem } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
-import { formatCalls, formatDate, formatMonth, monthAfter, monthOf, unknownCalls } from "./costs";
+import {
+  formatCalls,
+  formatDate,
+  formatMonth,
+  formatSum,
+  missingIn,
+  monthAfter,
+  monthOf,
+  originOf,
+} from "./costs";
 import { DayChart } from "./DayChart";
 import { LimitHistory } from "./LimitHistory";
 import { PricesCard } from "./PricesCard";
@@ -92,17 +100,17 @@ function MonthView({ month, name }: { month: Month; name: string }) {
     <>
       <div>
         <p class="month-total" data-testid="usage-month">
-          {total.unknown_calls === total.calls ? "Cost unknown" : formatDollars(total.cost_nano_usd)}
+          {formatSum(total)}
         </p>
         <p class="muted">
           {formatCalls(total.calls)}, {formatTokens(all)}
           {total.billed_calls > 0 && `, ${formatCalls(total.billed_calls)} as the provider billed`}
         </p>
-        {total.unknown_calls > 0 && (
-          <p class="unknown-calls">
-            {unknownCalls(total)} {total.unknown_calls === 1 ? "is" : "are"} not in this sum.
+        {missingIn(total).map((said) => (
+          <p key={said} class="missing-cost">
+            {said}
           </p>
-        )}
+        ))}
       </div>
       <DayChart month={name} days={month.days} />
       <fieldset class="segments">
@@ -139,8 +147,7 @@ function PartsTable({ month, way }: { month: Month; way: Way }) {
             <th scope="col">Cost</th>
             <th scope="col">Calls</th>
             <th scope="col">Input</th>
-            <th scope="col">From cache</th>
-            <th scope="col">To cache</th>
+            <th scope="col">Cached</th>
             <th scope="col">Output</th>
           </tr>
         </thead>
@@ -163,23 +170,19 @@ function SumRow({ name, sum }: { name: string; sum: Sum }) {
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td>
-        {sum.unknown_calls === sum.calls ? "Unknown" : formatDollars(sum.cost_nano_usd)}
-        {sum.unknown_calls > 0 && sum.unknown_calls < sum.calls && (
-          <div class="unknown-calls">+ {formatCount(sum.unknown_calls)} unknown</div>
-        )}
+      <td title={originOf(sum)}>{sum.unknown_calls === sum.calls ? "Unknown" : formatSum(sum)}</td>
+      <td>{formatCount(sum.calls)}</td>
+      <td>{formatCount(input_tokens)}</td>
+      <td title={`${formatCount(cache_read_tokens)} read, ${formatCount(cache_write_tokens)} written`}>
+        {formatCount(cache_read_tokens + cache_write_tokens)}
       </td>
-      {[sum.calls, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens].map(
-        (count, column) => (
-          <td key={column}>{formatCount(count)}</td>
-        ),
-      )}
+      <td>{formatCount(output_tokens)}</td>
     </tr>
   );
 }
 
-function nameOf({ id, name, is_gone }: Part, way: Way): string {
+function nameOf({ id, name, first_ms, is_gone }: Part, way: Way): string {
   if (way === "days") return formatDate(String(id));
   if (id === null) return way === "agents" ? "No agent" : "No conversation";
-  return is_gone ? `${name} (deleted)` : name;
+  return is_gone ? `Deleted conversation (${formatDay(first_ms)})` : name;
 }

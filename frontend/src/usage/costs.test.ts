@@ -10,11 +10,18 @@ const USAGE = {
   reasoning_tokens: 0,
 };
 
-const sum = (calls: number, cost_nano_usd: number, unknown_calls = 0, billed_calls = 0): Sum => ({
+const sum = (
+  calls: number,
+  cost_nano_usd: number,
+  unknown_calls = 0,
+  billed_calls = 0,
+  partial_calls = 0,
+): Sum => ({
   calls,
   cost_nano_usd,
   unknown_calls,
   billed_calls,
+  partial_calls,
   usage: USAGE,
 });
 
@@ -26,16 +33,21 @@ describe("a sum", () => {
     // Free is known, and not the same as unknown.
     [sum(2, 0), "$0.00"],
     [sum(2, 0, 2), "Cost unknown"],
-    [sum(2, 50_000_000, 1), "$0.05 + 1 call without a known price"],
-    [sum(5, 0, 3), "$0.00 + 3 calls without a known price"],
+    [sum(2, 50_000_000, 1), "At least $0.05"],
+    [sum(5, 0, 3), "At least $0.00"],
+    [sum(1, 50_000_000, 0, 0, 1), "At least $0.05"],
   ])("says what is not known of it", (given, said) => {
     expect(formatSum(given)).toBe(said);
   });
 
   test("says where it comes from", () => {
-    expect(originOf(sum(6, 5, 1, 2))).toBe(
-      "2 calls as the provider billed, 3 calls worked out from tokens and prices, 1 call without a known price",
+    expect(originOf(sum(6, 5, 1, 2, 1))).toBe(
+      "2 calls as the provider billed, 3 calls worked out from tokens and prices. " +
+        "1 call whose cost is not known is not in this sum: the model has no price, or the answer broke off " +
+        "before the provider said what it used. " +
+        "1 call ended early and may have cost more than the provider had said by then.",
     );
+    expect(originOf(sum(2, 0, 2))).toMatch(/^2 calls whose cost is not known are not in this sum:/);
   });
 });
 

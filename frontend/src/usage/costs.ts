@@ -41,26 +41,42 @@ export function createCosts(api: Pick<Commands, "usage">) {
 export const formatCalls = (count: number): string =>
   count === 1 ? "1 call" : `${formatCount(count)} calls`;
 
-/** "3 calls without a known price"; empty where all are known. */
-export const unknownCalls = ({ unknown_calls }: Pick<Sum, "unknown_calls">): string =>
-  unknown_calls === 0 ? "" : `${formatCalls(unknown_calls)} without a known price`;
-
-/** A sum that never looks whole where it is not: "$0.05", "cost unknown", "$0.05 + 1 call without a known price". */
-export function formatSum(sum: Pick<Sum, "calls" | "cost_nano_usd" | "unknown_calls">): string {
-  if (sum.unknown_calls === sum.calls) return sum.calls === 0 ? formatDollars(0) : "Cost unknown";
+/** What is known of a sum: "$0.05", "At least $0.05" where some of it is not, "Cost unknown" where nothing is. */
+export function formatSum(
+  sum: Pick<Sum, "calls" | "cost_nano_usd" | "unknown_calls" | "partial_calls">,
+): string {
+  if (sum.calls > 0 && sum.unknown_calls === sum.calls) return "Cost unknown";
   const known = formatDollars(sum.cost_nano_usd);
-  return sum.unknown_calls === 0 ? known : `${known} + ${unknownCalls(sum)}`;
+  return sum.unknown_calls + sum.partial_calls > 0 ? `At least ${known}` : known;
 }
 
-/** Where the number comes from. */
+/** Why a sum is not all, as sentences; none where it is. */
+export function missingIn({ unknown_calls, partial_calls }: Sum): string[] {
+  const said: string[] = [];
+  if (unknown_calls > 0) {
+    const verb = unknown_calls === 1 ? "is" : "are";
+    said.push(
+      `${formatCalls(unknown_calls)} whose cost is not known ${verb} not in this sum: ` +
+        "the model has no price, or the answer broke off before the provider said what it used.",
+    );
+  }
+  if (partial_calls > 0) {
+    said.push(
+      `${formatCalls(partial_calls)} ended early and may have cost more than the provider had said by then.`,
+    );
+  }
+  return said;
+}
+
+/** Where the number comes from, and what is not in it. */
 export function originOf(sum: Sum): string {
   const estimated = sum.calls - sum.billed_calls - sum.unknown_calls;
   const parts = [
     sum.billed_calls > 0 && `${formatCalls(sum.billed_calls)} as the provider billed`,
     estimated > 0 && `${formatCalls(estimated)} worked out from tokens and prices`,
-    unknownCalls(sum),
   ];
-  return parts.filter(Boolean).join(", ");
+  const known = parts.filter(Boolean).join(", ");
+  return [known && `${known}.`, ...missingIn(sum)].filter(Boolean).join(" ");
 }
 
 /** 2026-11, of a moment on this machine's clock. */

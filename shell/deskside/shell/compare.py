@@ -85,7 +85,7 @@ def _table(left: RunTotals, right: RunTotals) -> Iterator[tuple[str, list[str]]]
         ("reasoning", "reasoning_tokens"),
     ):
         yield name, _with_delta(getattr(left.usage, field), getattr(right.usage, field))
-    if left.unknown_calls or right.unknown_calls:
+    if any(each.unknown_calls or each.partial_calls for each in both):
         yield "cost", [_cost(each) for each in both]
     else:
         yield "cost", _with_delta(left.cost_nano_usd, right.cost_nano_usd, _dollars)
@@ -93,11 +93,10 @@ def _table(left: RunTotals, right: RunTotals) -> Iterator[tuple[str, list[str]]]
 
 def _cost(totals: RunTotals) -> str:
     """A sum that never looks whole where it is not."""
-    if not totals.unknown_calls:
-        return _dollars(totals.cost_nano_usd)
-    if totals.unknown_calls == totals.used_calls:
+    if totals.used_calls and totals.unknown_calls == totals.used_calls:
         return UNKNOWN
-    return f"{_dollars(totals.cost_nano_usd)} + {totals.unknown_calls} unknown"
+    known = _dollars(totals.cost_nano_usd)
+    return f"at least {known}" if totals.unknown_calls or totals.partial_calls else known
 
 
 def _dollars(nano_usd: int) -> str:

@@ -119,9 +119,15 @@ def _details(span: Span) -> str:
         cached = f" ({used.cache_read_tokens} from the cache)" if used.cache_read_tokens else ""
         read = used.input_tokens + used.cache_read_tokens + used.cache_write_tokens
         parts.append(f"{read} tokens in{cached}, {used.output_tokens} out")
-        parts.append("cost unknown" if span.cost_nano_usd is None else f"${span.cost_nano_usd / 1e9:.6f}")
+        parts.append(_cost(span))
     parts += [text for text in (span.decided, span.code, span.message) if text]
     return f"  [{'; '.join(parts)}]" if parts else ""
+
+
+def _cost(span: Span) -> str:
+    if span.cost_nano_usd is None:
+        return "cost unknown"
+    return f"{'at least ' if span.is_partial_cost else ''}${span.cost_nano_usd / 1e9:.6f}"
 
 
 def _mark_line(story: Story, mark: Mark) -> str:

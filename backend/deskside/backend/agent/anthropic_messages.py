@@ -316,14 +316,14 @@ class MessagesReader:
             yield from self._end_block()
         elif kind == "message_start":
             if event.message is not None and event.message.usage is not None:
-                yield self._report(event.message.usage)
+                yield self._report(event.message.usage, is_final=False)
         elif kind == "message_delta":
             delta = event.delta or _Delta()
             self._stop_reason = delta.stop_reason or self._stop_reason
             if delta.stop_details is not None:
                 self._explanation = delta.stop_details.explanation or ""
             if event.usage is not None:
-                yield self._report(event.usage)
+                yield self._report(event.usage, is_final=True)
         elif kind == "message_stop":
             self.has_ended = True
         elif kind == "error":
@@ -371,7 +371,7 @@ class MessagesReader:
         elif block.type == "redacted_thinking":
             yield ReasoningFinished(_json({"type": "redacted_thinking", "data": block.data or ""}))
 
-    def _report(self, usage: _Usage) -> UsageReported:
+    def _report(self, usage: _Usage, *, is_final: bool) -> UsageReported:
         """Later counts are totals that replace earlier ones; what is missing stays."""
         before = self._usage
         details = usage.output_tokens_details or _OutputDetails()
@@ -382,7 +382,7 @@ class MessagesReader:
             output_tokens=_or(usage.output_tokens, before.output_tokens),
             reasoning_tokens=_or(details.thinking_tokens, before.reasoning_tokens),
         )
-        return UsageReported(self._usage)
+        return UsageReported(self._usage, is_final=is_final)
 
     def finish(self) -> Iterator[ModelEvent]:
         reason = self._stop_reason or "end_turn"

@@ -89,10 +89,12 @@ class ToolRequested(msgspec.Struct, frozen=True, tag="tool_requested"):
 
 class UsageReported(msgspec.Struct, frozen=True, tag="usage_reported"):
     """The usage of this model call so far; a later report of the same call replaces an earlier one.
-    `cost_nano_usd` is what the provider itself says that the call costs; None where it does not."""
+    `cost_nano_usd` is what the provider itself says that the call costs; None where it does not. `is_final`:
+    all that the call used is in it."""
 
     usage: Usage
     cost_nano_usd: int | None = None
+    is_final: bool = True
 
 
 class StepFinished(msgspec.Struct, frozen=True, tag="step_finished"):

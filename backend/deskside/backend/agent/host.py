@@ -153,6 +153,8 @@ class RunHost:
     # -- models ------------------------------------------------------------------------------------
 
     async def model(self, name: str) -> Model:
+        if not name.startswith(DEVICE):
+            await prices.load()  # a call's account begins with its price
         return NotedModel(await model_named(self._around, name), self._begin_call, self._run.reply.recorder)
 
     def _begin_call(self) -> str:

@@ -15,14 +15,13 @@ from deskside.backend.agent import catalog, providers
 from deskside.backend.agent.answer import Patience
 from deskside.backend.agent.catalog import OFFLINE_MODELS, FoundServer, ModelInfo
 from deskside.backend.agent.device import MOST_CONTEXT_TOKENS
-from deskside.backend.agent.events import Model, Usage
+from deskside.backend.agent.events import Model
 from deskside.backend.agent.transport import Http, Provider
 from deskside.backend.errors import AppError, NoKey
 from deskside.backend.keys import ENVIRONMENT, LABELS, KeyTest
 from deskside.backend.store import api_keys
 from deskside.backend.store import settings as rows
 from deskside.backend.store.text import now_ms
-from deskside.backend.store.usage import UNKNOWN, Cost
 
 if TYPE_CHECKING:
     from deskside.backend.agent.device import Device
@@ -37,7 +36,6 @@ BASE_URLS = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL"}
 LIST_KEPT_MS = 3_600_000
 # Prices change at some hour of some time zone, and those differ by quarters of an hour.
 PRICE_KEPT_MS = 900_000
-NOTHING_REPORTED = Usage()
 # Somebody is looking at a menu: a provider that takes longer shows its last list.
 LIST_LIMIT_S = 10.0
 QUICK_LOOK_S = 3.0  # the first look also imports the SDK, about a second
@@ -156,16 +154,6 @@ class Models:
         if listed is None or listed[0] != as_of:
             listed = self._prices[name] = (as_of, prices.price_of(name, at_ms, as_of[1]))
         return listed[1]
-
-    def cost_of(self, name: str, used: Usage, reported_nano_usd: int | None, at_ms: int) -> Cost:
-        """What a call costs that was made then: what the provider says itself, else its tokens times the
-        price that held. Not known while it has not said what it used."""
-        if reported_nano_usd is not None:
-            return Cost("billed", reported_nano_usd)
-        price = None if used == NOTHING_REPORTED else self.price_of(name, at_ms)
-        if price is None:
-            return UNKNOWN
-        return Cost("estimated", prices.cost(used, price), msgspec.to_builtins(price))
 
     def chosen(self) -> str | None:
         """The model that somebody asked for: the setting, else DESKSIDE_MODEL."""

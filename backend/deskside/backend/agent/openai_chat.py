@@ -200,6 +200,7 @@ class _CompletionDetails(msgspec.Struct):
 class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
     # OpenRouter: dollars, with its own fee alone where the model's maker bills the user apart. What other
@@ -263,6 +264,7 @@ class ChatReader:
         self._finish_reason: str | None = None
         self._is_reasoning = False
         self._was_refused = False
+        self._reported: UsageReported | None = None
         self.has_ended = False
 
     @property
@@ -280,7 +282,11 @@ class ChatReader:
         if chunk.choices:
             yield from self._read_choice(chunk.choices[0])
         if chunk.usage is not None:
-            yield UsageReported(_usage(chunk.usage), _reported_cost(chunk.usage))
+            # Some servers count along; the last count comes with the reason to stop, or later.
+            self._reported = UsageReported(
+                _usage(chunk.usage), _reported_cost(chunk.usage), self._finish_reason is not None
+            )
+            yield self._reported
 
     def _read_choice(self, choice: _Choice) -> Iterator[ModelEvent]:
         delta = choice.delta
@@ -324,6 +330,8 @@ class ChatReader:
     def finish(self) -> Iterator[ModelEvent]:
         """What was held back until the end: the requested tools, and why the model stopped."""
         yield from self._end_reasoning()
+        if self._reported is not None and not self._reported.is_final:
+            yield msgspec.structs.replace(self._reported, is_final=True)
         reason = self._finish_reason or ("tool_calls" if self._calls else "stop")
         stop_reason = _STOP_REASONS.get(reason, "other")
         for call in self._calls:
@@ -341,13 +349,19 @@ class ChatReader:
 def _usage(usage: _Usage) -> Usage:
     details = usage.prompt_tokens_details or _PromptDetails()
     cache_read, cache_write = details.cached_tokens or 0, details.cache_write_tokens or 0
+    prompt, output = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    reasoning = (usage.completion_tokens_details or _CompletionDetails()).reasoning_tokens or 0
+    # OpenAI counts thoughts among the answer's tokens; xAI beside them, and Gemini only in the total.
+    apart = (usage.total_tokens or 0) - prompt - output
+    if apart > 0 and reasoning in (0, apart):
+        reasoning, output = apart, output + apart
     return Usage(
         # OpenAI counts what was read from and written to the cache among the prompt's tokens.
-        input_tokens=max(0, (usage.prompt_tokens or 0) - cache_read - cache_write),
+        input_tokens=max(0, prompt - cache_read - cache_write),
         cache_read_tokens=cache_read,
         cache_write_tokens=cache_write,
-        output_tokens=usage.completion_tokens or 0,
-        reasoning_tokens=(usage.completion_tokens_details or _CompletionDetails()).reasoning_tokens or 0,
+        output_tokens=output,
+        reasoning_tokens=reasoning,
     )
 
 

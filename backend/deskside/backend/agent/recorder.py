@@ -148,13 +148,13 @@ class _Call:
         self._recorder = recorder
         self._call_id = call_id
         self._began_s = self._written_s = time.monotonic()
-        self._began_after_ms: int | None = None
+        self._began_ms: int | None = None
         self._groups: list[SaidTogether] = []
         self._length = 0
 
     def begin(self) -> None:
         """The first event of the answer is there."""
-        self._began_after_ms = round(1000 * (time.monotonic() - self._began_s))
+        self._began_ms = now_ms()
 
     def gather(self, *, is_over: bool) -> None:
         """Put what came since together, and note it if it is enough or all."""
@@ -166,9 +166,9 @@ class _Call:
             self._length += length
         is_enough = self._length > LONGEST_SAID or at_s - self._written_s > LONGEST_WAIT_S
         if self._groups and (is_over or is_enough):
-            self._recorder.note(ModelSaid(self._call_id, self._groups, self._began_after_ms))
+            self._recorder.note(ModelSaid(self._call_id, self._groups, self._began_ms))
             self._groups, self._length, self._written_s = [], 0, at_s
-            self._began_after_ms = None
+            self._began_ms = None
 
 
 def _joined(said: Sequence[ModelEvent]) -> tuple[list[ModelEvent], int]:

@@ -75,12 +75,12 @@ class SaidTogether(msgspec.Struct, frozen=True):
 
 
 class ModelSaid(msgspec.Struct, frozen=True, tag="model_said"):
-    """What a call said, every event of it; a long answer is several of these. The first says how long after
-    the call its first event was there: the first byte, as far as the loop can see."""
+    """What a call said, every event of it; a long answer is several of these. The first says when the
+    call's first event was there: the first byte, as far as the loop can see."""
 
     call_id: str
     groups: list[SaidTogether]
-    began_after_ms: int | None = None
+    began_ms: int | None = None
 
 
 class CallFailed(msgspec.Struct, frozen=True, tag="call_failed"):

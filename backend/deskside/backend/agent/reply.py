@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from deskside.backend.agent.call_account import CallAccount
 from deskside.backend.agent.events import (
     AnswerForced,
     HistoryCompacted,
@@ -44,6 +45,7 @@ from deskside.backend.agent.recorder import Noted, Recorder
 from deskside.backend.errors import AppError
 from deskside.backend.events import PartChanged, PartsReplaced, TextAppended
 from deskside.backend.log import request_id
+from deskside.backend.prices import Price
 from deskside.backend.store.messages import (
     Elicitation,
     MessageError,
@@ -61,13 +63,13 @@ from deskside.backend.store.messages import (
 )
 from deskside.backend.store.replies import Asked, Chunk, StoredPart
 from deskside.backend.store.text import now_ms
-from deskside.backend.store.usage import UNKNOWN, Cost, UsageRecord
+from deskside.backend.store.usage import UsageRecord
 
 Kind = Literal["text", "reasoning", "tool_call", "user", "note", "pause"]
 NoteKind = Literal["retried", "fell_back", "trimmed", "compacted", "repaired", "limit"]
 Change = PartChanged | PartsReplaced
-# Of the model, what a call used, what the provider says it costs in nano-dollars, and when it was made.
-Priced = Callable[[str, Usage, int | None, int], Cost]
+# Of the model, and when the call begins (Unix milliseconds).
+PriceOf = Callable[[str, int], Price | None]
 
 USAGE_FIELDS = MessageUsage.__struct_fields__
 UNFINISHED_CALL = "The reply ended before this call was written."
@@ -168,8 +170,8 @@ class Reply:
     parts are then replaced by a note that holds what was said: nothing is lost, and no model reads it.
 
     `agent_tools` are the names of the tools that are other agents. `queue_place` and `steering` are the
-    runner's to set, and shown with the row. `priced` says what a call costs. `recorder` is told of all that
-    is taken.
+    runner's to set, and shown with the row. `price_of` says what a model's tokens cost. `recorder` is told of
+    all that is taken.
     """
 
     def __init__(
@@ -178,7 +180,7 @@ class Reply:
         model_name: str,
         agent_id: int | None = None,
         agent_tools: frozenset[str] = frozenset(),
-        priced: Priced | None = None,
+        price_of: PriceOf | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         row = asked.reply
@@ -192,7 +194,7 @@ class Reply:
         self.agent_tools = agent_tools
         self.queue_place = 0
         self.steering: list[str] = []
-        self._priced = priced
+        self._price_of = price_of
         self._model_name = model_name
         self._request_id = request_id.get()
         self._row = row
@@ -204,7 +206,7 @@ class Reply:
         self._changed: dict[int, LivePart] = {}
         self.recorder = recorder or Recorder()
         self._has_taken = False
-        self._calls: dict[str, UsageRecord] = {}
+        self._accounts: dict[str, CallAccount] = {}
         self._unsaved_calls: dict[str, UsageRecord] = {}
         self._call_id = ""
         self._side_call_id = ""
@@ -262,8 +264,8 @@ class Reply:
         match event:
             case StepStarted():
                 return self._start_step(event)
-            case UsageReported(usage=usage, cost_nano_usd=reported):
-                self._use(self._side_call_id or self._call_id, usage, reported)
+            case UsageReported():
+                self._report(event)
             case SideCallStarted(call_id=call_id):
                 self._side_call_id = call_id
             case ReasoningFinished(provider_data=provider_data):
@@ -289,12 +291,14 @@ class Reply:
     def _take_notable(self, event: RunEvent) -> Change | None:
         """What the user is told of in the reply itself."""
         match event:
-            case StepRetried(call_id=call_id, message=message, had_said=had_said):
+            case StepRetried(call_id=call_id, code=code, message=message, had_said=had_said):
+                self._refuse(code, had_said=had_said)
                 self._next_call(call_id, self._model_name)
                 if not had_said:
                     return None
                 return self._supersede("retried", f"{message} This step was run again.")
             case ModelFellBack(call_id=call_id, failed_model=failed, model=model, message=message):
+                self._refuse(event.code, had_said=event.had_said)
                 self._next_call(call_id, model)
                 return self._supersede("fell_back", f"{failed} failed: {message} {model} answers instead.")
             case OutputRepaired(problem=problem):
@@ -350,24 +354,38 @@ class Reply:
         """The model is asked now: returns the call's id. What the call uses is counted from here on; one that
         the run did not get to has used nothing."""
         call_id = self._side_call_id or self._call_id
-        self._use(call_id, Usage())
+        self._open_account(call_id)
         return call_id
 
-    def _use(self, call_id: str, usage: Usage, reported: int | None = None) -> None:
-        known = self._calls.get(call_id)
-        at_ms = known.at_ms if known else now_ms()
-        cost = UNKNOWN if self._priced is None else self._priced(self._model_name, usage, reported, at_ms)
-        call = UsageRecord(
+    def _open_account(self, call_id: str) -> CallAccount:
+        at_ms = now_ms()
+        record = UsageRecord(
             call_id,
             self.run_id,
             self._model_name,
-            usage,
+            Usage(),
             at_ms,
-            cost,
-            self.agent_id,
-            self.conversation_id,
+            agent_id=self.agent_id,
+            conversation_id=self.conversation_id,
         )
-        self._calls[call_id] = self._unsaved_calls[call_id] = call
+        price = None if self._price_of is None else self._price_of(self._model_name, at_ms)
+        account = self._accounts[call_id] = CallAccount.opened(record, price)
+        self._unsaved_calls[call_id] = account.record
+        return account
+
+    def _report(self, event: UsageReported) -> None:
+        call_id = self._side_call_id or self._call_id
+        account = self._accounts.get(call_id) or self._open_account(call_id)
+        self._unsaved_calls[call_id] = account.take(event)
+
+    def _refuse(self, code: str, *, had_said: bool) -> None:
+        """The call that was made last has failed. (Whether a side call had said something, nobody notes.)"""
+        account = self._accounts.get(self._call_id)
+        if account is None or had_said or self._side_call_id:
+            return
+        refused = account.refuse(code)
+        if refused is not None:
+            self._unsaved_calls[self._call_id] = refused
 
     def _supersede(self, what: NoteKind, text: str) -> PartsReplaced:
         """Put a note in place of what this call has said."""
@@ -501,7 +519,14 @@ class Reply:
 
     def calls(self) -> list[UsageRecord]:
         """The model calls of this run so far, with what they used."""
-        return list(self._calls.values())
+        return [account.record for account in self._accounts.values()]
+
+    @property
+    def _has_said_in_attempt(self) -> bool:
+        part = self._attempt_part
+        return self._position > self._attempt_from or (
+            part is not None and len(part.texts) > self._attempt_pieces
+        )
 
     def position_of(self, call_id: str) -> int:
         return self._by_call[call_id].position
@@ -526,6 +551,8 @@ class Reply:
         """
         self.status = status
         self.error = None if error is None else message_error(error)
+        if error is not None:
+            self._refuse(error.code, had_said=self._has_said_in_attempt)
         self.steering = []
         goes_on_waiting = status == "interrupted"
         held = any(pause.holds_tools for part in self._live if (pause := part.waiting_pause) is not None)
@@ -614,7 +641,7 @@ class Reply:
 
     def usage(self) -> MessageUsage:
         """The tokens of all model calls of this run."""
-        used = [call.usage for call in self._calls.values()]
+        used = [call.usage for call in self.calls()]
         return MessageUsage(*(sum(getattr(each, name) for each in used) for name in USAGE_FIELDS))
 
     def row(self) -> MessageRow:

@@ -540,7 +540,7 @@ class Runs:
         """From here to the end of the run nothing awaits before both tasks exist."""
         recorder = Recorder(is_on=self._settings.current.records_runs)
         recorder.note(_run_asked(model_name, parent, call_id))
-        reply = Reply(asked, model_name, priced=self._models.cost_of, recorder=recorder)
+        reply = Reply(asked, model_name, price_of=self._models.price_of, recorder=recorder)
         run = LiveRun(asked, model_name, reply, is_continuation, parent, task, agent=agent)
         if parent is None:
             self._by_conversation[reply.conversation_id] = run

@@ -10,6 +10,7 @@ from uuid import uuid4
 from loguru import logger
 
 from deskside.backend.agent.budgets import WorkingRun
+from deskside.backend.agent.call_account import CallAccount
 from deskside.backend.agent.events import (
     AssistantText,
     HistoryItem,
@@ -121,21 +122,28 @@ class Titles:
         exceeded = await budgets.admit([WorkingRun(0, agent, Use())], call)
         if exceeded is not None:
             raise Conflict(exceeded.text, hint="Raise the limit in Settings, or type a title.")
-        text, used, reported, is_whole = "", Usage(), None, False
         at_ms = now_ms()
+        record = UsageRecord(
+            call_id, None, model.name, Usage(), at_ms, agent_id=agent.id, conversation_id=row.id
+        )
+        account = CallAccount.opened(record, self._around.models.price_of(model.name, at_ms))
+        await self._store.write(usage.record, account.record)
+        text, is_whole = "", False
         try:
             async with aclosing(model.stream(request)) as events:
                 async for event in events:
                     if isinstance(event, TextDelta):
                         text += event.text
                     elif isinstance(event, UsageReported):
-                        used, reported = event.usage, event.cost_nano_usd
+                        account.take(event)
                     elif isinstance(event, StepFinished):
                         is_whole = True
+        except AppError as error:
+            if not text:
+                account.refuse(error.code)
+            raise
         finally:
-            cost = self._around.models.cost_of(model.name, used, reported, at_ms)
-            record = UsageRecord(call_id, None, model.name, used, at_ms, cost, agent.id, row.id)
-            await self._store.write(usage.record, record)
+            await self._store.write(usage.record, account.record)
             budgets.settle(call_id)
         if not is_whole:
             raise StreamDropped("The title broke off.")

@@ -31,6 +31,7 @@ from deskside.backend.agent.provider_calls import ProviderCalls
 from deskside.backend.agent.refusals import Refusal, error_of, read_refusal
 from deskside.backend.errors import (
     BadKey,
+    NoAnswer,
     NoNetwork,
     Offline,
     ProviderError,
@@ -293,7 +294,7 @@ class Endpoint:
                 f"{url!r} is not an address.", hint="Check the server's address in Settings."
             )
         if isinstance(cause, httpx2.RemoteProtocolError | httpx2.ReadError | httpx2.WriteError):
-            return NoNetwork(f"{label} closed the connection before it answered.")
+            return NoAnswer(f"{label} closed the connection before it answered.")
         return NoNetwork(f"Could not connect to {label} at {urlsplit(url).hostname}.")
 
 

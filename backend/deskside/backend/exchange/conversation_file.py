@@ -124,7 +124,8 @@ class FileModelCall(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
     """What one call of a model used. `model` is provider/model; `price` the row that the cost (in 10⁻⁹ US
-    dollars) was computed with. `is_billed`: the provider said itself what it cost."""
+    dollars) was computed with. `is_billed`: the provider said itself what it cost. `reported` is how much of
+    the tokens it told."""
 
     call_id: Name
     model: str
@@ -136,6 +137,7 @@ class FileModelCall(
     cost_nano_usd: Whole | None = None
     price: dict[str, Any] | None = None
     is_billed: bool = False
+    reported: Literal["nothing", "part", "all"] = "all"
     request_id: str = ""
     at_ms: Milliseconds
     agent: AgentName | None = None

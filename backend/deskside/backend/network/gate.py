@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal, NamedTuple
 
-from deskside.backend.errors import Offline
+from deskside.backend.errors import Offline, WentOffline
 from deskside.backend.log import request_id
 from deskside.backend.network import purpose
 from deskside.backend.network.dialing import Address, dial, is_loopback, look_up
@@ -214,8 +214,8 @@ def offline(host: str) -> Offline:
     return Offline(f"Deskside is offline, so {host} was not reached.")
 
 
-def went_offline(host: str) -> Offline:
-    return Offline(f"Deskside went offline, which ended the connection to {host}.")
+def went_offline(host: str) -> WentOffline:
+    return WentOffline(f"Deskside went offline, which ended the connection to {host}.")
 
 
 def _shut_down(connected: socket.socket) -> None:

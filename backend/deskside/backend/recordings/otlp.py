@@ -76,6 +76,7 @@ def _facts(story: Story, span: Span) -> dict[str, Any]:
             "deskside.call.id": span.call_id,
             "deskside.step": span.step,
             "deskside.cost_nano_usd": span.cost_nano_usd,
+            "deskside.cost_is_partial": span.is_partial_cost or None,
         }
         if span.usage is not None:
             used = span.usage

@@ -35,12 +35,14 @@ class FileFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FileCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one model call used. The cost is in 10⁻⁹ US dollars, None where it is not known."""
+    """What one model call used. The cost is in 10⁻⁹ US dollars, None where it is not known; `is_partial`: the
+    provider did not tell all that was used, so it may have cost more."""
 
     call_id: str
     model: str
     usage: Usage
     cost_nano_usd: Number | None = None
+    is_partial: bool = False
 
 
 class FileRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -40,8 +40,8 @@ Partners = tuple[Step | None, Step | None]
 class RunTotals(msgspec.Struct, frozen=True):
     """A run and all that worked for it, in figures. `took_ms` None: it goes on, or its end is not known.
     `first_ms` is when the first word of the answer was there, after the run was asked for. The cost of
-    `unknown_calls` of the `used_calls` is not known, and not in `cost_nano_usd`; of a run without any used
-    call nothing is known to be paid."""
+    `unknown_calls` of the `used_calls` is not known, and not in `cost_nano_usd`; `partial_calls` may have
+    cost more than is in it. Of a run without any used call nothing is known to be paid."""
 
     run_id: int
     conversation_id: int
@@ -60,6 +60,7 @@ class RunTotals(msgspec.Struct, frozen=True):
     usage: Usage
     used_calls: int
     unknown_calls: int
+    partial_calls: int
     cost_nano_usd: int
 
 
@@ -291,5 +292,6 @@ def _totals(file: RunFile, story: Story) -> RunTotals:
         ),
         used_calls=len(used),
         unknown_calls=len(used) - len(costs),
+        partial_calls=sum(call.is_partial for call in used),
         cost_nano_usd=sum(costs),
     )

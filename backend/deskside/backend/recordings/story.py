@@ -62,7 +62,8 @@ SHORTEST_WAIT_MS = 2
 class Span(msgspec.Struct, frozen=True):
     """Something that took time. `n` is the fact of run `run_id` that shows what was in it; `end_ms` None: its
     end is not recorded, because it goes on or the program ended. `first_ms` is when a model began to answer.
-    `step` is the run's step that it is part of, counted from 0. The cost is in nano-dollars."""
+    `step` is the run's step that it is part of, counted from 0. The cost is in nano-dollars;
+    with `is_partial_cost` it may have been more."""
 
     id: str
     parent_id: str | None
@@ -80,6 +81,7 @@ class Span(msgspec.Struct, frozen=True):
     first_ms: int | None = None
     usage: Usage | None = None
     cost_nano_usd: int | None = None
+    is_partial_cost: bool = False
     decided: str = ""
 
 
@@ -212,9 +214,8 @@ class _Run:
                 self._side_call_id = call_id
             case ModelAsked() as asked:
                 self._ask(each, asked)
-            case ModelSaid(call_id=call_id, began_after_ms=int(after_ms)) if call_id in self._asked:
+            case ModelSaid(call_id=call_id, began_ms=int(first_ms)) if call_id in self._asked:
                 place = self._asked[call_id]  # the call is over, mostly
-                first_ms = self.spans[place].start_ms + after_ms
                 self.spans[place] = msgspec.structs.replace(self.spans[place], first_ms=first_ms)
             case StepFinished():
                 self._end_model(each.at_ms, "ok")
@@ -263,7 +264,12 @@ class _Run:
         self._begin(asked.call_id, kind, asked.model, each.n, each.at_ms, call_id=asked.call_id)
         self._asked[asked.call_id] = self._open[asked.call_id]
         if used is not None and used.usage != Usage():
-            self._change(asked.call_id, usage=used.usage, cost_nano_usd=used.cost_nano_usd)
+            self._change(
+                asked.call_id,
+                usage=used.usage,
+                cost_nano_usd=used.cost_nano_usd,
+                is_partial_cost=used.is_partial,
+            )
 
     def _end_model(self, at_ms: int, status: SpanStatus, **how: str) -> None:
         """The call that is being answered ends: there is one at a time."""

@@ -280,19 +280,19 @@ def define_entities(db: Database) -> None:
         cache_write_tokens = Integer()
         output_tokens = Integer()
         reasoning_tokens = Integer()
+        reported = Text()
+        state = Text()
         cost_nano_usd = IntegerOrNull()
         price = TextOrNull()
         request_id = TextOrEmpty()
         at_ms = Integer()
         agent = IntegerOrNull()
-        state = Text()
         conversation = IntegerOrNull()
 
     class UsageConversation(Entity):
         _table_ = "usage_conversation"
         id = Id()
         conversation = IntegerOrNull()
-        title = TextOrEmpty()
 
     class Price(Entity):
         _table_ = "price"

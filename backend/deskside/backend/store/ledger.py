@@ -20,18 +20,17 @@ from deskside.backend.store.messages import MessageUsage
 MOST_PARTS = 50
 SUMS = (
     "count(*), ifnull(sum(cost_nano_usd), 0), ifnull(sum(state = 'billed'), 0), "
-    "ifnull(sum(state = 'unknown'), 0), ifnull(sum(input_tokens), 0), ifnull(sum(cache_read_tokens), 0), "
+    "ifnull(sum(state = 'unknown'), 0), ifnull(sum(state <> 'unknown' and reported = 'part'), 0), "
+    "ifnull(sum(input_tokens), 0), ifnull(sum(cache_read_tokens), 0), "
     "ifnull(sum(cache_write_tokens), 0), ifnull(sum(output_tokens), 0), ifnull(sum(reasoning_tokens), 0)"
 )
 DAY = "date(at_ms / 1000, 'unixepoch', 'localtime')"
 AGENT = "(select iif(label = '', name, label) from agent where agent.id = {})"
-# What it is called now; once it is gone, what it was called last.
-CONVERSATION = """(select ifnull(conversation.title, usage_conversation.title) from usage_conversation
-  left join conversation on conversation.id = usage_conversation.conversation
-  where usage_conversation.id = {})"""
+CONVERSATION = """(select conversation.title from usage_conversation
+  join conversation on conversation.id = usage_conversation.conversation where usage_conversation.id = {})"""
 GONE = "(select conversation is null from usage_conversation where usage_conversation.id = {})"
 HEADINGS = (
-    "time", "provider", "model", "agent", "conversation_id", "conversation", "state", "cost_usd",
+    "time", "provider", "model", "agent", "conversation_id", "conversation", "state", "reported", "cost_usd",
     "cost_nano_usd", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens",
     "reasoning_tokens", "price", "call_id", "request_id"
 )  # fmt: skip
@@ -42,22 +41,25 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 class Sum(msgspec.Struct, frozen=True):
     """What `calls` model calls cost and used. The cost of `unknown_calls` of them is not known, and not in
     `cost_nano_usd`; that of `billed_calls` is what the provider said, that of the others tokens times their
-    price."""
+    price. Of `partial_calls` the provider did not tell all that was used: they may have cost more."""
 
     calls: int
     cost_nano_usd: int
     billed_calls: int
     unknown_calls: int
+    partial_calls: int
     usage: MessageUsage
 
 
 class Part(msgspec.Struct, frozen=True):
     """One part of a total. `id` is the day, the model, the agent's number or the ledger's own of the
     conversation that it is for; None for calls that are of none. `name` is what the user calls it;
-    `is_gone`: a conversation that was deleted for good."""
+    `is_gone`: a conversation that was deleted for good, and its name with it. `first_ms` is when the first of
+    the calls was made."""
 
     id: str | int | None
     name: str
+    first_ms: int
     sum: Sum
     is_gone: bool = False
 
@@ -104,10 +106,13 @@ def month(db: Db, from_ms: int, until_ms: int) -> Month:
     def by(key: str, name: str = "{}", is_gone: str = "0") -> list[Part]:
         found = db.sql.execute(
             f"select part.id, {name.format('part.id')}, {is_gone.format('part.id')}, part.* "
-            f"from (select {key} as id, {SUMS} from usage_record where {when} group by 1) part",
+            f"from (select {key} as id, min(at_ms), {SUMS} from usage_record where {when} group by 1) part",
             span,
         )
-        return [Part(id, name or "", _sum(*sums), bool(gone)) for id, name, gone, _, *sums in found]
+        return [
+            Part(id, name or "", first_ms, _sum(*sums), bool(gone))
+            for id, name, gone, _, first_ms, *sums in found
+        ]
 
     (first_ms,) = db.sql.execute("select min(at_ms) from usage_record").fetchone()
     return Month(
@@ -149,16 +154,16 @@ def as_csv(db: Db, from_ms: int, until_ms: int) -> str:
 def _lines(db: Db, from_ms: int, until_ms: int) -> Iterator[list[object]]:
     agent, title = AGENT.format("usage_record.agent"), CONVERSATION.format("usage_record.conversation")
     found = db.sql.execute(
-        f"select at_ms, provider, model, {agent}, conversation, {title}, state, cost_nano_usd, "
+        f"select at_ms, provider, model, {agent}, conversation, {title}, state, reported, cost_nano_usd, "
         "input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, price, "
         "call_id, request_id from usage_record where at_ms >= ? and at_ms < ? order by at_ms, id",
         (from_ms, until_ms),
     )
-    for at_ms, provider, model, agent, conversation, title, state, cost, *rest in found:
+    for at_ms, provider, model, agent, conversation, title, state, reported, cost, *rest in found:
         time = datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(timespec="seconds")
         dollars = None if cost is None else f"{cost // 10**9}.{cost % 10**9:09}"
         texts = [_plain(each) for each in (provider, model, agent)]
-        yield [time, *texts, conversation, _plain(title), state, dollars, cost, *rest]
+        yield [time, *texts, conversation, _plain(title), state, reported, dollars, cost, *rest]
 
 
 def _plain(text: str | None) -> str | None:
@@ -181,6 +186,7 @@ def _added(sums: list[Sum]) -> Sum:
         cost_nano_usd=sum(each.cost_nano_usd for each in sums),
         billed_calls=sum(each.billed_calls for each in sums),
         unknown_calls=sum(each.unknown_calls for each in sums),
+        partial_calls=sum(each.partial_calls for each in sums),
         usage=MessageUsage(**{name: sum(getattr(each.usage, name) for each in sums) for name in tokens}),
     )
 
@@ -189,5 +195,5 @@ def _total(db: Db, where: str, *values: object) -> Sum:
     return _sum(*db.sql.execute(f"select {SUMS} from usage_record where {where}", values).fetchone())
 
 
-def _sum(calls: int, cost: int, billed: int, unknown: int, *tokens: int) -> Sum:
-    return Sum(calls, cost, billed, unknown, MessageUsage(*tokens))
+def _sum(calls: int, cost: int, billed: int, unknown: int, partial: int, *tokens: int) -> Sum:
+    return Sum(calls, cost, billed, unknown, partial, MessageUsage(*tokens))

@@ -123,10 +123,14 @@ def recording(db: Db, run_id: int, *, with_items: bool = True) -> RunFile:
 def _calls(db: Db, run_id: int) -> list[FileCall]:
     rows = db.sql.execute(
         "select call_id, model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, "
-        "reasoning_tokens, cost_nano_usd from usage_record where run = ? order by id",
+        "reasoning_tokens, cost_nano_usd, state <> 'unknown' and reported = 'part' "
+        "from usage_record where run = ? order by id",
         (run_id,),
     )
-    return [FileCall(call_id, model, Usage(*used), cost) for call_id, model, *used, cost in rows]
+    return [
+        FileCall(call_id, model, Usage(*used), cost, bool(is_partial))
+        for call_id, model, *used, cost, is_partial in rows
+    ]
 
 
 def _with_items(db: Db, file: RunFile) -> RunFile:

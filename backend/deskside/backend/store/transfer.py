@@ -221,8 +221,21 @@ def _taken_parts(db: Db, conversation_id: int) -> dict[int, list[FilePart]]:
 
 def _taken_runs(db: Db, conversation_id: int, order: Mapping[int, int]) -> dict[int, list[FileRun]]:
     calls: dict[int, list[FileModelCall]] = {}
-    for run, call_id, provider, model, cost, price, state, request, at_ms, agent, *tokens in db.sql.execute(
-        "select run, call_id, provider, usage_record.model, cost_nano_usd, price, state, "
+    for (
+        run,
+        call_id,
+        provider,
+        model,
+        reported,
+        cost,
+        price,
+        state,
+        request,
+        at_ms,
+        agent,
+        *tokens,
+    ) in db.sql.execute(
+        "select run, call_id, provider, usage_record.model, reported, cost_nano_usd, price, state, "
         "usage_record.request_id, at_ms, agent.name, input_tokens, cache_read_tokens, cache_write_tokens, "
         "output_tokens, reasoning_tokens from usage_record left join agent on agent.id = usage_record.agent "
         "where run in (select id from run where conversation = ?) order by usage_record.id",
@@ -237,6 +250,7 @@ def _taken_runs(db: Db, conversation_id: int, order: Mapping[int, int]) -> dict[
                 cost_nano_usd=cost,
                 price=None if price is None else _read_price(price),
                 is_billed=state == "billed",
+                reported=reported,
                 request_id=request,
                 at_ms=at_ms,
                 agent=agent,
@@ -567,7 +581,7 @@ def _insert_call(db: Db, conversation_id: int, run_id: int, call: FileModelCall)
     cost = usage.Cost(state, call.cost_nano_usd, call.price)
     agent_id = _agent(db, call.agent)
     record = usage.UsageRecord(
-        call.call_id, run_id, call.model, used, call.at_ms, cost, agent_id, conversation_id
+        call.call_id, run_id, call.model, used, call.at_ms, cost, call.reported, agent_id, conversation_id
     )
     usage.keep(db, record, call.request_id)
 

@@ -17,6 +17,10 @@ State = Literal["billed", "estimated", "unknown"]
 was made; or not known, because it has no price or never said what it used."""
 
 
+Reported = Literal["nothing", "part", "all"]
+"""How much of what a call used its provider has told. One that broke off may have used more than `part`."""
+
+
 class Cost(msgspec.Struct, frozen=True):
     """What one call cost, for good: it is never computed again. `nano_usd` is None where `state` is
     `unknown`, never 0; `price` is the row of the price list that an estimate was computed with."""
@@ -30,8 +34,8 @@ UNKNOWN = Cost()
 
 
 class UsageRecord(msgspec.Struct, frozen=True):
-    """One model call. `model` is `provider/model`. `conversation_id` is None for a call that belongs to
-    none."""
+    """One model call. `model` is `provider/model`, `at_ms` when it began. `conversation_id` is None for a
+    call that belongs to none."""
 
     call_id: str
     run_id: int | None
@@ -39,6 +43,7 @@ class UsageRecord(msgspec.Struct, frozen=True):
     usage: Usage
     at_ms: int
     cost: Cost = UNKNOWN
+    reported: Reported = "nothing"
     agent_id: int | None = None
     conversation_id: int | None = None
 
@@ -53,14 +58,21 @@ class Spent(msgspec.Struct, frozen=True):
 
 COLUMNS = (
     "call_id", "run", "provider", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens",
-    "output_tokens", "reasoning_tokens", "cost_nano_usd", "price", "state", "request_id", "at_ms", "agent",
-    "conversation"
+    "output_tokens", "reasoning_tokens", "reported", "cost_nano_usd", "price", "state", "request_id", "at_ms",
+    "agent", "conversation"
 )  # fmt: skip
 INSERT = f"insert into usage_record ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"
+# A conversation that is gone by now stays the one in which the call was made.
 REPLACE = f"{INSERT} on conflict (call_id) do update set " + ", ".join(
-    f"{column} = excluded.{column}" for column in COLUMNS if column != "call_id"
+    f"{column} = ifnull(excluded.{column}, usage_record.{column})"
+    if column == "conversation"
+    else f"{column} = excluded.{column}"
+    for column in COLUMNS
+    if column != "call_id"
 )
-KEEP = f"{INSERT} on conflict (call_id) do nothing"
+# The call is known; where its conversation was deleted, that has come back.
+KEEP = f"""{INSERT} on conflict (call_id) do update
+  set run = excluded.run, conversation = excluded.conversation where usage_record.run is null"""
 
 
 def record(db: Db, used: UsageRecord) -> None:
@@ -69,7 +81,7 @@ def record(db: Db, used: UsageRecord) -> None:
 
 
 def keep(db: Db, used: UsageRecord, of_request: str) -> None:
-    """Keep what a call used that was made elsewhere, or before. One that is there already stays as it is."""
+    """Keep what a call used that was made elsewhere, or before. What one cost that is there already stays."""
     _insert(db, KEEP, used, of_request)
 
 
@@ -85,6 +97,7 @@ def _insert(db: Db, sql: str, used: UsageRecord, of_request: str) -> None:
         usage.cache_write_tokens,
         usage.output_tokens,
         usage.reasoning_tokens,
+        used.reported,
         cost.nano_usd,
         None if cost.price is None else as_json(cost.price),
         cost.state,
@@ -102,8 +115,7 @@ def _conversation(db: Db, conversation_id: int) -> int | None:
     row = sql.execute(find, (conversation_id,)).fetchone()
     if row is None:
         sql.execute(
-            "insert into usage_conversation (conversation, title) select id, title from conversation "
-            "where id = ?",
+            "insert into usage_conversation (conversation) select id from conversation where id = ?",
             (conversation_id,),
         )
         row = sql.execute(find, (conversation_id,)).fetchone()
