@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import platform
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
@@ -21,6 +24,9 @@ REMOVED = "[key removed]"
 
 SHORTEST_SECRET = 12
 """Characters. Servers without keys want a word for one ("not-needed"); it would be found in any text."""
+
+SHORTEST_NAME = 2
+"""Characters. A single letter as a word of its own is rarely a name."""
 
 # What cannot be a word: prefixes that providers give their keys, what a header of HTTP says whom it is from,
 # and values that are named as secrets. The group, where there is one, is what stays.
@@ -115,6 +121,23 @@ it."""
 def without_patterns(text: str) -> str:
     """The text without what looks like a key."""
     return _LOOKS_LIKE_A_KEY.sub(lambda match: f"{match[1] or match[2] or match[3] or ''}{REMOVED}", text)
+
+
+def without_names(text: str) -> str:
+    """The text without the path of the home folder, the user's login name and the machine's name."""
+    home = Path.home()
+    if len(str(home)) > 1:
+        text = text.replace(str(home), "~").replace(home.as_posix(), "~")
+    users = {home.name, os.environ.get("LOGNAME"), os.environ.get("USER"), os.environ.get("USERNAME")}
+    machine = platform.node()
+    for name, stand_in in (
+        *((user, "[user]") for user in users),
+        (machine, "[machine]"),
+        (machine.partition(".")[0], "[machine]"),
+    ):
+        if name and len(name) >= SHORTEST_NAME:
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", stand_in, text, flags=re.IGNORECASE)
+    return text
 
 
 def forms(secret: str) -> dict[str, Form]:
