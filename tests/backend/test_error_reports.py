@@ -445,6 +445,7 @@ async def test_a_bad_dsn_is_refused_with_words(tmp_path: Path, dsn: str, words: 
     async with program(tmp_path) as app:
         failed = await call(app, "settings.change", sentry_dsn=dsn)
 
+        assert "bad_setting" == failed.code
         assert words in failed.message
         assert failed.hint
         assert "" == app.settings.current.sentry_dsn

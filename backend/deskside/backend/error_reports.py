@@ -67,7 +67,7 @@ class ErrorReports:
     async def send_test(self) -> str:
         """Report that nothing went wrong, and return the event's id once the server has taken it.
 
-        Raises InvalidRequest without a DSN, Offline, and ReportFailed with what the server said.
+        Raises InvalidRequest without a DSN, BadSetting, Offline, and ReportFailed with what the server said.
         """
         if not self._settings.current.sentry_dsn:
             raise InvalidRequest("No DSN is set, so there is nobody to report to.", hint="Paste a DSN first.")

@@ -2,6 +2,7 @@
 
     AppError
     ├── InvalidRequest        the window sent something we cannot read         our bug
+    ├── BadSetting            what was typed cannot be the value of a setting  correct it
     ├── NotFound              the row is gone                                  reload
     ├── Conflict              the row changed since it was read                reload
     ├── Cancelled             the caller gave up on the call                   nothing to do
@@ -64,6 +65,10 @@ class InvalidRequest(AppError):
     default_hint = (
         "Correct the request. If the window made it, reload the window; if it comes back, report it."
     )
+
+
+class BadSetting(AppError):
+    code = "bad_setting"
 
 
 class NotFound(AppError):

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from deskside.backend import redaction
-from deskside.backend.errors import InvalidRequest
+from deskside.backend.errors import BadSetting
 from deskside.backend.network.dialing import is_loopback
 from deskside.backend.store.errors import ErrorRow
 from deskside.backend.version import VERSION
@@ -63,21 +63,21 @@ class Dsn:
 
 
 def read_dsn(text: str) -> Dsn:
-    """Raises InvalidRequest for what is no DSN, for one with a secret and for one without encryption."""
+    """Raises BadSetting for what is no DSN, for one with a secret and for one without encryption."""
     if _HAS_SECRET.match(text):
-        raise InvalidRequest(
+        raise BadSetting(
             "This DSN holds a secret key, too.",
             hint="Sentry does not need it: leave out what stands between the colon and the @.",
         )
     found = _DSN.fullmatch(text)
     if found is None or int((found["port"] or ":0")[1:]) > 65535:
-        raise InvalidRequest(
+        raise BadSetting(
             "This is not the DSN of a Sentry project.",
             hint="It reads https://KEY@HOST/NUMBER. Copy it from the project in Sentry, under Client Keys.",
         )
     scheme, host = found["scheme"].lower(), found["host"].lower()
     if scheme == "http" and not is_loopback(host):
-        raise InvalidRequest(
+        raise BadSetting(
             f"Reports would go to {host} unencrypted.",
             hint="Use https. With http only a server on this computer is reached.",
         )
@@ -116,6 +116,9 @@ def event_of(row: ErrorRow) -> dict[str, Any]:
     tags = {"source": row.source, "code": row.code, "request_id": _clean(row.request_id)[:200]}
     if is_ours and row.place:
         tags["place"] = _clean(row.place)[:200]
+    more: dict[str, Any] = {"exception": {"values": exceptions}} if exceptions else {}
+    if row.doing:
+        more["transaction"] = row.doing.partition(" ")[0]
     return {
         "event_id": secrets.token_hex(16),
         "timestamp": row.at_ms / 1000,
@@ -123,7 +126,6 @@ def event_of(row: ErrorRow) -> dict[str, Any]:
         "platform": "other" if row.source in ("window", "renderer") else "python",
         "level": {"crash": "fatal", "test": "info"}.get(row.code, "error"),
         "release": f"deskside@{row.version or VERSION}",
-        "transaction": row.doing.partition(" ")[0],
         "fingerprint": [row.fingerprint],
         "logentry": {"formatted": message},
         "tags": tags,
@@ -132,7 +134,7 @@ def event_of(row: ErrorRow) -> dict[str, Any]:
             "runtime": {"name": platform.python_implementation(), "version": platform.python_version()},
         },
         "sdk": {"name": "deskside", "version": VERSION, "settings": {"infer_ip": "never"}},
-        **({"exception": {"values": exceptions}} if exceptions else {}),
+        **more,
     }
 
 

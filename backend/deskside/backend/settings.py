@@ -107,7 +107,7 @@ class SettingsStore:
         """Change some settings and return all. They hold from when they are stored.
 
         Raises InvalidRequest for servers that share an id or take a provider's, and for fields that share a
-        name or take one of the program's; for a bad DSN; for anything that holds a key.
+        name or take one of the program's; for anything that holds a key. BadSetting for what is no DSN.
         """
         from deskside.backend.events import ModelsChanged, SettingsChanged  # events.py names Settings
 
