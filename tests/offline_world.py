@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deskside.backend.agent.device_models import SMOLLM2
-from deskside.shell.client import Client
+from deskside.shell.client import Client, Refused
 from provider_server import ProviderServer, Reply, ToolCall, chat_stream
 from wire import BEHIND, Wire
 
@@ -76,6 +76,11 @@ def use_everything(client: Client, local: ProviderServer) -> dict[str, Any]:
         said[f"{tool} {next(iter(arguments.values()))}"] = tool_result(client, local, tool, arguments)
     trial = {"source": OWN_TOOL, "parameters": {"type": "object"}, "arguments": {}, "capabilities": ["web"]}
     said["own tool"] = client.call("tools.try_out", trial)
+    client.call("settings.change", {"sentry_dsn": "https://key@sentry.example/1"})
+    try:
+        said["report"] = client.call("diagnostics.send_test_report")
+    except Refused as error:
+        said["report"] = error.message
     said["mcp"] = {row["name"]: (row["state"], row["reason"]) for row in client.call("mcp.servers")}
     client.call("device.download")
     return said

@@ -230,7 +230,8 @@ export interface AppState {
  * `is_offline` closes the way out of this machine (network/switch.py): `settings.change` does not take it.
  * `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
  * `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
- * recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first.
+ * recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first. `sentry_dsn` is where failures
+ * are reported to (error_reports.py); empty, they are not.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -251,6 +252,7 @@ export interface Settings {
   records_runs: boolean;
   recordings_days: number;
   recordings_mb: number;
+  sentry_dsn: string;
 }
 
 /**
@@ -855,6 +857,11 @@ export interface ErrorId {
   id: number;
 }
 
+/** The number under which Sentry shows it. */
+export interface SentReport {
+  event_id: string;
+}
+
 export interface EchoInput {
   /** length ≤ 1000000 */
   text?: string;
@@ -1395,7 +1402,7 @@ export interface PageUsesInput {
   limit?: number;
   /** length ≤ 300 */
   host?: string;
-  purpose?: "device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search" | null;
+  purpose?: "device" | "error_report" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search" | null;
   with_loopback?: boolean;
 }
 
@@ -1411,7 +1418,7 @@ export interface NetworkRow {
   port: number;
   is_loopback: boolean;
   via: string;
-  purpose: "device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search";
+  purpose: "device" | "error_report" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search";
   subject: string;
   request_id: string;
   sent_bytes: number;
@@ -1435,7 +1442,7 @@ export interface HostTotal {
   sent_bytes: number;
   received_bytes: number;
   last_ms: number;
-  purposes: ("device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search")[];
+  purposes: ("device" | "error_report" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search")[];
 }
 
 export interface TurnSwitch {
@@ -1922,6 +1929,8 @@ export interface ChangeSettingsInput {
   recordings_days?: number;
   /** ≥ 10, ≤ 1000000 */
   recordings_mb?: number;
+  /** length ≤ 500 */
+  sentry_dsn?: string;
 }
 
 /**
@@ -2716,6 +2725,9 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** One failure as text to pass on. */
       error_report: (params: ErrorId, options?: CallOptions): Promise<Report> =>
         call("diagnostics.error_report", params, options),
+      /** Send a report of nothing to the Sentry server that is set, and return once it has taken it. */
+      send_test_report: (options?: CallOptions): Promise<SentReport> =>
+        call("diagnostics.send_test_report", null, options),
       /** The user was told of the failures that nobody was told of. */
       mark_errors_shown: (options?: CallOptions): Promise<void> =>
         call("diagnostics.mark_errors_shown", null, options),

@@ -192,6 +192,7 @@ export const settings: Settings = {
   records_runs: true,
   recordings_days: 90,
   recordings_mb: 1000,
+  sentry_dsn: "",
 };
 
 export function appState(changes: Partial<AppState> = {}): AppState {

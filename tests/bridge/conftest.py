@@ -14,6 +14,7 @@ from page_client import Page
 
 from deskside.backend.app import App
 from deskside.backend.event_buffer import EventBuffer
+from deskside.backend.faults import Faults
 from deskside.backend.paths import Paths
 from deskside.backend.settings import Settings
 from deskside.backend.store.database import open_store
@@ -36,7 +37,9 @@ async def page(web: Path, tmp_path: Path) -> AsyncIterator[Page]:
     data = tmp_path / "data"
     async with open_store(Paths(data, data / "logs", data / "cache")) as store:
         settings = SimpleNamespace(current=Settings())
-        app = cast(App, SimpleNamespace(events=events, settings=settings, store=store))
+        app = cast(
+            App, SimpleNamespace(events=events, settings=settings, store=store, faults=Faults(store, events))
+        )
         server = Server(app, NoDesktop(), web, commands=[sample_commands])
         await server.start()
         async with httpx2.AsyncClient(base_url=server.origin, trust_env=False) as http:

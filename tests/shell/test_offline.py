@@ -45,6 +45,7 @@ def test_offline_nothing_leaves_whatever_is_used(tmp_path: Path) -> None:
     assert "ready" == said["mcp"]["program"][0]
     assert "offline" == said["mcp"]["far"][0]
     assert "Deskside is offline" in said["key"]["message"]
+    assert "Deskside is offline" in said["report"]
 
 
 def test_the_option_does_not_pretend_to_hold_for_a_deskside_that_runs_online(tmp_path: Path) -> None:

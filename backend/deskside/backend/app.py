@@ -13,6 +13,7 @@ from deskside.backend.agent.runs import Runs
 from deskside.backend.agent.transport import Http
 from deskside.backend.attachments.attachments import Attachments, open_attachments
 from deskside.backend.backups.service import Backups
+from deskside.backend.error_reports import ErrorReports, open_error_reports
 from deskside.backend.errors import StoreDamaged
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.exchange.transfers import Transfers
@@ -66,6 +67,7 @@ class App:
     user_tools: UserTools
     backups: Backups
     faults: Faults
+    error_reports: ErrorReports
     self_checks: SelfChecks
     transfers: Transfers
     rescues: Rescues
@@ -100,6 +102,7 @@ async def open_app(
         device = Device(paths, settings, events, gate=gate)
         stack.push_async_callback(device.close)
         http = await stack.enter_async_context(Http(gate))
+        error_reports = await stack.enter_async_context(open_error_reports(settings, http, faults))
         user_prices = await open_user_prices(store)
         providers = Models(store, settings, keys, device, http, user_prices, models or {})
         if not store.is_reading_only:
@@ -118,7 +121,9 @@ async def open_app(
         services = ToolServices(store, settings, paths, sandbox, web, events, files)
         sources: list[Source] = [user_tools.tools, mcp.tools]
         attachments = await stack.enter_async_context(open_attachments(store, events, paths.files))
-        runs = Runs(events, providers, device, TOOLS, sources, user_tools.choices, services, attachments)
+        runs = Runs(
+            events, providers, device, TOOLS, sources, user_tools.choices, services, attachments, faults.tell
+        )
         stack.push_async_callback(runs.close)
         await stack.enter_async_context(emptying_trash(store, attachments, settings))
         await stack.enter_async_context(watching_store(store, events))
@@ -147,6 +152,7 @@ async def open_app(
             user_tools,
             backups,
             faults,
+            error_reports,
             self_checks,
             transfers,
             rescues,

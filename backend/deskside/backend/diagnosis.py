@@ -39,7 +39,7 @@ async def diagnosis(app: App, timings: Sequence[msgspec.Struct]) -> str:
         ("Log", log),
     ]
     text = "\n\n".join(f"== {title} ==\n{content}" for title, content in parts)
-    return redaction.PROCESS.redact(_without_home(text))
+    return redaction.without_names(redaction.PROCESS.redact(text))
 
 
 def report_of(row: ErrorRow) -> str:
@@ -54,7 +54,7 @@ def report_of(row: ErrorRow) -> str:
         f"fingerprint: {row.fingerprint}",
         row.detail,
     ]
-    return redaction.PROCESS.redact(_without_home("\n".join(line for line in lines if line)))
+    return redaction.without_names(redaction.PROCESS.redact("\n".join(line for line in lines if line)))
 
 
 def _system() -> str:
@@ -68,12 +68,6 @@ def _end_of(path: Path) -> str:
             return file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return "There is none."
-
-
-def _without_home(text: str) -> str:
-    """A home folder has the user's name."""
-    home = str(Path.home())
-    return text.replace(home, "~") if len(home) > 1 else text
 
 
 def _moment(ms: int) -> str:

@@ -2,6 +2,7 @@
 
     AppError
     ├── InvalidRequest        the window sent something we cannot read         our bug
+    ├── BadSetting            what was typed cannot be the value of a setting  correct it
     ├── NotFound              the row is gone                                  reload
     ├── Conflict              the row changed since it was read                reload
     ├── Cancelled             the caller gave up on the call                   nothing to do
@@ -27,6 +28,7 @@
     │   └── WentOffline           they did while a connection was open             go online
     ├── DeviceModelError      the on-device model cannot run or be fetched     open Models
     ├── McpServerError        an MCP server does not run or does not answer    read its log, restart it
+    ├── ReportFailed          an error report was not taken by the server      check the DSN
     ├── StoreBusy             another program holds the database               close it, retry
     ├── StoreFull             the disk is full                                 free space, retry
     ├── StoreReadOnly         the data folder cannot be written                change its permissions
@@ -65,6 +67,10 @@ class InvalidRequest(AppError):
     default_hint = (
         "Correct the request. If the window made it, reload the window; if it comes back, report it."
     )
+
+
+class BadSetting(AppError):
+    code = "bad_setting"
 
 
 class NotFound(AppError):
@@ -203,6 +209,11 @@ class McpServerError(AppError):
     code = "mcp_server_error"
     retryable = True
     default_hint = "Look at its log in Settings, under MCP servers, then restart it."
+
+
+class ReportFailed(AppError):
+    code = "report_failed"
+    default_hint = "Check the DSN, and whether the server runs."
 
 
 class StoreBusy(AppError):

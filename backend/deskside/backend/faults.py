@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from deskside.backend.errors import AppError
 from deskside.backend.events import FaultKept
 from deskside.backend.log import place
 from deskside.backend.store import errors
-from deskside.backend.store.errors import Failure
+from deskside.backend.store.errors import ErrorRow, Failure
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -43,12 +43,29 @@ class Faults:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Failure] = deque(maxlen=MOST_WAITING)
         self._writing: asyncio.Task[None] | None = None
+        self._early: deque[ErrorRow] = deque(maxlen=MOST_WAITING)
+        self._follow: Callable[[ErrorRow], object] = self._early.append
 
     def add(self, failure: Failure) -> None:
         """Keep a failure that nobody was told of, soon. On the loop's thread."""
         self._waiting.append(failure)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(), name="faults")
+
+    def tell(self, row: ErrorRow) -> None:
+        """Tell who follows of a failure that was kept, also of one that the user was told of elsewhere."""
+        self._follow(row)
+
+    @contextmanager
+    def followed_by(self, follow: Callable[[ErrorRow], object]) -> Iterator[None]:
+        """Have `follow` called on the loop with each failure that is kept, with those from before at once."""
+        while self._early:
+            follow(self._early.popleft())
+        self._follow = follow
+        try:
+            yield
+        finally:
+            self._follow = self._early.append
 
     async def tell_untold(self) -> None:
         """Tell the page of what happened while there was none."""
@@ -59,7 +76,8 @@ class Faults:
         """Keep what a program that ended badly left in `folder`."""
         for path, failure in await asyncio.to_thread(lambda: list(crashes.read_left(folder))):
             if failure is not None:
-                await self._store.write(errors.record_untold, [failure])
+                (row,) = await self._store.write(errors.record_untold, [failure])
+                self.tell(row)
                 logger.warning("the Deskside before this one ended badly: {}", failure.message)
             path.unlink(missing_ok=True)
 
@@ -86,6 +104,7 @@ class Faults:
                 return
             for row in {row.id: row for row in rows}.values():
                 self._events.publish(FaultKept(row))
+                self.tell(row)
 
 
 @asynccontextmanager

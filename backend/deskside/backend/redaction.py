@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import platform
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
@@ -25,6 +28,9 @@ SHORTEST_SECRET = 12
 MOST_OF_ONE_NAME = 40
 """Of a server that renews its tokens each hour, those of some ten renewals: a program that runs for weeks
 would look for thousands that ran out long ago."""
+
+SHORTEST_NAME = 2
+"""Characters. A single letter as a word of its own is rarely a name."""
 
 # What cannot be a word: prefixes that providers give their keys, what a header of HTTP says whom it is from,
 # and values that are named as secrets. The group, where there is one, is what stays. What can begin anew at
@@ -133,6 +139,23 @@ def without_patterns(text: str) -> str:
     # The named first: a name may look like a key, and its value need not.
     text = _NAMED_VALUE.sub(rf"\1{REMOVED}", text)
     return _LOOKS_LIKE_A_KEY.sub(lambda match: f"{match[1] or match[2] or ''}{REMOVED}", text)
+
+
+def without_names(text: str) -> str:
+    """The text without the path of the home folder, the user's login name and the machine's name."""
+    home = Path.home()
+    if len(str(home)) > 1:
+        text = text.replace(str(home), "~").replace(home.as_posix(), "~")
+    users = {home.name, os.environ.get("LOGNAME"), os.environ.get("USER"), os.environ.get("USERNAME")}
+    machine = platform.node()
+    for name, stand_in in (
+        *((user, "[user]") for user in users),
+        (machine, "[machine]"),
+        (machine.partition(".")[0], "[machine]"),
+    ):
+        if name and len(name) >= SHORTEST_NAME:
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", stand_in, text, flags=re.IGNORECASE)
+    return text
 
 
 def forms(secret: str) -> dict[str, Form]:

@@ -12,6 +12,7 @@ from deskside.backend import redaction
 from deskside.backend.agent.instructions import BUILT_IN
 from deskside.backend.agent.limits import Limits
 from deskside.backend.errors import InvalidRequest
+from deskside.backend.sentry import read_dsn
 from deskside.backend.store import settings as rows
 from deskside.backend.theme import Theme
 
@@ -59,7 +60,8 @@ class Settings(msgspec.Struct, frozen=True):
     `is_offline` closes the way out of this machine (network/switch.py): `settings.change` does not take it.
     `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
     `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
-    recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first.
+    recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first. `sentry_dsn` is where failures
+    are reported to (error_reports.py); empty, they are not.
     """
 
     theme: Theme = "system"
@@ -80,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True):
     records_runs: bool = True
     recordings_days: int = 90
     recordings_mb: int = 1000
+    sentry_dsn: str = ""
 
 
 MOST_FOLDERS = 50
@@ -104,7 +107,7 @@ class SettingsStore:
         """Change some settings and return all. They hold from when they are stored.
 
         Raises InvalidRequest for servers that share an id or take a provider's, and for fields that share a
-        name or take one of the program's; for anything that holds a key.
+        name or take one of the program's; for anything that holds a key. BadSetting for what is no DSN.
         """
         from deskside.backend.events import ModelsChanged, SettingsChanged  # events.py names Settings
 
@@ -115,6 +118,8 @@ class SettingsStore:
             )
         _check_servers(changes.get("servers", []))
         _check_fields(changes.get("fields", []))
+        if changes.get("sentry_dsn"):
+            read_dsn(changes["sentry_dsn"])
         msgspec.structs.replace(self._current, **changes)  # a name that is no setting is not stored
         await self._store.write(rows.save, msgspec.to_builtins(dict(changes)))
         self._current = msgspec.structs.replace(self._current, **changes)

@@ -178,7 +178,9 @@ class Registry:
             # The exception's text can hold a prompt or a path; only its type and place are logged.
             logger.bind(is_kept=True).opt(exception=True).error("{} failed", name)
             fault = Internal(f"{name} failed because of a fault in Deskside.")
-            await errors.keep(bridge.app.store, "command", fault, name, place(error))
+            row = await errors.keep(bridge.app.store, "command", fault, name, place(error))
+            if row is not None:
+                bridge.app.faults.tell(row)
             return Failure.of(fault)
 
     async def _run(

@@ -4,6 +4,7 @@ import type { App } from "../app/app";
 import { ErrorList } from "./ErrorList";
 import { createFigures } from "./figures";
 import { MachineCard } from "./MachineCard";
+import { ReportsCard } from "./ReportsCard";
 import { type Column, columnsOf, failedPercent, TimingsTable } from "./TimingsTable";
 import { formatFine, formatPercent, formatWhole } from "./units";
 
@@ -41,6 +42,7 @@ export function Diagnostics({ app }: { app: App }) {
         </dl>
       </section>
       <ErrorList app={app} />
+      <ReportsCard app={app} />
       <MachineCard figures={figures} />
       {figures.timings.value && <Tables timings={figures.timings.value} />}
     </>

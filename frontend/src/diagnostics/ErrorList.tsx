@@ -7,13 +7,14 @@ import { Problem } from "../ui/Problem";
 import { RequestId } from "../ui/RequestId";
 import { useAction } from "../ui/useAction";
 import { CopyReport } from "./CopyReport";
-import { wordsOf } from "./faults";
+import { hostOf, wordsOf } from "./faults";
 
 /** What failed lately, each kind once, with what helps to find out why. */
 export function ErrorList({ app }: { app: App }) {
   const { isBusy, problem, run } = useAction();
   useEffect(() => void run(app.faults.load), []);
   const rows = app.faults.rows.value ?? [];
+  const dsn = app.settings.value?.sentry_dsn;
   return (
     <section class="card" aria-labelledby="errors">
       <div class="found-heading">
@@ -33,8 +34,8 @@ export function ErrorList({ app }: { app: App }) {
         </div>
       </div>
       <p class="muted">
-        Nothing is sent anywhere. What you copy holds no keys, questions or answers: read it before you pass
-        it on.
+        {dsn ? `Each new kind is reported to ${hostOf(dsn)}.` : "Nothing is sent anywhere."} What you copy
+        holds no keys, questions or answers: read it before you pass it on.
       </p>
       {problem.value && (
         <Problem

@@ -15,6 +15,7 @@ const WORDS: Record<string, string> = {
   renderer: "The window stopped working, and was loaded again",
   crash: "Deskside crashed the last time",
   program: "Something failed inside Deskside",
+  reports: "A report of an error could not be made",
   keys: "One of your keys is in a file where it may not be",
 };
 
@@ -22,6 +23,9 @@ const LISTED = 50;
 
 /** A failure as its user would put it. */
 export const wordsOf = (fault: ErrorRow): string => WORDS[fault.source] ?? "Something failed";
+
+/** Whom a DSN leads to, as the user knows it. */
+export const hostOf = (dsn: string): string => new URL(dsn).host;
 
 export function createFaults(api: Commands, toasts: Toasts, openDiagnostics: () => void) {
   /** Null until the list was shown. */

@@ -92,6 +92,7 @@ from deskside.backend.store import agents, conversations, errors, forks, message
 from deskside.backend.store.agents import AgentRow
 from deskside.backend.store.connection import Db
 from deskside.backend.store.conversations import ConversationRow
+from deskside.backend.store.errors import ErrorRow
 from deskside.backend.store.forks import OtherResult
 from deskside.backend.store.messages import (
     ElicitationAnswer,
@@ -177,8 +178,10 @@ class Runs:
         choices: Choices,
         services: ToolServices,
         attachments: Attachments,
+        tell_of_failure: Callable[[ErrorRow], None],
     ) -> None:
         self._services = services
+        self._tell_of_failure = tell_of_failure
         self._redact = _without_keys
         self._attachments = attachments
         self._store = services.store
@@ -730,7 +733,9 @@ class Runs:
             delay_s = min(2 * delay_s, LAST_STORE_RETRY_S)
         if stored is not None:
             del self._unstored[finished.message_id]
-            row, conversation, changed = stored
+            row, conversation, changed, failure = stored
+            if failure is not None:
+                self._tell_of_failure(failure)
             for below in changed:
                 self._events.publish(MessageChanged(below))
             self._let_go(run, row, conversation)
@@ -757,7 +762,7 @@ class Runs:
 
     async def _store_end(
         self, run: LiveRun, finished: FinishedReply, detail: str | None
-    ) -> tuple[MessageRow, ConversationRow | None, list[MessageRow]] | None:
+    ) -> tuple[MessageRow, ConversationRow | None, list[MessageRow], ErrorRow | None] | None:
         """Write the whole reply. None if that fails: the reply is then shown as failed, and kept."""
         rest = run.reply.unsaved()
         try:
@@ -936,21 +941,23 @@ def _without_keys(text: str) -> str:
 
 def _write_end(
     db: Db, finished: FinishedReply, rest: Unsaved | None, detail: str | None, redact: Redact
-) -> tuple[MessageRow, ConversationRow | None, list[MessageRow]]:
+) -> tuple[MessageRow, ConversationRow | None, list[MessageRow], ErrorRow | None]:
     """What the flusher has not written and the reply as a whole, in one unit of work; for a run that raised
     also a line in the error log, with the `detail` where. The conversation is None when it was deleted
-    meanwhile. What waited below and was not gone on with waits no more; the list is what this changed."""
+    meanwhile. What waited below and was not gone on with waits no more; the list is what this changed. Last
+    the line in the error log."""
     if rest is not None:
         write_unsaved(db, rest, redact)
     row = replies.finish(db, finished)
     changed: list[MessageRow] = []
     if finished.status != "interrupted":
         changed = replies.go_on_without_below(db, finished.message_id)
+    failure: ErrorRow | None = None
     if finished.error is not None and detail is not None:
-        errors.record(
+        failure = errors.record(
             db, "run", finished.error.code, finished.error.message, f"run {finished.run_id}", detail
         )
     try:
-        return row, conversations.get(db, row.conversation_id), changed
+        return row, conversations.get(db, row.conversation_id), changed, failure
     except NotFound:
-        return row, None, changed
+        return row, None, changed, failure

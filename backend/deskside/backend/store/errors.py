@@ -71,18 +71,23 @@ class Failure(msgspec.Struct, frozen=True):
     at_ms: int = msgspec.field(default_factory=now_ms)
 
 
-async def keep(store: Store, source: str, error: AppError, where: str, detail: str) -> None:
-    """As `record`, for who has an error to answer with: a store that cannot take it is no second error."""
+async def keep(store: Store, source: str, error: AppError, where: str, detail: str) -> ErrorRow | None:
+    """As `record`, for who has an error to answer with: a store that cannot take it is no second error. None
+    then."""
     try:
-        await store.write_soon(record, source, error.code, error.message, where, detail)
+        return await store.write_soon(record, source, error.code, error.message, where, detail)
     except (AppError, RuntimeError) as failure:
         # RuntimeError: the store is closed. The log has the error in any case.
         logger.warning("an error could not be kept: {}", type(failure).__name__)
+        return None
 
 
-def record(db: Db, source: str, code: str, message: str, where: str, detail: str) -> None:
-    """Keep a failure of which the user is told elsewhere, together with the request it belongs to."""
-    _write(db, Failure(source, code, message, where, detail, request_id.get(), last_call()), is_shown=True)
+def record(db: Db, source: str, code: str, message: str, where: str, detail: str) -> ErrorRow:
+    """Keep a failure of which the user is told elsewhere, together with the request it belongs to. Returns
+    its row."""
+    return _write(
+        db, Failure(source, code, message, where, detail, request_id.get(), last_call()), is_shown=True
+    )
 
 
 def record_untold(db: Db, failures: Sequence[Failure]) -> list[ErrorRow]:

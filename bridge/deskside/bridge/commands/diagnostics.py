@@ -59,6 +59,12 @@ class Report(msgspec.Struct, frozen=True):
     text: str
 
 
+class SentReport(msgspec.Struct, frozen=True):
+    """The number under which Sentry shows it."""
+
+    event_id: str
+
+
 class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, msgspec.Meta(max_length=1_000_000)] = ""
 
@@ -155,6 +161,12 @@ async def bundle(bridge: Bridge) -> Report:
 async def error_report(bridge: Bridge, params: ErrorId) -> Report:
     """One failure as text to pass on."""
     return Report(report_of(await bridge.app.store.read(errors.get, params.id)))
+
+
+@command
+async def send_test_report(bridge: Bridge) -> SentReport:
+    """Send a report of nothing to the Sentry server that is set, and return once it has taken it."""
+    return SentReport(await bridge.app.error_reports.send_test())
 
 
 @command
