@@ -1,4 +1,4 @@
-"""Reports failures to the Sentry server that the user named, where they named one (build/decisions/0027).
+"""Reports failures to the Sentry server that the user named, where they named one (build/decisions/0028).
 
 Invariants
   - Without a DSN nothing is made, and nothing leaves.
