@@ -351,7 +351,7 @@ CASES = [
 
 
 class Files(NoDesktop):
-    """A desktop whose user saves where they are asked to."""
+    """A desktop whose user saves where they are asked to, and chooses that file again."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -360,6 +360,12 @@ class Files(NoDesktop):
         path = self.folder / suggested_name
         path.write_text(text, "utf-8")
         return str(path)
+
+    async def choose_target(self, title: str, suggested_name: str) -> str | None:
+        return str(self.folder / "chosen.json")
+
+    async def choose_file(self, title: str, endings: Sequence[str]) -> str | None:
+        return str(self.folder / "chosen.json")
 
 
 @pytest.fixture
@@ -562,6 +568,43 @@ async def test_what_a_conversation_cost_is_known_when_it_is_gone(
     assert ["", "'=HYPERLINK(1)"] == [line["conversation"] for line in lines]
     assert ["0.500000000"] * 2 == [line["cost_usd"] for line in lines]
     assert f"deskside-usage-{MONTH}.csv" == Path(saved["path"]).name
+
+
+async def test_a_conversation_that_comes_back_has_its_cost_again_once(
+    paths: Paths, server: ProviderServer
+) -> None:
+    body = started(input_tokens=19)
+    server.script(Reply(billed("0.5")), Reply(body, hang_after=len(body)))
+
+    async def done(call: Call) -> None:
+        async with asyncio.timeout(10):
+            while (await call("transfers.current"))["state"] in ("looking", "working"):
+                await asyncio.sleep(0.01)
+
+    async with opened(paths, server) as (app, call):
+        chat_id = (await asked(app, call, HOUSE))["conversation"]["id"]
+        last = app.events.last
+        stopped = (await call("runs.start", conversation_id=chat_id, text="And?", model=SONNET))["reply"]
+        await until(app, lambda event: isinstance(event, TextAppended), last)
+        await call("runs.stop", message_id=stopped["id"])
+        await until(app, lambda event: is_end(event, stopped["id"]), last)
+        before = await call("usage.of_conversation", conversation_id=chat_id)
+        await call("transfers.export", format="json", ids=[chat_id])
+        await done(call)
+        await call("conversations.delete", ids=[chat_id])
+        await call("conversations.purge", ids=[chat_id])
+        for command in ("transfers.choose_import", "transfers.import_"):
+            await call(command)
+            await done(call)
+        (row,) = (await call("conversations.page"))["conversations"]
+        after = await call("usage.of_conversation", conversation_id=row["id"])
+        month = await call("usage.month", month=MONTH)
+
+    assert (2, 500_072_000, 1) == tuple(
+        before["total"][name] for name in ("calls", "cost_nano_usd", "partial_calls")
+    )
+    assert before["total"] == after["total"] == month["total"]
+    assert [("Well?", False)] == [(part["name"], part["is_gone"]) for part in month["conversations"]["parts"]]
 
 
 async def test_an_unknown_cost_is_empty_in_the_table_and_named_beside_the_sum(
@@ -787,7 +830,7 @@ async def assert_the_table_says_the_same(call: Call, month: Any) -> None:
 
     def shown(sum_: Any) -> tuple[int, int, int, int]:
         names = ("calls", "cost_nano_usd", "unknown_calls")
-        return (*(sum_[name] for name in names), sum_["usage"]["input_tokens"])  # type: ignore[return-value]
+        return (*(sum_[name] for name in names), sum_["usage"]["input_tokens"])
 
     assert shown(month["total"]) == sum_of(lines)
     columns = {"models": "model", "agents": "agent", "conversations": "conversation_id"}
