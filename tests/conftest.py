@@ -70,9 +70,12 @@ def own_environment(home: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _own_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_keys() -> Iterator[None]:
     """No text is searched for the keys of other tests."""
-    monkeypatch.setattr(redaction, "PROCESS", Redactor())
+    # Not the fixture `monkeypatch`: begun before `home`, it would put back what a test sets in HOME after it.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redaction, "PROCESS", Redactor())
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
