@@ -247,6 +247,20 @@ def take_agents(desk: Desk, page: Page, provider: ProviderServer, folder: Path) 
     take_question(page, folder, "agents-below")
     page.get_by_test_id("tool-approve").click()
     expect_status(page, "complete")
+    take_run(page, folder)
+
+
+def take_run(page: Page, folder: Path) -> None:
+    """The answer that is shown, step by step, and what all of them cost."""
+    reply = page.locator("[data-testid=message][data-role=assistant]").last
+    reply.hover()
+    reply.get_by_role("button", name="Inspect run").click()
+    expect(page.get_by_test_id("span").first).to_be_visible()
+    take(page, folder, "run")
+    take(page, folder, "run", "dark", SMALL)
+    open_settings(page, "Usage")
+    take(page, folder, "usage")
+    take(page, folder, "usage", "dark", SMALL)
 
 
 def agent_id(desk: Desk, name: str) -> int:
