@@ -29,6 +29,8 @@ VENV = ROOT / ".venv"
 VENV_BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = VENV_BIN / ("python.exe" if os.name == "nt" else "python")
 SET_UP = VENV / ".set-up"
+# More windows and servers at once are slower than they are fast.
+MOST_WORKERS = 4
 # As `requires-python` says.
 OLDEST_PYTHON = (3, 11)
 FIRST_UNSUPPORTED_PYTHON = (3, 15)
@@ -55,8 +57,11 @@ def main(arguments: list[str]) -> int:
     if command == "test":
         set_up(for_tests=True)
         os.chdir(ROOT)
-        # Real pages off screen, also where there is a screen: no window jumps into somebody's work.
-        become([str(PYTHON), "-m", "pytest", *rest], {"QT_QPA_PLATFORM": "offscreen", **environment()})
+        # Real pages off screen, also where there is a screen: no window jumps into somebody's work. A file's tests
+        # stay together, as some share a program; `-n 0` runs all in this process.
+        workers = str(min(os.cpu_count() or 1, MOST_WORKERS))
+        command = [str(PYTHON), "-m", "pytest", "-n", workers, "--dist", "loadfile", *rest]
+        become(command, {"QT_QPA_PLATFORM": "offscreen", **environment()})
     if command == "lock":
         return lock(rest)
     if command in ("help", "-h", "--help"):
