@@ -231,6 +231,7 @@ export interface AppState {
  * `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
  * `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
  * recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first.
+ * `looks_for_updates`: once a day Deskside looks whether there is a newer one.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -251,6 +252,7 @@ export interface Settings {
   records_runs: boolean;
   recordings_days: number;
   recordings_mb: number;
+  looks_for_updates: boolean;
 }
 
 /**
@@ -1395,7 +1397,7 @@ export interface PageUsesInput {
   limit?: number;
   /** length ≤ 300 */
   host?: string;
-  purpose?: "device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search" | null;
+  purpose?: "device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "update_look" | "web_fetch" | "web_search" | null;
   with_loopback?: boolean;
 }
 
@@ -1411,7 +1413,7 @@ export interface NetworkRow {
   port: number;
   is_loopback: boolean;
   via: string;
-  purpose: "device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search";
+  purpose: "device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "update_look" | "web_fetch" | "web_search";
   subject: string;
   request_id: string;
   sent_bytes: number;
@@ -1435,7 +1437,7 @@ export interface HostTotal {
   sent_bytes: number;
   received_bytes: number;
   last_ms: number;
-  purposes: ("device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search")[];
+  purposes: ("device" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "update_look" | "web_fetch" | "web_search")[];
 }
 
 export interface TurnSwitch {
@@ -1847,6 +1849,7 @@ export interface ChangeSettingsInput {
   recordings_days?: number;
   /** ≥ 10, ≤ 1000000 */
   recordings_mb?: number;
+  looks_for_updates?: boolean;
 }
 
 /**
@@ -2107,6 +2110,37 @@ export interface ExportOfferedInput {
   ids?: number[] | null;
 }
 
+/**
+ * `why_not` says why this Deskside does not look at all; empty where it does. `looked_ms`: when a look
+ * last succeeded, in Unix milliseconds. `problem` is why the last one did not. `newer` is None where this is
+ * the newest, or nobody has looked yet; `is_supported`: whether this version still gets fixes.
+ */
+export interface UpdateState {
+  version: string;
+  why_not: string;
+  looked_ms: number | null;
+  problem: string;
+  newer: NewerRelease | null;
+  is_supported: boolean;
+}
+
+/**
+ * `notes` are Markdown: those of every release that came after this program's. `download` is a page for
+ * the user's system, None where there is none. `is_skipped`: the user does not want to hear of it.
+ */
+export interface NewerRelease {
+  version: string;
+  date: string;
+  notes: string;
+  download: string | null;
+  is_skipped: boolean;
+}
+
+/** None takes it back. */
+export interface SkipVersion {
+  version: string | null;
+}
+
 /** A month of the calendar on the wall, such as 2026-11. */
 export interface OfMonth {
   month: string;
@@ -2356,6 +2390,12 @@ export interface BackupsChanged {
   job: Job | null;
 }
 
+/** Somebody looked for a newer Deskside, or chose to skip one. */
+export interface UpdatesChanged {
+  type: "updates_changed";
+  state: UpdateState;
+}
+
 /**
  * Something failed that nobody asked for, so nobody was told: the row as it is now. The page shows it
  * once (`diagnostics.mark_errors_shown`).
@@ -2401,6 +2441,7 @@ export type AppEvent =
   | NetworkChanged
   | TransferChanged
   | BackupsChanged
+  | UpdatesChanged
   | FaultKept
   | Notice
   | TroubleChanged;
@@ -2978,6 +3019,17 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Forget a transfer that has ended, or a file that was looked at. */
       put_away: (options?: CallOptions): Promise<void> =>
         call("transfers.put_away", null, options),
+    },
+    updates: {
+      /** What is known of newer versions. Reaches nobody. */
+      status: (options?: CallOptions): Promise<UpdateState> =>
+        call("updates.status", null, options),
+      /** Look now whether there is a newer version, whatever the settings say. UpdateLookFailed says why not. */
+      look: (options?: CallOptions): Promise<UpdateState> =>
+        call("updates.look", null, options),
+      /** Say nothing more of a newer version until there is another one. */
+      skip: (params: SkipVersion, options?: CallOptions): Promise<UpdateState> =>
+        call("updates.skip", params, options),
     },
     usage: {
       /** What was used in a month, by day, model, agent and conversation. */

@@ -25,6 +25,7 @@
     ├── Offline               the user has closed the way out of this machine  go online
     ├── DeviceModelError      the on-device model cannot run or be fetched     open Models
     ├── McpServerError        an MCP server does not run or does not answer    read its log, restart it
+    ├── UpdateLookFailed      the newest Deskside could not be found out       look again later
     ├── StoreBusy             another program holds the database               close it, retry
     ├── StoreFull             the disk is full                                 free space, retry
     ├── StoreReadOnly         the data folder cannot be written                change its permissions
@@ -193,6 +194,12 @@ class McpServerError(AppError):
     code = "mcp_server_error"
     retryable = True
     default_hint = "Look at its log in Settings, under MCP servers, then restart it."
+
+
+class UpdateLookFailed(AppError):
+    code = "update_look_failed"
+    retryable = True
+    default_hint = "Look again later. Deskside works as before."
 
 
 class StoreBusy(AppError):

@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True):
     `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
     `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
     recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first.
+    `looks_for_updates`: once a day Deskside looks whether there is a newer one.
     """
 
     theme: Theme = "system"
@@ -80,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True):
     records_runs: bool = True
     recordings_days: int = 90
     recordings_mb: int = 1000
+    looks_for_updates: bool = True
 
 
 MOST_FOLDERS = 50

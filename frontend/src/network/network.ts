@@ -25,6 +25,7 @@ export const KINDS: Record<Kind, string> = {
   web_search: "Searching the web",
   mcp: "MCP server",
   mcp_sign_in: "Signing in at an MCP server",
+  update_look: "Looking for a newer Deskside",
   other: "Something else",
 };
 

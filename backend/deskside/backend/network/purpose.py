@@ -19,11 +19,12 @@ Kind = Literal[
     "web_search",
     "mcp",
     "mcp_sign_in",
+    "update_look",
     "other",
 ]
 """A model is asked; a provider's models are listed; servers are looked for on this machine; the small model
 is downloaded; the on-device model's process is spoken to; a page is read; a search engine is asked; an MCP
-server is spoken to; the user signs in there; nobody said."""
+server is spoken to; the user signs in there; a newer Deskside is looked for; nobody said."""
 
 
 class Purpose(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     records_runs: bool | msgspec.UnsetType = msgspec.UNSET
     recordings_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | msgspec.UnsetType = msgspec.UNSET
     recordings_mb: Annotated[int, msgspec.Meta(ge=10, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    looks_for_updates: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 @command
