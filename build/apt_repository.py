@@ -185,7 +185,7 @@ def _sign(folder: Path, key: str, at_s: int) -> None:
     _gpg(*signing, "--output", suite / "Release.gpg", "--armor", "--detach-sign", release)
     _gpg(*signing, "--output", suite / "InRelease", "--clearsign", release)
     for signed in ([suite / "InRelease"], [suite / "Release.gpg", release]):
-        command = ["gpgv", "--keyring", keyring.absolute(), *signed]
+        command: list[str | Path] = ["gpgv", "--keyring", keyring.absolute(), *signed]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise NotMade(f"The signature does not hold: {done.stderr.strip()}")

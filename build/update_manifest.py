@@ -151,7 +151,7 @@ def releases_in(changelog: str) -> list[Release]:
     parts = HEADING.split(changelog)[1:]
     if not parts:
         raise NotMade("The changelog has no release. A heading of one is: ## 0.2.0 (2026-12-01)")
-    return [Release(*parts[at : at + 2], parts[at + 2].strip()) for at in range(0, len(parts), 3)]
+    return [Release(parts[at], parts[at + 1], parts[at + 2].strip()) for at in range(0, len(parts), 3)]
 
 
 def _read_key(path: Path) -> Ed25519PrivateKey:
