@@ -56,13 +56,15 @@ MODEL_LIBRARIES = {"libgomp.so.1": "libgomp1"}
 # Playwright, which drives the window in tests, brings a Node of its own that wants it.
 TEST_LIBRARIES = {"libatomic.so.1": "libatomic1"}
 
-# Programs that only the tests start: a Secret Service on a bus of its own for the keychain's tests, and
-# an X server for the few tests that look at a window's frame (the others draw off screen).
+# Programs that only the tests start: a Secret Service on a bus of its own for the keychain's tests, an X
+# server for the few tests that look at a window's frame (the others draw off screen), and GnuPG, which signs
+# the apt repository.
 TEST_PROGRAMS = {
     "dbus-run-session": "dbus",
     "gnome-keyring-daemon": "gnome-keyring",
     "Xvfb": "xvfb",
     "xauth": "xauth",  # xvfb-run wants it
+    "gpg": "gnupg",
 }
 
 # The other engine that the window can use, which the installed program does: Python's bindings, and

@@ -67,6 +67,7 @@ def use_everything(client: Client, local: ProviderServer) -> dict[str, Any]:
     said["key"] = client.call("keys.test", {"provider": "openai"})
     said["models"] = client.call("models.available", {"refresh": True})
     said["servers"] = client.call("models.find_servers")
+    said["update"] = client.envelope("updates.look")
     for tool, arguments in (
         ("web_fetch", {"url": "https://page.example/"}),
         ("web_fetch", {"url": f"http://{BEHIND.replace('203.0.113', '93.184.216')}/"}),

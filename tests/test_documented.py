@@ -26,7 +26,14 @@ PAGE = "\n".join(
     for file in (ROOT / "frontend" / "src").rglob("*.ts*")
     if file.name != "api.gen.ts" and ".test." not in file.name
 )
-VARIABLES = ("DESKSIDE_DATA_DIR", "DESKSIDE_MODEL", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
+VARIABLES = (
+    "DESKSIDE_DATA_DIR",
+    "DESKSIDE_MODEL",
+    "DESKSIDE_UPDATE_URL",
+    "DESKSIDE_UPDATE_KEY",
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+)
 
 
 def all_errors(kind: type[AppError] = AppError) -> list[type[AppError]]:

@@ -232,6 +232,7 @@ export interface AppState {
  * `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
  * recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first. `sentry_dsn` is where failures
  * are reported to (error_reports.py); empty, they are not.
+ * `looks_for_updates`: once a day Deskside looks whether there is a newer one.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -253,6 +254,7 @@ export interface Settings {
   recordings_days: number;
   recordings_mb: number;
   sentry_dsn: string;
+  looks_for_updates: boolean;
 }
 
 /**
@@ -1402,7 +1404,7 @@ export interface PageUsesInput {
   limit?: number;
   /** length ≤ 300 */
   host?: string;
-  purpose?: "device" | "error_report" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search" | null;
+  purpose?: "device" | "error_report" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "update_look" | "web_fetch" | "web_search" | null;
   with_loopback?: boolean;
 }
 
@@ -1418,7 +1420,7 @@ export interface NetworkRow {
   port: number;
   is_loopback: boolean;
   via: string;
-  purpose: "device" | "error_report" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search";
+  purpose: "device" | "error_report" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "update_look" | "web_fetch" | "web_search";
   subject: string;
   request_id: string;
   sent_bytes: number;
@@ -1442,7 +1444,7 @@ export interface HostTotal {
   sent_bytes: number;
   received_bytes: number;
   last_ms: number;
-  purposes: ("device" | "error_report" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "web_fetch" | "web_search")[];
+  purposes: ("device" | "error_report" | "mcp" | "mcp_sign_in" | "model_call" | "model_download" | "model_list" | "other" | "server_search" | "update_look" | "web_fetch" | "web_search")[];
 }
 
 export interface TurnSwitch {
@@ -1931,6 +1933,7 @@ export interface ChangeSettingsInput {
   recordings_mb?: number;
   /** length ≤ 500 */
   sentry_dsn?: string;
+  looks_for_updates?: boolean;
 }
 
 /**
@@ -2191,6 +2194,37 @@ export interface ExportOfferedInput {
   ids?: number[] | null;
 }
 
+/**
+ * `why_not` says why this Deskside does not look at all; empty where it does. `looked_ms`: when a look
+ * last succeeded, in Unix milliseconds. `problem` is why the last one did not. `newer` is None where this is
+ * the newest, or nobody has looked yet; `is_supported`: whether this version still gets fixes.
+ */
+export interface UpdateState {
+  version: string;
+  why_not: string;
+  looked_ms: number | null;
+  problem: string;
+  newer: NewerRelease | null;
+  is_supported: boolean;
+}
+
+/**
+ * `notes` are Markdown: those of every release that came after this program's. `download` is a page for
+ * the user's system, None where there is none. `is_skipped`: the user does not want to hear of it.
+ */
+export interface NewerRelease {
+  version: string;
+  date: string;
+  notes: string;
+  download: string | null;
+  is_skipped: boolean;
+}
+
+/** None takes it back. */
+export interface SkipVersion {
+  version: string | null;
+}
+
 /** A month of the calendar on the wall, such as 2026-11. */
 export interface OfMonth {
   month: string;
@@ -2443,6 +2477,12 @@ export interface BackupsChanged {
   job: Job | null;
 }
 
+/** Somebody looked for a newer Deskside, or chose to skip one. */
+export interface UpdatesChanged {
+  type: "updates_changed";
+  state: UpdateState;
+}
+
 /**
  * Something failed that nobody asked for, so nobody was told: the row as it is now. The page shows it
  * once (`diagnostics.mark_errors_shown`).
@@ -2488,6 +2528,7 @@ export type AppEvent =
   | NetworkChanged
   | TransferChanged
   | BackupsChanged
+  | UpdatesChanged
   | FaultKept
   | Notice
   | TroubleChanged;
@@ -3071,6 +3112,17 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Forget a transfer that has ended, or a file that was looked at. */
       put_away: (options?: CallOptions): Promise<void> =>
         call("transfers.put_away", null, options),
+    },
+    updates: {
+      /** What is known of newer versions. Reaches nobody. */
+      status: (options?: CallOptions): Promise<UpdateState> =>
+        call("updates.status", null, options),
+      /** Look now whether there is a newer version, whatever the settings say. UpdateLookFailed says why not. */
+      look: (options?: CallOptions): Promise<UpdateState> =>
+        call("updates.look", null, options),
+      /** Say nothing more of a newer version until there is another one. */
+      skip: (params: SkipVersion, options?: CallOptions): Promise<UpdateState> =>
+        call("updates.skip", params, options),
     },
     usage: {
       /** What was used in a month, by day, model, agent and conversation. */

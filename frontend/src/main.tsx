@@ -10,6 +10,7 @@ import "./styles/agents.css";
 import "./styles/work.css";
 import "./styles/lists.css";
 import "./styles/network.css";
+import "./styles/updates.css";
 import "./styles/search.css";
 import "./styles/tools.css";
 import "./styles/code.css";

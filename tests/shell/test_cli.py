@@ -26,6 +26,7 @@ from deskside.backend.version import VERSION
 from deskside.shell.ask import ReplyText, ask
 from deskside.shell.paths import web_folder
 from provider_server import ProviderServer, Reply, error_reply, recording
+from release_server import NEWER, ReleaseServer
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60.0
@@ -439,7 +440,7 @@ def test_the_doctor_looks_at_everything(served: Served) -> None:
     report = json.loads(ended.stdout)
     names = [check["name"] for check in report["checks"]]
     assert ["data folder", "log", "disk", "web engine", "store", "keychain", "model", "sandbox"] == names[:8]
-    assert ["crashes", "errors", "keys"] == names[8:]
+    assert ["crashes", "errors", "keys", "version"] == names[8:]
     assert all(check["advice"] for check in report["checks"] if not check["ok"])
     assert report["healthy"] == all(check["ok"] for check in report["checks"])
     assert (0 if report["healthy"] else 1) == ended.returncode
@@ -476,6 +477,24 @@ def test_the_doctor_tells_of_a_key_that_lies_in_a_file_and_of_a_crash(
     assert "at byte 17." in ended.stdout
     assert "revoke" in ended.stdout
     assert key not in ended.stdout + ended.stderr
+
+
+def test_the_doctor_tells_of_a_newer_version_that_was_found_and_reaches_nobody(tmp_path: Path) -> None:
+    with ReleaseServer() as server:
+        server.say(NEWER)
+        terminal = Terminal(tmp_path, server.environ)
+        unasked = terminal.run("doctor")
+        asked = len(server.requests)
+        terminal.run("call", "updates.look")
+        told = terminal.run("doctor")
+
+    assert f"ok       version       This is Deskside {VERSION}. It has not looked" in unasked.stdout
+    assert 0 == asked
+    assert (
+        f"note     version       This is Deskside {VERSION}. {NEWER} of 2026-12-01 is available."
+        in told.stdout
+    )
+    assert "get it: https://deskside.example/" in told.stdout
 
 
 def test_text_that_comes_twice_or_late_is_printed_once() -> None:

@@ -23,6 +23,7 @@ def test_offline_nothing_leaves_whatever_is_used(tmp_path: Path) -> None:
         "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)]),
         "OPENAI_API_KEY": "sk-test",
         "ANTHROPIC_API_KEY": "sk-ant-test",
+        "DESKSIDE_UPDATE_URL": "https://updates.example/latest.json",
     }
     command = wire.enter(sys.executable, str(TESTS / "offline_world.py"), str(tmp_path / "data"))
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=LIMIT_S)
@@ -41,6 +42,7 @@ def test_offline_nothing_leaves_whatever_is_used(tmp_path: Path) -> None:
     assert "Deskside is offline" in said["web_fetch https://page.example/"]
     assert "Deskside is offline" in said["web_search tea"]
     assert "Deskside is offline" in said["own tool"]["error"]
+    assert "offline" == said["update"]["error"]["code"]
     assert f"cannot reach {wire.BEHIND}" == said[f"program__reach {wire.BEHIND}"]
     assert "ready" == said["mcp"]["program"][0]
     assert "offline" == said["mcp"]["far"][0]

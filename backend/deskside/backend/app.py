@@ -42,6 +42,7 @@ from deskside.backend.tools.user_tools import UserTools
 from deskside.backend.tools.web import Web
 from deskside.backend.tools.web_fetch import PageTexts
 from deskside.backend.trash import emptying_trash
+from deskside.backend.updates.updates import Updates, open_updates
 from deskside.backend.user_prices import UserPrices, open_user_prices
 from deskside.backend.watch import watching_store
 from deskside.backend.written_files import WrittenFiles
@@ -75,6 +76,7 @@ class App:
     ledger: Ledger
     network: NetworkSwitch
     recordings: Recordings
+    updates: Updates
 
 
 @asynccontextmanager
@@ -135,6 +137,7 @@ async def open_app(
         metrics = await stack.enter_async_context(
             open_metrics(store, paths.data, http.calls, services.timings)
         )
+        updates = await stack.enter_async_context(open_updates(store, events, settings, gate))
         yield App(
             paths,
             store,
@@ -160,4 +163,5 @@ async def open_app(
             ledger,
             NetworkSwitch(gate, settings, [mcp.follow_gate]),
             Recordings(store, paths, Replays(store, runs.toolbox, settings, services)),
+            updates,
         )

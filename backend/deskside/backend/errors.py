@@ -29,6 +29,7 @@
     ├── DeviceModelError      the on-device model cannot run or be fetched     open Models
     ├── McpServerError        an MCP server does not run or does not answer    read its log, restart it
     ├── ReportFailed          an error report was not taken by the server      check the DSN
+    ├── UpdateLookFailed      the newest Deskside could not be found out       look again later
     ├── StoreBusy             another program holds the database               close it, retry
     ├── StoreFull             the disk is full                                 free space, retry
     ├── StoreReadOnly         the data folder cannot be written                change its permissions
@@ -214,6 +215,12 @@ class McpServerError(AppError):
 class ReportFailed(AppError):
     code = "report_failed"
     default_hint = "Check the DSN, and whether the server runs."
+
+
+class UpdateLookFailed(AppError):
+    code = "update_look_failed"
+    retryable = True
+    default_hint = "Look again later. Deskside works as before."
 
 
 class StoreBusy(AppError):

@@ -18,6 +18,7 @@ from deskside.backend.store.conversations import ConversationRow
 from deskside.backend.store.errors import ErrorRow
 from deskside.backend.store.messages import MessagePart, MessageRow
 from deskside.backend.transfer_state import Transfer
+from deskside.backend.updates.state import UpdateState
 
 
 class ConversationChanged(msgspec.Struct, frozen=True, tag="conversation_changed"):
@@ -137,6 +138,12 @@ class BackupsChanged(msgspec.Struct, frozen=True, tag="backups_changed"):
     job: Job | None
 
 
+class UpdatesChanged(msgspec.Struct, frozen=True, tag="updates_changed"):
+    """Somebody looked for a newer Deskside, or chose to skip one."""
+
+    state: UpdateState
+
+
 class FaultKept(msgspec.Struct, frozen=True, tag="fault_kept"):
     """Something failed that nobody asked for, so nobody was told: the row as it is now. The page shows it
     once (`diagnostics.mark_errors_shown`)."""
@@ -189,6 +196,7 @@ AppEvent = (
     | NetworkChanged
     | TransferChanged
     | BackupsChanged
+    | UpdatesChanged
     | FaultKept
     | Notice
     | TroubleChanged

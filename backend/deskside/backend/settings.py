@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
     `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
     recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first. `sentry_dsn` is where failures
     are reported to (error_reports.py); empty, they are not.
+    `looks_for_updates`: once a day Deskside looks whether there is a newer one.
     """
 
     theme: Theme = "system"
@@ -83,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True):
     recordings_days: int = 90
     recordings_mb: int = 1000
     sentry_dsn: str = ""
+    looks_for_updates: bool = True
 
 
 MOST_FOLDERS = 50

@@ -10,6 +10,7 @@ import { Start } from "../start/Start";
 import { TransferDialogs } from "../transfers/TransferDialogs";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { ToastList } from "../ui/ToastList";
+import { UpdateBar } from "../updates/UpdateBar";
 import type { App } from "./app";
 import { CannotStart } from "./CannotStart";
 import { ConnectionBar } from "./ConnectionBar";
@@ -116,6 +117,7 @@ export function AppView({ app, isConnected }: Props) {
         <ConnectionBar isConnected={isConnected} />
         <TroubleBar app={app} />
         <OfflineBar app={app} />
+        <UpdateBar app={app} />
         <ErrorBoundary key={view} where={WHERE[view]} report={report}>
           {view === "settings" ? (
             <SettingsPage app={app} sidebar={sidebar} />

@@ -37,6 +37,7 @@ import { createTools } from "../tools/tools";
 import { createTransfers } from "../transfers/transfers";
 import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
+import { createUpdates } from "../updates/updates";
 import { createCosts } from "../usage/costs";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
 
@@ -86,6 +87,7 @@ export function createApp(
     void sorting.load();
   });
   const costs = createCosts(api);
+  const updates = createUpdates(api);
   const conversation = signal<Conversation>(newConversation(null));
   /** Counts opened chats, so that each starts with a fresh view. */
   const opened = signal(0);
@@ -122,11 +124,13 @@ export function createApp(
     void models.load();
     void agents.load();
     void transfers.load();
+    void updates.load();
   }
 
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
     void transfers.load();
+    void updates.load();
     const parts = [refreshState(), reloadConversations(), sorting.load(), models.load(), agents.load()];
     parts.push(files.reload());
     if (keys.list.value) parts.push(keys.load());
@@ -164,6 +168,7 @@ export function createApp(
     conversation.value.apply(event, n);
     transfers.apply(event);
     network.apply(event);
+    updates.apply(event);
     switch (event.type) {
       case "settings_changed":
         if (state.value) state.value = { ...state.value, settings: event.settings };
@@ -226,6 +231,7 @@ export function createApp(
       case "reply_retried":
       case "transfer_changed":
       case "network_changed":
+      case "updates_changed":
         return;
       default:
         event satisfies never;
@@ -529,6 +535,7 @@ export function createApp(
     transfers,
     faults,
     costs,
+    updates,
     conversation,
     opened,
     start,

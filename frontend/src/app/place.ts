@@ -16,6 +16,7 @@ export const SECTIONS = [
   "data",
   "network",
   "diagnostics",
+  "about",
 ] as const;
 export type Section = (typeof SECTIONS)[number];
 

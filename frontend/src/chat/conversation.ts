@@ -194,6 +194,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "memories_changed":
       case "mcp_changed":
       case "network_changed":
+      case "updates_changed":
       case "transfer_changed":
       case "backups_changed":
       case "fault_kept":

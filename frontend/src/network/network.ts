@@ -26,6 +26,7 @@ export const KINDS: Record<Kind, string> = {
   mcp: "MCP server",
   mcp_sign_in: "Signing in at an MCP server",
   error_report: "Reporting an error",
+  update_look: "Looking for a newer Deskside",
   other: "Something else",
 };
 

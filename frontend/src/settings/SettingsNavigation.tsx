@@ -7,6 +7,7 @@ import {
   Gauge,
   Globe,
   HardDrive,
+  Info,
   KeyRound,
   type LucideIcon,
   NotebookPen,
@@ -33,6 +34,7 @@ export const SECTION_TITLES: Record<Section, string> = {
   data: "Data",
   network: "Network",
   diagnostics: "Diagnostics",
+  about: "About",
 };
 
 const ICONS: Record<Section, LucideIcon> = {
@@ -50,6 +52,7 @@ const ICONS: Record<Section, LucideIcon> = {
   data: HardDrive,
   network: Globe,
   diagnostics: Activity,
+  about: Info,
 };
 
 export function SettingsNavigation({ app }: { app: App }) {

@@ -10,6 +10,7 @@ import { NetworkSection } from "../network/NetworkSection";
 import { ToolsSection } from "../tools/ToolsSection";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { UsageSection } from "../usage/UsageSection";
+import { AboutSection } from "./AboutSection";
 import { AppearanceSection } from "./AppearanceSection";
 import { DataSection } from "./DataSection";
 import { DeviceSection } from "./DeviceSection";
@@ -35,6 +36,7 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   data: DataSection,
   network: NetworkSection,
   diagnostics: Diagnostics,
+  about: AboutSection,
 };
 
 export function SettingsPage({ app, sidebar }: { app: App; sidebar: SidebarState }) {

@@ -72,6 +72,7 @@ def _all(paths: Paths, level: str) -> Iterator[Check]:
             yield _sandbox(client)
             yield from _errors(client)
             yield from _leaks(client)
+            yield _version(client)
     except AppError as error:
         yield Check("store", False, error.message, error.hint)
 
@@ -241,6 +242,32 @@ def _leaks(client: Client) -> Iterator[Check]:
     elif found["unreadable"]:
         advice = f"Give your user the right to read {', '.join(found['unreadable'])}."
     yield Check("keys", True, said, advice)
+
+
+def _version(client: Client) -> Check:
+    """From the last look: to be told how things are is no wish to reach anybody."""
+    known = client.call("updates.status")
+    said = f"This is Deskside {known['version']}."
+    newer = known["newer"]
+    if newer is not None:
+        advice = (
+            f"Read what is new in its window, or get it: {newer['download'] or 'where this one is from'}."
+        )
+        unsupported = "" if known["is_supported"] else " This one gets no fixes any more."
+        return Check(
+            "version",
+            True,
+            f"{said} {newer['version']} of {newer['date']} is available.{unsupported}",
+            advice,
+        )
+    if known["why_not"]:
+        return Check("version", True, f"{said} {known['why_not']}")
+    if known["problem"]:
+        return Check("version", True, f"{said} {known['problem']}", "Look again in Settings, under About.")
+    if known["looked_ms"] is None:
+        return Check("version", True, f"{said} It has not looked for a newer one yet.")
+    day = time.strftime("%Y-%m-%d", time.localtime(known["looked_ms"] / 1000))
+    return Check("version", True, f"{said} It was the newest on {day}.")
 
 
 def _model(client: Client) -> Check:

@@ -20,11 +20,13 @@ Kind = Literal[
     "mcp",
     "mcp_sign_in",
     "error_report",
+    "update_look",
     "other",
 ]
 """A model is asked; a provider's models are listed; servers are looked for on this machine; the small model
 is downloaded; the on-device model's process is spoken to; a page is read; a search engine is asked; an MCP
-server is spoken to; the user signs in there; a failure is reported; nobody said."""
+server is spoken to; the user signs in there; a failure is reported; a newer Deskside is looked for; nobody
+said."""
 
 
 class Purpose(msgspec.Struct, frozen=True):

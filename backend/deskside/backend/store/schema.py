@@ -53,7 +53,10 @@ def checked_version(connection: sqlite3.Connection, database: Path, migrations: 
     if version > len(migrations):
         raise StoreRefused(
             f"{database} was written by a newer Deskside: its schema is {version}, "
-            f"this program knows {len(migrations)}."
+            f"this program knows {len(migrations)}.",
+            hint="Install the newest Deskside, which opens it; nothing was changed. To go back to this one, "
+            "bring back the backup that was made before the update: deskside backup --list names it, "
+            "deskside restore NAME puts it in place.",
         )
     recorded = dict(connection.execute("select number, sha256 from migration"))
     for migration in migrations[:version]:

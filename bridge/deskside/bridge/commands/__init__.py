@@ -29,6 +29,7 @@ from deskside.bridge.commands import (
     sorting,
     tools,
     transfers,
+    updates,
     usage,
 )
 
@@ -57,5 +58,6 @@ COMMANDS: list[ModuleType] = [
     sorting,
     tools,
     transfers,
+    updates,
     usage,
 ]

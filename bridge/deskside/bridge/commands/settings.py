@@ -33,6 +33,7 @@ class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recordings_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | msgspec.UnsetType = msgspec.UNSET
     recordings_mb: Annotated[int, msgspec.Meta(ge=10, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
     sentry_dsn: Annotated[str, msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
+    looks_for_updates: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 @command
