@@ -8,6 +8,7 @@
     python3 build/package.py dmg | pkg  on a Mac; --sign IDENTITY signs, and has Apple notarise it
     python3 build/package.py msi        on Windows; --sign THUMBPRINT signs
     python3 build/package.py pyz        one file for a machine that has Python and a web engine
+    python3 build/package.py lists      what ships, for people (licences) and machines (CycloneDX)
     python3 build/package.py sums       dist/SHA256SUMS over what is in dist/
 
 Briefcase reads ./pyproject.toml and writes ./build and ./dist, which are ours. So it runs in a staging folder,
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dev
+import notices
 
 ROOT = dev.ROOT
 WORK = ROOT / ".build" / "package"
@@ -43,6 +45,8 @@ APP = "deskside"
 APP_ID = "org.deskside.deskside"
 # What Linux packages hold beside the program: the entry in menus, the description for stores, file types.
 LINUX_FILES = ROOT / "build" / "installers" / "linux"
+# The licences of what others made, beside ours.
+NOTICES = "THIRD-PARTY.txt"
 # Which of [project] Briefcase has no use for; an extra is nobody's installer.
 NOT_FOR_BRIEFCASE = ("readme", "scripts", "optional-dependencies")
 
@@ -90,7 +94,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("target", choices=[*TARGETS, "model", "pyz", "sums"])
+    parser.add_argument("target", choices=[*TARGETS, "model", "pyz", "lists", "sums"])
     parser.add_argument("--sign", metavar="IDENTITY", help="sign with this certificate")
     options = parser.parse_args()
     target = TARGETS.get(options.target)
@@ -110,6 +114,8 @@ def build(options: argparse.Namespace) -> list[Path]:
     wheels = fill_wheelhouse()
     if options.target == "pyz":
         return [build_pyz(wheel, wheels)]
+    if options.target == "lists":
+        return write_lists(wheels)
     target = TARGETS[options.target]
     stage = lay_out(target, wheel, wheels)
     briefcase(stage, "create", target)
@@ -220,6 +226,7 @@ def lay_out(target: Target, wheel: Path, wheels: Path) -> Path:
         archive.extractall(stage / "src")
     for name in ("LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, stage)
+    (stage / NOTICES).write_text(notices.text(wheels), "utf-8")
     shutil.copy(ROOT / "build" / "installers" / "deskside.1", stage)
     shutil.copytree(ROOT / "build" / "icons", stage / "icons")
     import tomli_w
@@ -237,6 +244,7 @@ def merged_configuration(wheels: Path) -> dict[str, Any]:
     project = tomllib.loads(dev.PROJECT.read_text("utf-8"))["project"]
     for key in NOT_FOR_BRIEFCASE:
         del project[key]
+    project["license-files"].append(NOTICES)
     briefcase = tomllib.loads((ROOT / "briefcase.toml").read_text("utf-8"))["tool"]["briefcase"]
     app = briefcase["app"][APP]
     app["requirement_installer_args"] = ["--no-index", f"--find-links={wheels}"]
@@ -285,6 +293,22 @@ def build_pyz(wheel: Path, wheels: Path) -> Path:
         "--no-index", "--find-links", wheels, wheel,
     )  # fmt: skip
     return target
+
+
+def write_lists(wheels: Path) -> list[Path]:
+    """The licences, and the lists of what the program and its page consist of."""
+    shipped = WORK / "shipped"
+    run(sys.executable, "-m", "venv", "--clear", "--without-pip", shipped)
+    python = shipped / environment_python().relative_to(ENVIRONMENT)
+    pip("--python", python, "install", "--no-index", "--no-deps", *sorted(wheels.glob("*.whl")))
+    licences, program, page = (
+        DIST / f"{APP}-{project_version()}.{ending}"
+        for ending in (NOTICES, "python.cdx.json", "page.cdx.json")
+    )
+    licences.write_text(notices.text(wheels), "utf-8")
+    notices.write_python_list(shipped, program)
+    notices.write_page_list(page)
+    return [licences, program, page]
 
 
 def write_sums() -> None:
