@@ -1,7 +1,7 @@
 """Debian packages out of what Briefcase has laid out: the program's, and one with the on-device model.
 
-Briefcase's own `package` writes a control file without recommendations or scripts; so this takes its place from
-there. The package belongs to the Debian or Ubuntu release that it was built on: it holds modules compiled for that
+Briefcase's own `package` writes a control file without recommendations or scripts; this takes its place. The
+package belongs to the Debian or Ubuntu release that it was built on: it holds modules compiled for that
 release's Python, and depends on exactly that one.
 """
 
@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import textwrap
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,6 +76,13 @@ def _program(tree: Path, configuration: dict[str, Any]) -> Package:
     }
     package = Package(tree, fields)
     _strip(tree)
+    # Debian's policy wants it relative within /usr.
+    python = tree / "usr" / "lib" / NAME / "bin" / NAME
+    python.unlink()
+    python.symlink_to(f"../../../bin/python{major}.{minor}")
+    overrides = tree / "usr" / "share" / "lintian" / "overrides"
+    overrides.mkdir(parents=True)
+    shutil.copy(SCRIPTS / f"{NAME}.lintian-overrides", overrides / NAME)
     _write_changelog(package, f"Deskside {project['version']}; what is new is in changelog.gz.")
     (tree / "DEBIAN").mkdir()
     for name in ("postinst", "prerm"):
@@ -85,7 +93,7 @@ def _program(tree: Path, configuration: dict[str, Any]) -> Package:
 
 
 def _model(tree: Path, configuration: dict[str, Any]) -> Package:
-    """The model by itself: an update of the program does not bring its 93 MB again, and it fits every machine."""
+    """The model by itself: an update of the program does not bring it again, and it fits every machine."""
     from deskside.backend.agent.device_models import SMOLLM2
 
     fields = {
@@ -99,8 +107,8 @@ def _model(tree: Path, configuration: dict[str, Any]) -> Package:
         "Homepage": "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
         "Description": _description(
             "small language model for Deskside that needs no network",
-            "SmolLM2 with 135 million parameters, by Hugging Face, as a GGUF file of 4 bits a weight. It answers "
-            "simple\nquestions on the machine itself; it is not for real work.",
+            "SmolLM2 with 135 million parameters, by Hugging Face, as a GGUF file of 4 bits a weight. It "
+            "answers simple questions on the machine itself; it is not for real work.",
         ),
     }
     package = Package(tree, fields)
@@ -118,15 +126,14 @@ def _model(tree: Path, configuration: dict[str, Any]) -> Package:
 def _strip(tree: Path) -> None:
     """Take symbols for debuggers out of compiled modules: three quarters of the largest are that.
 
-    Not out of the libraries that wheels were mended with (`*.libs`): their makers have, and doing it again to a
-    mended file can break it.
+    Not out of the libraries that wheels were mended with (`*.libs`): a mended file can break of it.
     """
     modules = [path for path in sorted(tree.rglob("*.so")) if not path.parent.name.endswith(".libs")]
     subprocess.run(["strip", "--strip-unneeded", *modules], check=True)
 
 
 def _release() -> str:
-    """What tells this release's build from the next one's: deb12, ubuntu24.04. They sort as the releases do."""
+    """What tells this release's build from the next one's: deb12, ubuntu24.04. They sort as releases do."""
     release = platform.freedesktop_os_release()
     identifier = "deb" if release["ID"] == "debian" else release["ID"]
     return f"{identifier}{release['VERSION_ID']}"
@@ -140,7 +147,7 @@ def _maintainer(configuration: dict[str, Any]) -> str:
 def _description(short: str, long: str) -> str:
     # Debian's policy: a phrase, without an article.
     short = short.removeprefix("A ")
-    return f"{short}\n" + "\n".join(f" {line}" for line in long.splitlines())
+    return "\n".join([short, *textwrap.wrap(long, 76, initial_indent=" ", subsequent_indent=" ")])
 
 
 def _documents(package: Package) -> Path:
@@ -180,10 +187,15 @@ def _pack(package: Package, dist: Path) -> Path:
 
 
 def _settle(tree: Path) -> None:
-    """Give everything the time of the commit."""
+    """Give everything the time of the commit, and the rights that such a file has; wheels bring odd ones."""
     when = int(os.environ["SOURCE_DATE_EPOCH"])
     for path in [tree, *tree.rglob("*")]:
+        if not path.is_symlink():
+            may_run = path.is_dir() or path.parent.name in ("bin", "DEBIAN")
+            path.chmod(0o755 if may_run else 0o644)
         os.utime(path, (when, when), follow_symlinks=False)
+    for name in ("control", "md5sums"):
+        (tree / "DEBIAN" / name).chmod(0o644)
 
 
 def _output(*command: str) -> str:

@@ -36,7 +36,10 @@ def main() -> int:
     # Each size is drawn by itself: made smaller from the largest, the desk would be a grey line.
     ico = [drawn(size) for size in ICO_SIZES]
     ico[-1].save(
-        FOLDER / "deskside.ico", sizes=[image.size for image in ico], append_images=ico[:-1], bitmap_format="png"
+        FOLDER / "deskside.ico",
+        sizes=[image.size for image in ico],
+        append_images=ico[:-1],
+        bitmap_format="png",
     )
     icns = [with_margin(size * scale) for size in ICNS_SIZES for scale in (1, 2)]
     icns[-1].save(FOLDER / "deskside.icns", append_images=icns[:-1])

@@ -1,6 +1,6 @@
-"""What ships in an installer besides our own code: its licences in one text, and lists for machines (CycloneDX).
+"""What ships in an installer besides our own code: its licences in one text, and lists for machines.
 
-The licences are read out of the wheels and packages themselves.
+The licences are read out of the wheels and packages themselves. The lists are in the format CycloneDX.
 """
 
 from __future__ import annotations
@@ -99,7 +99,14 @@ def page_parts() -> Iterator[Part]:
 
 def write_python_list(shipped: Path, target: Path) -> None:
     """The CycloneDX list of an environment that holds exactly what ships."""
-    command = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--gather-license-texts"]
+    command = [
+        sys.executable,
+        "-m",
+        "cyclonedx_py",
+        "environment",
+        "--output-reproducible",
+        "--gather-license-texts",
+    ]
     subprocess.run([*command, "--output-file", str(target), str(shipped)], check=True)
 
 

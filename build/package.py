@@ -2,18 +2,19 @@
 """Build an installer into dist/. Needs Python and, once, the network; every package is checked by its hash.
 
     python3 build/package.py deb        Debian and Ubuntu, for the release this runs on
-    python3 build/package.py model      the on-device model as a package of its own, which every release can use
+    python3 build/package.py model      the on-device model as a package of its own, for every release
     python3 build/package.py rpm        Fedora, on Fedora
     python3 build/package.py flatpak    needs flatpak-builder
     python3 build/package.py dmg | pkg  on a Mac; --sign IDENTITY signs, and has Apple notarise it
     python3 build/package.py msi        on Windows; --sign THUMBPRINT signs
     python3 build/package.py pyz        one file for a machine that has Python and a web engine
     python3 build/package.py lists      what ships, for people (licences) and machines (CycloneDX)
+    python3 build/package.py check      does Briefcase accept the configuration for all three systems?
     python3 build/package.py sums       dist/SHA256SUMS over what is in dist/
 
-Briefcase reads ./pyproject.toml and writes ./build and ./dist, which are ours. So it runs in a staging folder,
-.build/stage/<platform>-<format>/, with a pyproject.toml merged from ours and briefcase.toml. Two builds of one commit
-give the same bytes (Linux): times are those of the commit.
+Briefcase reads ./pyproject.toml and writes ./build and ./dist, which are ours. So it runs in a staging
+folder, .build/stage/<platform>-<format>/, with a pyproject.toml merged from ours and briefcase.toml. On Linux
+two builds of one commit give the same bytes: all times are those of the commit.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dev
+import frontend
 import notices
 
 ROOT = dev.ROOT
@@ -84,6 +86,9 @@ def main() -> int:
     # For the description of the model, here and in build/model.py.
     os.environ["PYTHONPATH"] = str(ROOT / "backend")
     sys.path.append(str(ROOT / "backend"))
+    if options.target == "check":
+        check_configuration()
+        return 0
     DIST.mkdir(exist_ok=True)
     for path in build(options):
         print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1e6:.1f} MB")
@@ -94,7 +99,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("target", choices=[*TARGETS, "model", "pyz", "lists", "sums"])
+    parser.add_argument("target", choices=[*TARGETS, "model", "pyz", "lists", "check", "sums"])
     parser.add_argument("--sign", metavar="IDENTITY", help="sign with this certificate")
     options = parser.parse_args()
     target = TARGETS.get(options.target)
@@ -118,14 +123,15 @@ def build(options: argparse.Namespace) -> list[Path]:
         return write_lists(wheels)
     target = TARGETS[options.target]
     stage = lay_out(target, wheel, wheels)
-    briefcase(stage, "create", target)
-    if options.target == "deb":
-        import deb
-
+    if target.output_format == "system":
+        briefcase(stage, "create", target)
         tree = linux_tree(stage)
         add_linux_files(tree)
         briefcase(stage, "build", target)
-        return [deb.build(tree, merged_configuration(wheels), DIST)]
+        if target.packaging_format == "deb":
+            import deb
+
+            return [deb.build(tree, merged_configuration(wheels), DIST)]
     signing = ["--identity", options.sign] if options.sign else ["--adhoc-sign"]
     briefcase(stage, "package", target, "--packaging-format", target.packaging_format, *signing)
     return [Path(shutil.copy2(path, DIST)) for path in sorted((stage / "dist").iterdir())]
@@ -145,14 +151,16 @@ def is_in_environment() -> bool:
 def ensure_environment() -> None:
     """Make the environment with Briefcase in it, unless it is there for these locks."""
     mark = ENVIRONMENT / ".set-up"
-    wanted = dev.fingerprint(LOCKS)
+    # The page is built on the way.
+    locks = LOCKS if frontend.system_node() else (*LOCKS, dev.LOCKS / "node.txt")
+    wanted = dev.fingerprint(locks)
     if mark.is_file() and mark.read_text("utf-8") == wanted:
         return
     dev.say("making the environment that builds installers (hash-checked)")
     # On Linux the system's Python runs the program, so that one has to build it.
     python = "/usr/bin/python3" if sys.platform == "linux" else sys.executable
     run(python, "-m", "venv", "--clear", ENVIRONMENT)
-    for lock in LOCKS:
+    for lock in locks:
         pip("install", "--require-hashes", "--no-build-isolation", "--requirement", lock)
     mark.write_text(wanted, "utf-8")
 
@@ -201,7 +209,7 @@ def build_wheel() -> Path:
 
 
 def fill_wheelhouse() -> Path:
-    """A folder with the locked dependencies as wheels for this Python and machine, checked by their hashes."""
+    """A folder with the locked dependencies as wheels for this Python and machine, hash-checked."""
     python = f"{sys.implementation.cache_tag}-{sys.platform}"
     folder = WHEELHOUSE / f"{python}-{hashlib.sha256(APP_LOCK.read_bytes()).hexdigest()[:12]}"
     if folder.is_dir():
@@ -258,6 +266,30 @@ def briefcase(stage: Path, command: str, target: Target, *arguments: str) -> Non
     run(environment_python(), "-m", "briefcase", *words, folder=stage)
 
 
+def check_configuration() -> None:
+    """Let Briefcase read the configuration as each platform does. Exits with what it does not accept."""
+    import tomli_w
+    from briefcase.config import BriefcaseConfigError
+    from briefcase.console import Console
+    from briefcase.platforms import get_output_formats
+
+    stage = STAGES / "check"
+    stage.mkdir(parents=True, exist_ok=True)
+    for file_name in ("LICENSE", NOTICES):
+        (stage / file_name).touch()
+    for name, target in TARGETS.items():
+        # Reading it takes out what belongs to other platforms.
+        (stage / "pyproject.toml").write_text(tomli_w.dumps(merged_configuration(WHEELHOUSE)), "utf-8")
+        formats = get_output_formats(target.briefcase_platform)
+        command = formats[target.output_format].create(console=Console())
+        try:
+            command.parse_config(stage / "pyproject.toml", {})
+        except BriefcaseConfigError as error:
+            sys.exit(f"{name}: {error}")
+        app = command.apps[APP]
+        print(f"{name}: {app.bundle_identifier} {app.version} for {target.briefcase_platform}")
+
+
 def linux_tree(stage: Path) -> Path:
     """What Briefcase has laid out: the folder that becomes / where the package is installed."""
     (tree,) = stage.glob(f"build/{APP}/*/*/{APP}-*")
@@ -265,7 +297,7 @@ def linux_tree(stage: Path) -> Path:
 
 
 def add_linux_files(tree: Path) -> None:
-    """The entry in menus, the description for stores, the file types, and the icons that are drawn at any size."""
+    """The entry in menus, the description for stores, the file types, and the icons for any size."""
     shutil.copytree(LINUX_FILES, tree, dirs_exist_ok=True)
     (described,) = tree.glob("usr/share/metainfo/*.xml")
     day = time.strftime("%Y-%m-%d", time.gmtime(int(os.environ["SOURCE_DATE_EPOCH"])))

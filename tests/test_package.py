@@ -5,14 +5,12 @@ from __future__ import annotations
 import configparser
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import IcnsImagePlugin, IcoImagePlugin, Image
@@ -81,7 +79,9 @@ def test_the_icons_of_windows_and_macos_hold_every_size() -> None:
     with IcoImagePlugin.IcoImageFile(str(icons.FOLDER / "deskside.ico")) as ico:
         assert {(size, size) for size in icons.ICO_SIZES} == ico.ico.sizes()
     with IcnsImagePlugin.IcnsImageFile(str(icons.FOLDER / "deskside.icns")) as icns:
-        assert {size for size in icons.ICNS_SIZES if size > 16} <= {width for width, _, _ in icns.info["sizes"]}
+        assert {size for size in icons.ICNS_SIZES if size > 16} <= {
+            width for width, _, _ in icns.info["sizes"]
+        }
 
 
 def entry() -> configparser.SectionProxy:
@@ -103,3 +103,47 @@ def test_menu_store_and_file_types_name_the_same_things() -> None:
     assert project["license"] == stored.findtext("project_license")
     assert opened == {each.text for each in stored.iter("mediatype")}
     assert opened <= declared
+
+
+def run_package(*arguments: str) -> str:
+    """build/package.py, which makes its environment first where there is none."""
+    asked = [sys.executable, str(ROOT / "build" / "package.py"), *arguments]
+    return subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def test_every_installer_that_is_promised_has_a_job_that_builds_it() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
+    built = set(re.findall(r"build/package\.py (\w+)", workflow))
+
+    # A .pkg is a .dmg in another dress, and Flathub builds its packages itself.
+    assert set(package.TARGETS) - {"pkg", "flatpak"} <= built
+
+
+@pytest.mark.slow
+def test_briefcase_accepts_the_configuration_for_all_three_systems() -> None:
+    lines = run_package("check").splitlines()
+
+    assert set(package.TARGETS) == {line.partition(":")[0] for line in lines}
+    assert {"linux", "macOS", "windows"} == {line.rpartition(" ")[2] for line in lines}
+    assert all("org.deskside.deskside" in line for line in lines)
+
+
+def test_a_part_of_the_page_has_a_licence_and_its_text() -> None:
+    parts = {part.name: part for part in notices.page_parts()}
+
+    assert "preact" in parts
+    assert "vite" not in parts
+    assert [] == [name for name, part in parts.items() if not part.texts]
+    assert "OFL-1.1" == parts["@fontsource-variable/inter"].licence
+
+
+def test_a_wheel_has_its_licence_read_out_of_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "thing-1.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("thing/LICENSE-of-data.txt", "not of the package")
+        wheel.writestr("thing-1.2.dist-info/METADATA", "Name: thing\nVersion: 1.2\nLicense-Expression: MIT\n")
+        wheel.writestr("thing-1.2.dist-info/licenses/LICENSES/MIT.txt", "As is.\n")
+
+    (part,) = notices.python_parts(tmp_path)
+
+    assert notices.Part("thing", "1.2", "MIT", ("As is.",)) == part
+    assert "As is." in notices.text(tmp_path)
