@@ -83,6 +83,7 @@ def _program(tree: Path, configuration: dict[str, Any]) -> Package:
     overrides = tree / "usr" / "share" / "lintian" / "overrides"
     overrides.mkdir(parents=True)
     shutil.copy(SCRIPTS / f"{NAME}.lintian-overrides", overrides / NAME)
+    _move_notices(package)
     _write_changelog(package, f"Deskside {project['version']}; what is new is in changelog.gz.")
     (tree / "DEBIAN").mkdir()
     for name in ("postinst", "prerm"):
@@ -130,6 +131,16 @@ def _strip(tree: Path) -> None:
     """
     modules = [path for path in sorted(tree.rglob("*.so")) if not path.parent.name.endswith(".libs")]
     subprocess.run(["strip", "--strip-unneeded", *modules], check=True)
+
+
+def _move_notices(package: Package) -> None:
+    """The licences of what others made, to where Debian's users look for them."""
+    (notices,) = package.tree.rglob("THIRD-PARTY.txt")
+    documents = _documents(package)
+    (documents / "third-party.gz").write_bytes(gzip.compress(notices.read_bytes(), mtime=0))
+    notices.unlink()
+    with (documents / "copyright").open("a", encoding="utf-8") as file:
+        file.write("\nWhat others made, and its licences, is listed in third-party.gz beside this file.\n")
 
 
 def _release() -> str:

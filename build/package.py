@@ -47,7 +47,7 @@ APP = "deskside"
 APP_ID = "org.deskside.deskside"
 # What Linux packages hold beside the program: the entry in menus, the description for stores, file types.
 LINUX_FILES = ROOT / "build" / "installers" / "linux"
-# The licences of what others made, beside ours.
+# The licences of what others made: inside the program, where each system has it.
 NOTICES = "THIRD-PARTY.txt"
 # Which of [project] Briefcase has no use for; an extra is nobody's installer.
 NOT_FOR_BRIEFCASE = ("readme", "scripts", "optional-dependencies")
@@ -234,7 +234,7 @@ def lay_out(target: Target, wheel: Path, wheels: Path) -> Path:
         archive.extractall(stage / "src")
     for name in ("LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, stage)
-    (stage / NOTICES).write_text(notices.text(wheels), "utf-8")
+    (stage / "src" / APP / NOTICES).write_text(notices.text(wheels), "utf-8")
     shutil.copy(ROOT / "build" / "installers" / "deskside.1", stage)
     shutil.copytree(ROOT / "build" / "icons", stage / "icons")
     import tomli_w
@@ -252,7 +252,6 @@ def merged_configuration(wheels: Path) -> dict[str, Any]:
     project = tomllib.loads(dev.PROJECT.read_text("utf-8"))["project"]
     for key in NOT_FOR_BRIEFCASE:
         del project[key]
-    project["license-files"].append(NOTICES)
     briefcase = tomllib.loads((ROOT / "briefcase.toml").read_text("utf-8"))["tool"]["briefcase"]
     app = briefcase["app"][APP]
     app["requirement_installer_args"] = ["--no-index", f"--find-links={wheels}"]
@@ -275,8 +274,7 @@ def check_configuration() -> None:
 
     stage = STAGES / "check"
     stage.mkdir(parents=True, exist_ok=True)
-    for file_name in ("LICENSE", NOTICES):
-        (stage / file_name).touch()
+    (stage / "LICENSE").touch()
     for name, target in TARGETS.items():
         # Reading it takes out what belongs to other platforms.
         (stage / "pyproject.toml").write_text(tomli_w.dumps(merged_configuration(WHEELHOUSE)), "utf-8")
