@@ -80,9 +80,6 @@ def _program(tree: Path, configuration: dict[str, Any]) -> Package:
     python = tree / "usr" / "lib" / NAME / "bin" / NAME
     python.unlink()
     python.symlink_to(f"../../../bin/python{major}.{minor}")
-    overrides = tree / "usr" / "share" / "lintian" / "overrides"
-    overrides.mkdir(parents=True)
-    shutil.copy(SCRIPTS / f"{NAME}.lintian-overrides", overrides / NAME)
     _move_notices(package)
     _write_changelog(package, f"Deskside {project['version']}; what is new is in changelog.gz.")
     (tree / "DEBIAN").mkdir()
@@ -180,7 +177,10 @@ def _write_changelog(package: Package, text: str) -> None:
 
 
 def _pack(package: Package, dist: Path) -> Path:
-    tree = package.tree
+    tree, name = package.tree, package.fields["Package"]
+    overrides = tree / "usr" / "share" / "lintian" / "overrides"
+    overrides.mkdir(parents=True)
+    shutil.copy(SCRIPTS / f"{name}.lintian-overrides", overrides / name)
     files = [path for path in sorted(tree.rglob("*")) if path.relative_to(tree).parts[0] != "DEBIAN"]
     regular = [path for path in files if path.is_file() and not path.is_symlink()]
     sums = [f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(tree)}\n" for path in regular]
