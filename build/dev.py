@@ -41,6 +41,7 @@ LOCK_SOURCES = {
     "dev": ["pyproject.toml", "--extra", "qt", "--group", "dev"],
     "app": ["pyproject.toml", "--constraint", "build/requirements/dev.txt"],
     "build": ["--group", "build", "--constraint", "build/requirements/dev.txt"],
+    "package": ["--group", "package", "--constraint", "build/requirements/dev.txt"],
     "node": ["--group", "node"],
     # Not held to our versions: each framework wants SDKs of its own.
     "bench": ["--group", "bench"],

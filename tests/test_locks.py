@@ -34,6 +34,7 @@ def asked_for() -> list[tuple[str, Requirement]]:
         "build": groups["build"],
         "node": groups["node"],
         "bench": groups["bench"],
+        "package": [line for line in groups["package"] if isinstance(line, str)],
     }
     lists["dev"] += [*groups["build"], *(line for line in groups["dev"] if isinstance(line, str))]
     return [(lock, Requirement(line)) for lock, lines in lists.items() for line in lines]

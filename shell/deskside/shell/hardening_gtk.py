@@ -15,6 +15,7 @@ from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
 from deskside.shell.window_state import WindowState
 
+APP_ID = "org.deskside.deskside"
 GUI = "gtk"
 RENDERER = "gtkwebkit2"
 
@@ -42,9 +43,17 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     else:
         for name in SCRUBBED:
             environ.pop(name, None)
+    from gi.repository import GLib
+
+    # Before GTK, which tells the desktop: by it the window gets the icon and the name of its entry in menus.
+    GLib.set_prgname(APP_ID)
+    GLib.set_application_name("Deskside")
     import webview
     import webview.platforms.gtk as platform
+    from gi.repository import Gdk, Gtk
 
+    Gdk.set_program_class(APP_ID)
+    Gtk.Window.set_default_icon_name(APP_ID)
     webview.settings["ALLOW_FILE_URLS"] = False
     webview.settings["ALLOW_DOWNLOADS"] = False
     webview.settings["OPEN_EXTERNAL_LINKS_IN_BROWSER"] = False
