@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import random
 from typing import Any
 
 import httpx2
@@ -201,7 +201,7 @@ HOSTILE_FRAMES: list[str | bytes] = [
     "[" * 100_000,
     b"\xff\xfe not utf-8",
     b'{"t":"call","id":1,"cmd":"\xff"}',
-    os.urandom(1000),
+    random.Random(1).randbytes(1000),
     '{"t":"call","id":1,"cmd":"sample_commands.double","params":{"value":1e999}}',
     '{"t":"call","id":1,"cmd":"sample_commands.double","params":{"value":1,"note":"\\ud800"}}',
 ]
