@@ -41,6 +41,7 @@ LOCK_SOURCES = {
     "dev": ["pyproject.toml", "--extra", "qt", "--group", "dev"],
     "app": ["pyproject.toml", "--constraint", "build/requirements/dev.txt"],
     "build": ["--group", "build", "--constraint", "build/requirements/dev.txt"],
+    "package": ["--group", "package", "--constraint", "build/requirements/dev.txt"],
     "node": ["--group", "node"],
     # Not held to our versions: each framework wants SDKs of its own.
     "bench": ["--group", "bench"],
@@ -57,11 +58,11 @@ def main(arguments: list[str]) -> int:
     if command == "test":
         set_up(for_tests=True)
         os.chdir(ROOT)
-        # Real pages off screen, also where there is a screen: no window jumps into somebody's work. A file's tests
-        # stay together, as some share a program; `-n 0` runs all in this process.
+        # Real pages off screen, also where there is a screen: no window jumps into somebody's work. A file's
+        # tests stay together, as some share a program; `-n 0` runs all in this process.
         workers = str(min(os.cpu_count() or 1, MOST_WORKERS))
-        command = [str(PYTHON), "-m", "pytest", "-n", workers, "--dist", "loadfile", *rest]
-        become(command, {"QT_QPA_PLATFORM": "offscreen", **environment()})
+        tests = [str(PYTHON), "-m", "pytest", "-n", workers, "--dist", "loadfile", *rest]
+        become(tests, {"QT_QPA_PLATFORM": "offscreen", **environment()})
     if command == "lock":
         return lock(rest)
     if command in ("help", "-h", "--help"):
