@@ -25,6 +25,7 @@ from deskside.backend.network.gate import Gate
 from deskside.backend.network.ledger import Ledger, open_ledger
 from deskside.backend.network.switch import NetworkSwitch
 from deskside.backend.paths import Paths
+from deskside.backend.proposals import Proposals
 from deskside.backend.recordings.recordings import Recordings
 from deskside.backend.recordings.replaying import Replays
 from deskside.backend.rescue import Rescues
@@ -68,6 +69,7 @@ class App:
     faults: Faults
     self_checks: SelfChecks
     transfers: Transfers
+    proposals: Proposals
     rescues: Rescues
     metrics: Metrics
     ledger: Ledger
@@ -149,6 +151,7 @@ async def open_app(
             faults,
             self_checks,
             transfers,
+            Proposals(store, events, transfers),
             rescues,
             metrics,
             ledger,
