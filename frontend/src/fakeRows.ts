@@ -192,6 +192,10 @@ export const settings: Settings = {
   records_runs: true,
   recordings_days: 90,
   recordings_mb: 1000,
+  notifies: true,
+  notification_text: "title",
+  closes_to_tray: false,
+  zoom_percent: 100,
 };
 
 export function appState(changes: Partial<AppState> = {}): AppState {

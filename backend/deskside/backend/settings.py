@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from deskside.backend.store.database import Store
 
 Language = Literal["en"]
+NotificationText = Literal["nothing", "title", "answer"]
+ZoomPercent = Annotated[int, msgspec.Meta(ge=50, le=300)]
 ServerId = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,31}$")]
 Url = Annotated[str, msgspec.Meta(pattern="^https?://[^\\s]+$", max_length=2000)]
 
@@ -60,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True):
     `names_conversations` lets the model of a new conversation give it a title, which is one more model call.
     `records_runs`: what runs ask, say and do is recorded, and kept for `recordings_days`, or until all
     recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first.
+    `notifies`: the desktop is told when an answer ends or waits while the window is not in front, and shows
+    `notification_text` of it. `closes_to_tray`: closing the window hides it where there is a tray.
     """
 
     theme: Theme = "system"
@@ -80,6 +84,10 @@ class Settings(msgspec.Struct, frozen=True):
     records_runs: bool = True
     recordings_days: int = 90
     recordings_mb: int = 1000
+    notifies: bool = True
+    notification_text: NotificationText = "title"
+    closes_to_tray: bool = False
+    zoom_percent: ZoomPercent = 100
 
 
 MOST_FOLDERS = 50

@@ -42,6 +42,7 @@ BY_ITSELF = frozenset(
         "delegated",
         "draft",
         "get",
+        "integration",
         "list",
         "logs",
         "overview",
@@ -54,6 +55,7 @@ BY_ITSELF = frozenset(
         "state",
         "statistics",
         "status",
+        "waiting",
         "written",
     ]
 )

@@ -195,6 +195,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "mcp_changed":
       case "network_changed":
       case "transfer_changed":
+      case "proposals_changed":
       case "backups_changed":
       case "fault_kept":
       case "notice":

@@ -1,5 +1,6 @@
 import {
   Activity,
+  AppWindow,
   Bot,
   ChartColumn,
   Cpu,
@@ -30,6 +31,7 @@ export const SECTION_TITLES: Record<Section, string> = {
   folders: "Folders",
   memory: "Memory",
   appearance: "Appearance",
+  desktop: "Desktop",
   data: "Data",
   network: "Network",
   diagnostics: "Diagnostics",
@@ -47,6 +49,7 @@ const ICONS: Record<Section, LucideIcon> = {
   folders: Folder,
   memory: NotebookPen,
   appearance: Palette,
+  desktop: AppWindow,
   data: HardDrive,
   network: Globe,
   diagnostics: Activity,

@@ -12,6 +12,7 @@ import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { UsageSection } from "../usage/UsageSection";
 import { AppearanceSection } from "./AppearanceSection";
 import { DataSection } from "./DataSection";
+import { DesktopSection } from "./DesktopSection";
 import { DeviceSection } from "./DeviceSection";
 import { FoldersSection } from "./FoldersSection";
 import { KeysSection } from "./KeysSection";
@@ -32,6 +33,7 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   tools: ToolsSection,
   mcp: McpSection,
   appearance: AppearanceSection,
+  desktop: DesktopSection,
   data: DataSection,
   network: NetworkSection,
   diagnostics: Diagnostics,
