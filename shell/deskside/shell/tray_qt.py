@@ -65,9 +65,9 @@ class QtTray(QObject):
 
     def _make(self) -> QSystemTrayIcon:
         self._menu = QMenu()
-        state = self._menu.addAction("")
-        state.setEnabled(False)
-        self._state = state
+        self._state = QAction("", self._menu)
+        self._state.setEnabled(False)
+        self._menu.addAction(self._state)
         self._menu.addSeparator()
         # One line that fits both: a desktop may show the menu as it was when it asked last.
         self._menu.addAction("Show or hide Deskside", self._show_or_hide)
