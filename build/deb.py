@@ -68,7 +68,8 @@ def _program(tree: Path, configuration: dict[str, Any]) -> Package:
         "Maintainer": _maintainer(configuration),
         "Depends": ", ".join(needs),
         # Without it the program offers to fetch the model itself. Keys are kept by the Secret Service.
-        "Recommends": f"{MODEL_NAME}, ca-certificates, xdg-utils, gnome-keyring | kwalletmanager",
+        "Recommends": f"{MODEL_NAME}, ca-certificates, xdg-utils, gnome-keyring | kwalletmanager, "
+        "gir1.2-ayatanaappindicator3-0.1",
         "Section": debian["system_section"],
         "Priority": "optional",
         "Homepage": briefcase["url"],

@@ -233,6 +233,8 @@ export interface AppState {
  * recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first. `sentry_dsn` is where failures
  * are reported to (error_reports.py); empty, they are not.
  * `looks_for_updates`: once a day Deskside looks whether there is a newer one.
+ * `notifies`: the desktop is told when an answer ends or waits while the window is not in front, and shows
+ * `notification_text` of it. `closes_to_tray`: closing the window hides it where there is a tray.
  */
 export interface Settings {
   theme: "dark" | "light" | "system";
@@ -255,6 +257,11 @@ export interface Settings {
   recordings_mb: number;
   sentry_dsn: string;
   looks_for_updates: boolean;
+  notifies: boolean;
+  notification_text: "answer" | "nothing" | "title";
+  closes_to_tray: boolean;
+  /** ≥ 50, ≤ 300 */
+  zoom_percent: number;
 }
 
 /**
@@ -643,6 +650,21 @@ export interface ChooseFile {
 /** None when the user closed the dialog without choosing. */
 export interface ChosenFile {
   path: string | null;
+}
+
+/**
+ * What this desktop and this window can do together. `tray`: one is `there`, the desktop has `none`, or
+ * the window cannot use one. `notifies`: the desktop can be asked to show notifications.
+ * `starts_at_login`: None where that is not known.
+ */
+export interface Integration {
+  tray: "none" | "there" | "unsupported";
+  notifies: boolean;
+  starts_at_login: boolean | null;
+}
+
+export interface SetStartAtLogin {
+  is_on: boolean;
 }
 
 /** `can_run` is False where the platform lacks the engine; `reason` says so in a sentence. */
@@ -1451,6 +1473,77 @@ export interface TurnSwitch {
   is_offline: boolean;
 }
 
+/** To open a conversation, which exists. `id` numbers the proposals of this run of the program. */
+export interface ProposedConversation {
+  type: "conversation";
+  id: number;
+  conversation_id: number;
+}
+
+/**
+ * To import an agent: `json` is for `agents.import_`. `free_name` is `name`, or one like it where that is
+ * taken. `notes` are sentences that the user should read.
+ */
+export interface ProposedAgent {
+  type: "agent";
+  id: number;
+  origin: "file" | "link";
+  json: string;
+  free_name: string;
+  agent: Agent;
+  notes: string[];
+}
+
+/**
+ * What the user says of an agent. `model` None takes the conversation's; `fallback_models` are tried in
+ * order when it fails. None for `temperature`, `max_output_tokens` and `reasoning_effort` leaves them to
+ * the provider. `tools` None is every tool that is enabled. A run makes at most `step_limit` model calls.
+ *
+ * An agent that is not active is not offered and not delegated to; conversations that have it keep it.
+ */
+export interface Agent {
+  name: string;
+  /** length ≤ 100 */
+  label: string;
+  /** length ≤ 32 */
+  icon: string;
+  /** length ≤ 200000 */
+  instructions: string;
+  model: string | null;
+  /** length ≤ 10 */
+  fallback_models: string[];
+  temperature: number | null;
+  max_output_tokens: number | null;
+  reasoning_effort: "high" | "low" | "medium" | "minimal" | null;
+  output_schema: Record<string, unknown> | null;
+  /** ≥ 1, ≤ 1000 */
+  step_limit: number;
+  tools: string[] | null;
+  /** length ≤ 50 */
+  subagents: string[];
+  limits: AgentLimits;
+  is_active: boolean;
+}
+
+/** To begin a new conversation: the tray's menu can, a link cannot. */
+export interface ProposedNewChat {
+  type: "new_chat";
+  id: number;
+}
+
+/** Something came that proposes nothing that could be done: why, and what to do. */
+export interface RefusedProposal {
+  type: "refused";
+  id: number;
+  message: string;
+  hint: string;
+}
+
+export interface ProposalId {
+  /** ≥ 1, < 9007199254740992 */
+  id: number;
+}
+
 export interface RunId {
   /** ≥ 1, ≤ 9007199254740991 */
   run_id: number;
@@ -1934,6 +2027,11 @@ export interface ChangeSettingsInput {
   /** length ≤ 500 */
   sentry_dsn?: string;
   looks_for_updates?: boolean;
+  notifies?: boolean;
+  notification_text?: "answer" | "nothing" | "title";
+  closes_to_tray?: boolean;
+  /** ≥ 50, ≤ 300 */
+  zoom_percent?: number;
 }
 
 /**
@@ -2468,6 +2566,12 @@ export interface TransferChanged {
   transfer: Transfer | null;
 }
 
+/** What a link or a file proposes: all that wait to be seen, in their order. */
+export interface ProposalsChanged {
+  type: "proposals_changed";
+  waiting: (ProposedConversation | ProposedAgent | ProposedNewChat | RefusedProposal)[];
+}
+
 /**
  * How far the work on backups is. Without a job: it ended, or something else about backups changed; ask
  * `backups.list` again.
@@ -2527,6 +2631,7 @@ export type AppEvent =
   | McpChanged
   | NetworkChanged
   | TransferChanged
+  | ProposalsChanged
   | BackupsChanged
   | UpdatesChanged
   | FaultKept
@@ -2720,6 +2825,12 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Show the system's file dialog. NeedsWindow without a window. */
       choose_file: (params: ChooseFile, options?: CallOptions): Promise<ChosenFile> =>
         call("desktop.choose_file", params, options),
+      /** What this desktop and this window can do together. NeedsWindow without a window. */
+      integration: (options?: CallOptions): Promise<Integration> =>
+        call("desktop.integration", null, options),
+      /** Have the system start Deskside when the user logs in, or no more, and say how it is now. */
+      set_start_at_login: (params: SetStartAtLogin, options?: CallOptions): Promise<Integration> =>
+        call("desktop.set_start_at_login", params, options),
     },
     device: {
       /** What can run on this machine, and how far the download is. */
@@ -2914,6 +3025,14 @@ export function commandsOver(call: Call, _stream: Stream) {
        */
       switch: (params: TurnSwitch, options?: CallOptions): Promise<Settings> =>
         call("network.switch", params, options),
+    },
+    proposals: {
+      /** Those that the user has not seen yet, in the order in which they came. */
+      waiting: (options?: CallOptions): Promise<(ProposedConversation | ProposedAgent | ProposedNewChat | RefusedProposal)[]> =>
+        call("proposals.waiting", null, options),
+      /** The user has seen it. Nothing happens where it is gone. */
+      put_away: (params: ProposalId, options?: CallOptions): Promise<void> =>
+        call("proposals.put_away", params, options),
     },
     recordings: {
       /** How a run went: all that took time, inside what, and why it took that long. */

@@ -194,6 +194,10 @@ export const settings: Settings = {
   recordings_days: 90,
   recordings_mb: 1000,
   sentry_dsn: "",
+  notifies: true,
+  notification_text: "title",
+  closes_to_tray: false,
+  zoom_percent: 100,
 };
 
 export function appState(changes: Partial<AppState> = {}): AppState {

@@ -18,6 +18,7 @@ import "./styles/mcp.css";
 import "./styles/files.css";
 import "./styles/diagnostics.css";
 import "./styles/transfers.css";
+import "./styles/proposals.css";
 import "./styles/usage.css";
 import { render } from "preact";
 import { commandsOver } from "./api.gen";

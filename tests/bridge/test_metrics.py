@@ -7,10 +7,12 @@ import json
 import os
 import stat
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import httpx2
 import psutil
@@ -20,6 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deskside.backend.agent import provider_calls
 from deskside.backend.app import App, open_app
+from deskside.backend.metrics.power import saves_power
+from deskside.backend.metrics.sampler import Sampler
 from deskside.backend.metrics.samples import BUCKET_MS, SERIES, Bucket, Range, Sample, encode
 from deskside.backend.settings import Server as ModelServer
 from deskside.backend.store import metric_buckets
@@ -187,6 +191,62 @@ async def test_a_paused_sampler_takes_no_samples_but_for_who_looks(program: Page
     program.app.metrics.sampler.pause(False)
     async with watching(program) as watcher:
         await watcher.until(lambda: len(watcher.samples) > taken)
+
+
+async def test_a_machine_that_saves_power_takes_no_samples_but_for_who_looks(tmp_path: Path) -> None:
+    asked, taken = threading.Event(), threading.Event()
+
+    def saves_power() -> bool:
+        asked.set()
+        return True
+
+    sampler = Sampler(tmp_path, lambda *_: taken.set(), saves_power, usual_s=0.01, first_s=0.0)
+    sampler.start()
+    try:
+        assert await asyncio.to_thread(asked.wait, 20)
+        asked.clear()
+        assert await asyncio.to_thread(asked.wait, 20)  # it goes on asking
+        assert not taken.is_set()
+        sampler.watch(1)
+        assert await asyncio.to_thread(taken.wait, 20)
+    finally:
+        await asyncio.to_thread(sampler.close)
+
+
+class Battery(NamedTuple):
+    percent: float
+    power_plugged: bool | None
+
+
+@pytest.mark.parametrize(
+    ("battery", "profile", "saves"),
+    [
+        (None, "low-power", False),
+        (Battery(10, True), "low-power", False),
+        (Battery(10, None), "low-power", False),
+        (Battery(90, False), "balanced", False),
+        (Battery(90, False), None, False),
+        (Battery(90, False), "low-power", True),
+        (Battery(20, False), "balanced", True),
+    ],
+)
+def test_power_is_saved_on_a_battery_that_is_low_or_set_to_it(
+    tmp_path: Path, battery: Battery | None, profile: str | None, saves: bool
+) -> None:
+    file = tmp_path / "platform_profile"
+    if profile is not None:
+        file.write_text(f"{profile}\n")
+    machine = SimpleNamespace(sensors_battery=lambda: battery, Error=psutil.Error)
+
+    assert saves == saves_power(machine, file)
+
+
+def test_a_driver_that_answers_nonsense_saves_no_power(tmp_path: Path) -> None:
+    def broken() -> None:
+        raise OSError("no such device")
+
+    assert not saves_power(SimpleNamespace(sensors_battery=broken, Error=psutil.Error), tmp_path)
+    assert not saves_power(SimpleNamespace(Error=psutil.Error), tmp_path)  # as on systems without it
 
 
 # -- history -------------------------------------------------------------------------------------

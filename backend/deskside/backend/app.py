@@ -26,6 +26,7 @@ from deskside.backend.network.gate import Gate
 from deskside.backend.network.ledger import Ledger, open_ledger
 from deskside.backend.network.switch import NetworkSwitch
 from deskside.backend.paths import Paths
+from deskside.backend.proposals import Proposals
 from deskside.backend.recordings.recordings import Recordings
 from deskside.backend.recordings.replaying import Replays
 from deskside.backend.rescue import Rescues
@@ -71,6 +72,7 @@ class App:
     error_reports: ErrorReports
     self_checks: SelfChecks
     transfers: Transfers
+    proposals: Proposals
     rescues: Rescues
     metrics: Metrics
     ledger: Ledger
@@ -158,6 +160,7 @@ async def open_app(
             error_reports,
             self_checks,
             transfers,
+            Proposals(store, events, transfers),
             rescues,
             metrics,
             ledger,

@@ -12,6 +12,7 @@ import msgspec
 
 from deskside.backend.agent.device_models import DeviceStatus
 from deskside.backend.backups.job import Job
+from deskside.backend.proposal import Proposal
 from deskside.backend.settings import Settings
 from deskside.backend.store.attachments import AttachmentRow
 from deskside.backend.store.conversations import ConversationRow
@@ -131,6 +132,12 @@ class TransferChanged(msgspec.Struct, frozen=True, tag="transfer_changed"):
     transfer: Transfer | None
 
 
+class ProposalsChanged(msgspec.Struct, frozen=True, tag="proposals_changed"):
+    """What a link or a file proposes: all that wait to be seen, in their order."""
+
+    waiting: list[Proposal]
+
+
 class BackupsChanged(msgspec.Struct, frozen=True, tag="backups_changed"):
     """How far the work on backups is. Without a job: it ended, or something else about backups changed; ask
     `backups.list` again."""
@@ -195,6 +202,7 @@ AppEvent = (
     | McpChanged
     | NetworkChanged
     | TransferChanged
+    | ProposalsChanged
     | BackupsChanged
     | UpdatesChanged
     | FaultKept

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from deskside.backend.store.database import Store
 
 Language = Literal["en"]
+NotificationText = Literal["nothing", "title", "answer"]
+ZoomPercent = Annotated[int, msgspec.Meta(ge=50, le=300)]
 ServerId = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,31}$")]
 Url = Annotated[str, msgspec.Meta(pattern="^https?://[^\\s]+$", max_length=2000)]
 
@@ -63,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True):
     recordings take more than `recordings_mb` (10⁶ bytes); the oldest go first. `sentry_dsn` is where failures
     are reported to (error_reports.py); empty, they are not.
     `looks_for_updates`: once a day Deskside looks whether there is a newer one.
+    `notifies`: the desktop is told when an answer ends or waits while the window is not in front, and shows
+    `notification_text` of it. `closes_to_tray`: closing the window hides it where there is a tray.
     """
 
     theme: Theme = "system"
@@ -85,6 +89,10 @@ class Settings(msgspec.Struct, frozen=True):
     recordings_mb: int = 1000
     sentry_dsn: str = ""
     looks_for_updates: bool = True
+    notifies: bool = True
+    notification_text: NotificationText = "title"
+    closes_to_tray: bool = False
+    zoom_percent: ZoomPercent = 100
 
 
 MOST_FOLDERS = 50

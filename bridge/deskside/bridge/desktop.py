@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
 
 from deskside.backend.errors import InvalidRequest, NeedsWindow
 
@@ -17,6 +19,19 @@ IN_A_TERMINAL = (
 )
 # In no address as it is. Browsers read a backslash as a slash, so the host would not be the one it seems.
 NOT_IN_AN_ADDRESS = frozenset(" <>\\")
+
+
+TrayState = Literal["there", "none", "unsupported"]
+
+
+class Integration(msgspec.Struct, frozen=True):
+    """What this desktop and this window can do together. `tray`: one is `there`, the desktop has `none`, or
+    the window cannot use one. `notifies`: the desktop can be asked to show notifications.
+    `starts_at_login`: None where that is not known."""
+
+    tray: TrayState
+    notifies: bool
+    starts_at_login: bool | None
 
 
 def check_link(url: str) -> None:
@@ -58,6 +73,13 @@ class Desktop(Protocol):
     async def choose_folder(self, title: str) -> str | None:
         """Let the user pick one existing folder. None when they cancelled."""
 
+    async def integration(self) -> Integration:
+        """What this desktop offers now."""
+
+    async def set_start_at_login(self, is_on: bool) -> None:
+        """Have the system start the program when the user logs in, or no more. StoreReadOnly where that
+        cannot be kept."""
+
     async def restart(self) -> None:
         """Close the program and start it again."""
 
@@ -85,6 +107,12 @@ class NoDesktop:
 
     async def choose_folder(self, title: str) -> str | None:
         raise NeedsWindow("Without a window there is no folder dialog.", hint=IN_A_TERMINAL)
+
+    async def integration(self) -> Integration:
+        raise NeedsWindow("Without a window there is no desktop to ask.")
+
+    async def set_start_at_login(self, is_on: bool) -> None:
+        raise NeedsWindow("Without a window nothing is started at login.")
 
     async def restart(self) -> None:
         raise NeedsWindow("Without a window Deskside does not start itself again.")

@@ -42,6 +42,7 @@ BY_ITSELF = frozenset(
         "delegated",
         "draft",
         "get",
+        "integration",
         "list",
         "logs",
         "of_conversation",
@@ -56,6 +57,7 @@ BY_ITSELF = frozenset(
         "statistics",
         "status",
         "totals",
+        "waiting",
         "written",
     ]
 )

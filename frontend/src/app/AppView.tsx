@@ -2,6 +2,7 @@ import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals
 import { useEffect, useRef } from "preact/hooks";
 import { Chat } from "../chat/Chat";
 import { OfflineBar } from "../network/OfflineBar";
+import { ProposedAgentDialog } from "../proposals/ProposedAgentDialog";
 import { TroubleBar } from "../rescue/TroubleBar";
 import { ComparePage } from "../runs/ComparePage";
 import { RunPage } from "../runs/RunPage";
@@ -79,6 +80,9 @@ export function AppView({ app, isConnected }: Props) {
       help: () => {
         isHelpOpen.value = true;
       },
+      zoomIn: () => app.zoom(1),
+      zoomOut: () => app.zoom(-1),
+      zoomReset: () => app.zoom(0),
       chooseModel: () => {
         if (app.place.value.view !== "chat") app.openChat();
         isPickerOpen.value = true;
@@ -104,6 +108,7 @@ export function AppView({ app, isConnected }: Props) {
 
   const place = app.place.value;
   const { view } = place;
+  const proposed = app.proposals.agent.value;
   const sidebar = { isOpen: isSidebarOpen, isNarrow: isNarrow.value };
   return (
     <div class="window" data-sidebar={isSidebarOpen.value ? "open" : "closed"}>
@@ -139,6 +144,7 @@ export function AppView({ app, isConnected }: Props) {
         </ErrorBoundary>
       </main>
       <TransferDialogs app={app} />
+      {proposed && <ProposedAgentDialog key={proposed.id} app={app} proposed={proposed} />}
       <ToastList toasts={app.toasts} />
       {isHelpOpen.value && <ShortcutsDialog onClose={() => (isHelpOpen.value = false)} />}
     </div>

@@ -30,6 +30,7 @@ import { createMcpServers } from "../mcp/servers";
 import { createDevice } from "../models/device";
 import { createModels } from "../models/models";
 import { createNetwork } from "../network/network";
+import { createProposals } from "../proposals/proposals";
 import { createSearch } from "../search/search";
 import { createKeys } from "../settings/keys";
 import { createMemories } from "../settings/memories";
@@ -40,6 +41,7 @@ import { createToasts } from "../ui/toasts";
 import { createUpdates } from "../updates/updates";
 import { createCosts } from "../usage/costs";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
+import { USUAL_ZOOM, zoomAfter } from "./zoom";
 
 export type App = ReturnType<typeof createApp>;
 
@@ -86,6 +88,7 @@ export function createApp(
     void list.load();
     void sorting.load();
   });
+  const proposals = createProposals(api, toasts, (id) => openConversationById(id), newChat);
   const costs = createCosts(api);
   const updates = createUpdates(api);
   const conversation = signal<Conversation>(newConversation(null));
@@ -125,12 +128,14 @@ export function createApp(
     void agents.load();
     void transfers.load();
     void updates.load();
+    void proposals.load();
   }
 
   /** Events are gone: everything that is shown is loaded again. */
   async function reset(): Promise<void> {
     void transfers.load();
     void updates.load();
+    void proposals.load();
     const parts = [refreshState(), reloadConversations(), sorting.load(), models.load(), agents.load()];
     parts.push(files.reload());
     if (keys.list.value) parts.push(keys.load());
@@ -167,6 +172,7 @@ export function createApp(
     list.apply(event);
     conversation.value.apply(event, n);
     transfers.apply(event);
+    proposals.apply(event);
     network.apply(event);
     updates.apply(event);
     switch (event.type) {
@@ -230,6 +236,7 @@ export function createApp(
       case "parts_replaced":
       case "reply_retried":
       case "transfer_changed":
+      case "proposals_changed":
       case "network_changed":
       case "updates_changed":
         return;
@@ -356,6 +363,16 @@ export function createApp(
       const settings = await api.settings.change(changes);
       if (state.value) state.value = { ...state.value, settings };
     });
+
+  /** A step larger (1) or smaller (-1), or back to the usual size (0). The window does it, and keeps it. */
+  function zoom(step: -1 | 0 | 1): void {
+    const now = settings.value?.zoom_percent ?? USUAL_ZOOM;
+    const next = step === 0 ? USUAL_ZOOM : zoomAfter(now, step);
+    if (next === now || !state.value) return;
+    // At once, for the key may be pressed again before Python has answered.
+    state.value = { ...state.value, settings: { ...state.value.settings, zoom_percent: next } };
+    void changeSettings({ zoom_percent: next });
+  }
 
   const setOffline = (isOffline: boolean) =>
     toasts.attempt(async () => {
@@ -533,6 +550,7 @@ export function createApp(
     tools,
     mcp,
     transfers,
+    proposals,
     faults,
     costs,
     updates,
@@ -550,6 +568,7 @@ export function createApp(
     inspectRun,
     compareRuns,
     changeSettings,
+    zoom,
     setOffline,
     finishStart,
     chooseModel,

@@ -18,6 +18,9 @@ export const SHORTCUTS = {
   settings: { keys: withMod(","), label: "Settings" },
   sidebar: { keys: withMod("B"), label: "Show or hide the sidebar" },
   help: { keys: withMod("/"), label: "Keyboard shortcuts" },
+  zoomIn: { keys: withMod("+"), label: "Larger" },
+  zoomOut: { keys: withMod("-"), label: "Smaller" },
+  zoomReset: { keys: withMod("0"), label: "Usual size" },
 } satisfies Record<string, Shortcut>;
 
 /** Shortcuts that belong to one part, for the list of all. */
@@ -40,6 +43,11 @@ const NAMES: Record<string, ShortcutName> = {
   ",": "settings",
   b: "sidebar",
   "/": "help",
+  "+": "zoomIn",
+  // Where + needs Shift, its key without Shift is meant as well.
+  "=": "zoomIn",
+  "-": "zoomOut",
+  "0": "zoomReset",
 };
 
 /** Which shortcut an event is, if any. */

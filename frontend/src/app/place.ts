@@ -13,6 +13,7 @@ export const SECTIONS = [
   "folders",
   "memory",
   "appearance",
+  "desktop",
   "data",
   "network",
   "diagnostics",

@@ -11,6 +11,8 @@ import {
 } from "lucide-preact";
 import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
+import { copyMarkdown } from "../markdown/clipboard";
+import { copyText } from "../markdown/copy";
 import { formatMoment, formatTokens } from "../ui/format";
 import { IconButton } from "../ui/IconButton";
 import { formatSum, originOf } from "../usage/costs";
@@ -121,10 +123,11 @@ function Versions({ conversation, message }: Pick<Props, "conversation" | "messa
 function CopyButton({ message, onProblem }: { message: MessageState; onProblem(text: string): void }) {
   const isCopied = useSignal(false);
   const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(plainText(message));
-    } catch {
-      // The web view may refuse the clipboard; selecting by hand always works.
+    const text = plainText(message);
+    // What a user wrote is no markdown to anybody but us.
+    const isRich = message.row.value.role === "assistant" && copyMarkdown(text);
+    if (!isRich && !(await copyText(text))) {
+      // Selecting by hand always works.
       onProblem("The clipboard could not be used. Select the text and copy it instead.");
       return;
     }

@@ -196,6 +196,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "network_changed":
       case "updates_changed":
       case "transfer_changed":
+      case "proposals_changed":
       case "backups_changed":
       case "fault_kept":
       case "notice":

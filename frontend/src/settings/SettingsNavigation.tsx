@@ -1,5 +1,6 @@
 import {
   Activity,
+  AppWindow,
   Bot,
   ChartColumn,
   Cpu,
@@ -31,6 +32,7 @@ export const SECTION_TITLES: Record<Section, string> = {
   folders: "Folders",
   memory: "Memory",
   appearance: "Appearance",
+  desktop: "Desktop",
   data: "Data",
   network: "Network",
   diagnostics: "Diagnostics",
@@ -49,6 +51,7 @@ const ICONS: Record<Section, LucideIcon> = {
   folders: Folder,
   memory: NotebookPen,
   appearance: Palette,
+  desktop: AppWindow,
   data: HardDrive,
   network: Globe,
   diagnostics: Activity,

@@ -13,6 +13,7 @@ import { UsageSection } from "../usage/UsageSection";
 import { AboutSection } from "./AboutSection";
 import { AppearanceSection } from "./AppearanceSection";
 import { DataSection } from "./DataSection";
+import { DesktopSection } from "./DesktopSection";
 import { DeviceSection } from "./DeviceSection";
 import { FoldersSection } from "./FoldersSection";
 import { KeysSection } from "./KeysSection";
@@ -33,6 +34,7 @@ const PAGES: Record<Section, ComponentType<{ app: App }>> = {
   tools: ToolsSection,
   mcp: McpSection,
   appearance: AppearanceSection,
+  desktop: DesktopSection,
   data: DataSection,
   network: NetworkSection,
   diagnostics: Diagnostics,

@@ -72,6 +72,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
+    opening = commands.add_parser(
+        "open", parents=[common], help="show the window, and in it a link or a file, for a look"
+    )
+    opening.add_argument(
+        "target", nargs="?", metavar="TARGET", help="a deskside:// link, an agent's file or an export"
+    )
+
     asking = commands.add_parser("ask", parents=[common], help="ask one question and print the answer")
     asking.add_argument("question", nargs="?", default="-", help="the question; '-' or nothing reads stdin")
     asking.add_argument("--agent", default="assistant", help="the agent that answers")
@@ -317,7 +324,12 @@ def _run(arguments: argparse.Namespace) -> int:
         return serve(paths, level, arguments.port or 0, with_metrics=arguments.metrics)
     from deskside.shell.running import open_window
 
-    return open_window(paths, level)
+    target = arguments.target if arguments.command == "open" else None
+    if target is not None:
+        from deskside.shell.open_target import target_of
+
+        target = target_of(target)
+    return open_window(paths, level, target)
 
 
 def _ask(arguments: argparse.Namespace, paths: Paths, level: str) -> int:

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deskside.backend.errors import Conflict, InvalidRequest, NeedsWindow
+from deskside.bridge.desktop import Integration, TrayState
+from deskside.shell.autostart import Autostart
 from deskside.shell.engine import Engine
+from deskside.shell.notifications import can_notify
 from deskside.shell.open_link import open_outside
+from deskside.shell.tray import Tray
 
 T = TypeVar("T")
 
@@ -18,7 +22,9 @@ T = TypeVar("T")
 class WindowDesktop:
     """Fits `deskside.bridge.desktop.Desktop`; its coroutines run on the backend's loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, autostart: Autostart | None = None) -> None:
+        self._autostart = autostart
+        self.tray: Tray | None = None  # the window's, where its engine has one
         self.window: Any = None  # pywebview's, once there is one
         self.engine: Engine | None = None  # the window's
         self._is_asking = False
@@ -47,6 +53,33 @@ class WindowDesktop:
             raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
         self.wants_restart = True
         await in_thread(self.window.destroy)
+
+    async def integration(self) -> Integration:
+        return Integration(
+            tray=await self._tray_state(),
+            notifies=can_notify(),
+            starts_at_login=None if self._autostart is None else await in_thread(self._autostart.is_on),
+        )
+
+    async def set_start_at_login(self, is_on: bool) -> None:
+        autostart = self._autostart
+        if autostart is None:
+            raise NeedsWindow("Deskside does not know how it was started.")
+        await in_thread(lambda: autostart.switch(is_on))
+
+    async def _tray_state(self) -> TrayState:
+        if self.window is None:
+            raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
+        if self.tray is None:
+            return "unsupported"
+        loop = asyncio.get_running_loop()
+        known: asyncio.Future[bool] = loop.create_future()
+
+        def told(is_there: bool) -> None:
+            loop.call_soon_threadsafe(_settle, known, is_there)
+
+        self.tray.when_known(told)
+        return "there" if await known else "none"
 
     async def _ask(self, dialog: Callable[[], T]) -> T:
         if self.window is None:
@@ -82,6 +115,11 @@ class WindowDesktop:
             return await answer
         finally:
             self._is_asking = False
+
+
+def _settle(future: asyncio.Future[bool], value: bool) -> None:
+    if not future.done():
+        future.set_result(value)
 
 
 def _choose(window: Any, title: str, endings: Sequence[str]) -> str | None:

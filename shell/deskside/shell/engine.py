@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from deskside.backend.errors import NeedsWindow, NotFound
 from deskside.shell.page_lock import PageLock
+from deskside.shell.tray import Tray, TrayWishes
 from deskside.shell.window_state import WindowState
 
 
@@ -37,6 +38,18 @@ class Engine(Protocol):
 
     def bring_forward(self, window: Any) -> None:
         """Raise the window and give it the keyboard. May be called on any thread."""
+
+    def watch_front(self, window: Any, tell: Callable[[bool], None]) -> None:
+        """Tell whether the window is the one that the user works in, now and whenever that changes."""
+
+    def make_tray(self, window: Any, wishes: TrayWishes) -> Tray | None:
+        """An icon for the desktop's tray, not shown yet; None where this engine has none."""
+
+    def hide(self, window: Any) -> None:
+        """Take the window off the screen, into the tray that `make_tray` made, until `bring_forward`."""
+
+    def zoom(self, window: Any, percent: int) -> None:
+        """Show the page larger or smaller, also after it is loaded again. May be called on any thread."""
 
     def confirm(
         self, window: Any, title: str, text: str, accept_label: str, answered: Callable[[bool], None]

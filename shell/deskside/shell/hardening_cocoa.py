@@ -15,6 +15,7 @@ from loguru import logger
 
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
+from deskside.shell.tray import TrayWishes
 from deskside.shell.window_state import WindowState
 
 GUI = "cocoa"
@@ -176,3 +177,23 @@ def read_state(window: Any, before: WindowState) -> WindowState:
 def bring_forward(window: Any) -> None:
     window.restore()
     window.show()
+
+
+def watch_front(window: Any, tell: Callable[[bool], None]) -> None:
+    """Nobody asks here yet: there are no notifications on macOS."""
+    tell(True)
+
+
+def make_tray(window: Any, wishes: TrayWishes) -> None:
+    """Not on macOS: a program without a window stays in the Dock there."""
+
+
+def hide(window: Any) -> None:
+    window.hide()
+
+
+def zoom(window: Any, percent: int) -> None:
+    from PyObjCTools import AppHelper  # type: ignore[import-not-found, unused-ignore]
+    from webview.platforms.cocoa import BrowserView
+
+    AppHelper.callAfter(BrowserView.instances[window.uid].webview.setPageZoom_, percent / 100)

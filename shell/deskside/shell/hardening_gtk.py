@@ -13,6 +13,8 @@ from loguru import logger
 
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
+from deskside.shell.tray import TrayWishes
+from deskside.shell.tray_gtk import GtkTray
 from deskside.shell.window_state import WindowState
 
 APP_ID = "org.deskside.deskside"
@@ -187,7 +189,7 @@ def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
         if answer == Gtk.ResponseType.ACCEPT:
             reload()
         else:
-            window.native.close()
+            window.deskside_end()  # for good: from the tray there would be nothing to bring back
 
     dialog.connect("response", answered)
     dialog.show()
@@ -255,3 +257,31 @@ def bring_forward(window: Any) -> None:
         return False  # once
 
     GLib.idle_add(raise_it)
+
+
+def watch_front(window: Any, tell: Callable[[bool], None]) -> None:
+    native = window.native
+    native.connect("notify::is-active", lambda *_: tell(native.is_active()))
+    tell(native.is_active())
+
+
+def make_tray(window: Any, wishes: TrayWishes) -> GtkTray | None:
+    try:
+        return GtkTray(window, wishes)
+    except ImportError as error:
+        logger.info("no tray: {}", error)
+        return None
+
+
+def hide(window: Any) -> None:
+    window.native.hide()
+
+
+def zoom(window: Any, percent: int) -> None:
+    from gi.repository import GLib
+
+    def set_it() -> bool:
+        _view(window).set_zoom_level(percent / 100)
+        return False  # once
+
+    GLib.idle_add(set_it)

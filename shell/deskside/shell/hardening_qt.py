@@ -35,6 +35,8 @@ from PySide6.QtWidgets import (
 from deskside.backend.errors import NeedsWindow
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
+from deskside.shell.tray import TrayWishes
+from deskside.shell.tray_qt import QtTray
 from deskside.shell.window_state import WindowState
 
 GUI = "qt"
@@ -147,6 +149,8 @@ def harden(window: Any, lock: PageLock) -> None:
     _offer_edit_menu(native.webview)
     _recover(window, lock)
     native.deskside_calls = _WindowThread()
+    native.deskside_zoom = 1.0
+    page.loadFinished.connect(lambda _: native.webview.setZoomFactor(native.deskside_zoom))
 
 
 def _lock_navigation(page: QWebEnginePage, lock: PageLock) -> None:
@@ -243,7 +247,8 @@ def ask_to_reload(window: Any, reload: Callable[[], None]) -> None:
     box.addButton("Load again", QMessageBox.ButtonRole.AcceptRole)
     close = box.addButton("Close", QMessageBox.ButtonRole.RejectRole)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    box.finished.connect(lambda _: window.native.close() if box.clickedButton() is close else reload())
+    # For good: from the tray there would be nothing to bring back.
+    box.finished.connect(lambda _: window.deskside_end() if box.clickedButton() is close else reload())
     box.open()
 
 
@@ -318,3 +323,32 @@ def bring_forward(window: Any) -> None:
         native.activateWindow()
 
     window.native.deskside_calls.run.emit(raise_it)
+
+
+def hide(window: Any) -> None:
+    window.native.deskside_tray.hide_window()
+
+
+def make_tray(window: Any, wishes: TrayWishes) -> QtTray:
+    tray = QtTray(window, wishes)
+    window.native.deskside_tray = tray
+    return tray
+
+
+def watch_front(window: Any, tell: Callable[[bool], None]) -> None:
+    def changed(state: Qt.ApplicationState) -> None:
+        tell(state == Qt.ApplicationState.ApplicationActive)
+
+    application = QGuiApplication.instance()
+    application.applicationStateChanged.connect(changed)
+    changed(application.applicationState())
+
+
+def zoom(window: Any, percent: int) -> None:
+    """Chromium forgets it with another origin, which each start has: `harden` sets it after each load."""
+
+    def set_it() -> None:
+        window.native.deskside_zoom = percent / 100
+        window.native.webview.setZoomFactor(window.native.deskside_zoom)
+
+    window.native.deskside_calls.run.emit(set_it)

@@ -15,6 +15,7 @@ from loguru import logger
 
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
+from deskside.shell.tray import TrayWishes
 from deskside.shell.window_state import WindowState
 
 GUI = "edgechromium"
@@ -219,3 +220,25 @@ def read_state(window: Any, before: WindowState) -> WindowState:
 def bring_forward(window: Any) -> None:
     window.restore()
     window.show()
+
+
+def watch_front(window: Any, tell: Callable[[bool], None]) -> None:
+    """Nobody asks here yet: there are no notifications on Windows."""
+    tell(True)
+
+
+def make_tray(window: Any, wishes: TrayWishes) -> None:
+    """Not on Windows yet."""
+
+
+def hide(window: Any) -> None:
+    window.hide()
+
+
+def zoom(window: Any, percent: int) -> None:
+    import System
+
+    def set_it() -> None:
+        window.native.browser.webview.ZoomFactor = percent / 100
+
+    window.native.BeginInvoke(System.Action(set_it))

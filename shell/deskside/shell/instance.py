@@ -32,9 +32,9 @@ from deskside.backend.errors import AppError, NeedsWindow, StoreBusy, StoreReadO
 from deskside.backend.paths import Paths
 from deskside.backend.store.sqlite_errors import NO_LOCKS, unsuitable
 
-Action = Literal["show", "boot-url", "folder", "file"]
+Action = Literal["show", "open", "boot-url", "folder", "file"]
 
-LINE_LIMIT_BYTES = 32 * 1024  # a path of 4,096 characters, escaped
+LINE_LIMIT_BYTES = 128 * 1024  # the longest link, each character escaped
 CONVERSATION_LIMIT_S = 5.0
 MOST_CONNECTIONS = 64
 # As long as another instance may take to open its store (a migration) or to close.
@@ -63,12 +63,13 @@ class FolderChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`folder` and `file` go with the actions of these names. `file` is a path that a terminal wants to
     import or to export to: the backend answers with a word that stands for it in commands, which take no
-    paths."""
+    paths. `target` goes with `open`: a link, or a file, to be looked at in the window."""
 
     token: str
     action: Action
     folder: FolderChange | None = None
     file: str | None = None
+    target: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -116,6 +117,7 @@ class Instance:
         self.boot_url: Callable[[], str] | None = None
         self.on_folder: Callable[[FolderChange], str] | None = None
         self.on_file: Callable[[str], str] | None = None
+        self.on_open: Callable[[str], None] | None = None
         threading.Thread(target=self._accept, name="instance", daemon=True).start()
         port = self._socket.getsockname()[1]
         _write_private(self._file, msgspec.json.encode(InstanceFile(os.getpid(), port, self._token)))
@@ -182,13 +184,15 @@ class Instance:
             return Answer(True, os.getpid(), message=self.on_folder(request.folder))
         if request.action == "file" and request.file is not None and self.on_file is not None:
             return Answer(True, os.getpid(), message=self.on_file(request.file))
-        if request.action == "show":
+        if request.action in ("show", "open"):
             if self.on_show is None:
                 raise NeedsWindow(
                     f"Deskside is running already, without a window (process {os.getpid()}).",
                     hint="End that one first, then start Deskside again.",
                 )
             self.on_show()
+            if request.target is not None and self.on_open is not None:
+                self.on_open(request.target)
             return Answer(True, os.getpid())
         if not leased or self.boot_url is None:
             raise StoreBusy("Deskside is just starting or closing.", hint="Try again in a moment.")
@@ -229,7 +233,11 @@ def claim(paths: Paths) -> Iterator[Instance]:
 
 @contextmanager
 def send(
-    paths: Paths, action: Action, folder: FolderChange | None = None, file: str | None = None
+    paths: Paths,
+    action: Action,
+    folder: FolderChange | None = None,
+    file: str | None = None,
+    target: str | None = None,
 ) -> Iterator[Remote]:
     """Ask the instance that holds the folder. A `boot-url` is good while the context is open.
 
@@ -242,7 +250,9 @@ def send(
         raise AlreadyRunning from error
     with connection:
         try:
-            connection.sendall(msgspec.json.encode(Request(found.token, action, folder, file)) + b"\n")
+            connection.sendall(
+                msgspec.json.encode(Request(found.token, action, folder, file, target)) + b"\n"
+            )
             answer = msgspec.json.decode(_read_line(connection), type=Answer)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise AlreadyRunning from error
@@ -251,7 +261,11 @@ def send(
 
 @contextmanager
 def claim_or_send(
-    paths: Paths, action: Action, patience_s: float = PATIENCE_S, folder: FolderChange | None = None
+    paths: Paths,
+    action: Action,
+    patience_s: float = PATIENCE_S,
+    folder: FolderChange | None = None,
+    target: str | None = None,
 ) -> Iterator[Instance | Remote]:
     """Hold the data folder, or have the instance that holds it do `action`, whichever is possible
     first. Raises StoreBusy after `patience_s` of neither."""
@@ -260,7 +274,7 @@ def claim_or_send(
         with suppress(AlreadyRunning), claim(paths) as instance:
             yield instance
             return
-        with suppress(AlreadyRunning), send(paths, action, folder) as remote:
+        with suppress(AlreadyRunning), send(paths, action, folder, target=target) as remote:
             if remote.answer.ok or action != "boot-url":
                 yield remote
                 return

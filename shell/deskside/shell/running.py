@@ -26,7 +26,7 @@ from deskside.backend.crashes import reporting
 from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.backend.paths import Paths
-from deskside.shell.instance import FolderChange, Instance, Remote, claim, claim_or_send, send
+from deskside.shell.instance import Action, FolderChange, Instance, Remote, claim, claim_or_send, send
 from deskside.shell.paths import web_folder
 
 if TYPE_CHECKING:
@@ -38,20 +38,22 @@ OFFLINE = "DESKSIDE_OFFLINE"  # what --offline sets; for this start, and for tho
 FOLDER_LIMIT_S = 4.0  # the other side of the control socket waits 5
 
 
-def open_window(paths: Paths, level: str) -> int:
+def open_window(paths: Paths, level: str, target: str | None = None) -> int:
     """Show the window until it is closed, or raise the one that is there already. Where the user wants that,
-    the program then starts again and this does not return.
+    the program then starts again and this does not return. `target` is a link or a whole path that the window
+    shows for a look (backend/proposals.py).
 
     Whoever starts a window may not look at a terminal, so what goes wrong is shown in a dialog too.
     """
     wants_restart = is_claimed = False
     try:
         try:
-            with claim_or_send(paths, "show") as found:
+            action: Action = "show" if target is None else "open"
+            with claim_or_send(paths, action, target=target) as found:
                 if isinstance(found, Instance):
                     with _log(paths, level, to_stderr=True):
                         is_claimed = True
-                        wants_restart = _show(found, paths, paths.data)
+                        wants_restart = _show(found, paths, paths.data, target)
                 elif not found.answer.ok:
                     raise NeedsWindow(found.answer.message, hint=found.answer.hint)
                 elif _wants_offline():
@@ -103,23 +105,27 @@ def _show_for_reading(paths: Paths, level: str, trouble: StoreReadOnly) -> bool:
             return _show(instance, paths, elsewhere.data)
 
 
-def _show(instance: Instance, paths: Paths, state: Path) -> bool:
+def _show(instance: Instance, paths: Paths, state: Path, target: str | None = None) -> bool:
     """Returns whether the program is to be started again. `state` is where the window's size is kept."""
     # Until the page can be loaded nothing becomes garbage; looking for it took 100 of 620 ms of importing.
     gc.disable()
     try:
-        return _show_until_closed(instance, paths, state)
+        return _show_until_closed(instance, paths, state, target)
     finally:
         gc.enable()
 
 
-def _show_until_closed(instance: Instance, paths: Paths, state: Path) -> bool:
+def _show_until_closed(instance: Instance, paths: Paths, state: Path, target: str | None) -> bool:
+    from deskside.shell.autostart import autostart, this_program
     from deskside.shell.desktop import WindowDesktop
     from deskside.shell.engine import load_engine
+    from deskside.shell.presence import attend
     from deskside.shell.signals import closing_on_signals
     from deskside.shell.window import AppWindow, Opening
 
-    desktop = WindowDesktop()
+    data_dir = None if paths.pointer is not None else str(paths.data)
+    command = this_program(sys.orig_argv, sys.executable, data_dir)
+    desktop = WindowDesktop(autostart(command, Path.home()))
 
     def open_backend() -> AbstractContextManager[Running]:
         from deskside.bridge.thread import run_backend
@@ -133,13 +139,28 @@ def _show_until_closed(instance: Instance, paths: Paths, state: Path) -> bool:
             _offer(instance, running.result())
 
     # The engine first: it must not be loaded while the backend's thread imports.
-    window = AppWindow(load_engine(os.environ), state / "window.json", desktop)
+    window = AppWindow(load_engine(os.environ), state / "window.json", desktop, attend)
     with closing_on_signals(window.close) as take_signals, Opening(open_backend) as opening:
         instance.on_show = window.bring_forward
+        instance.on_open = partial(_propose, opening.running)
         opening.running.add_done_callback(offer)
+        if target is not None:
+            _propose(opening.running, target)
         window.show(opening.running, take_signals)
-        instance.on_show = instance.boot_url = instance.on_folder = instance.on_file = None
+        instance.on_show = instance.on_open = None
+        instance.boot_url = instance.on_folder = instance.on_file = None
     return desktop.wants_restart
+
+
+def _propose(opening: Future[Running], target: str) -> None:
+    """Once there is a backend. Any thread."""
+
+    def propose(opened: Future[Running]) -> None:
+        if opened.exception() is None:
+            running = opened.result()
+            running.call(running.app.proposals.open(target))
+
+    opening.add_done_callback(propose)
 
 
 def serve(paths: Paths, level: str, port: int, *, with_metrics: bool = False) -> int:

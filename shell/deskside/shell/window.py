@@ -25,6 +25,7 @@ from loguru import logger
 from deskside.shell.desktop import WindowDesktop
 from deskside.shell.engine import Engine
 from deskside.shell.page_lock import PageLock
+from deskside.shell.tray import Activity, TrayWishes
 from deskside.shell.window_state import (
     MIN_HEIGHT,
     MIN_WIDTH,
@@ -37,9 +38,14 @@ from deskside.shell.window_state import (
 )
 
 if TYPE_CHECKING:
+    from deskside.backend.settings import Settings
     from deskside.bridge.thread import Running
 
 TITLE = "Deskside"
+QUIT_TEXT = (
+    "Answers are still being written. If you quit, they stop. What they have said until then is kept, and "
+    "you can continue them when you start Deskside again."
+)
 
 
 class Opening:
@@ -79,8 +85,16 @@ class Opening:
 class AppWindow:
     """The one window of this process. `show` must be called on the main thread."""
 
-    def __init__(self, engine: Engine, state_file: Path, desktop: WindowDesktop) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        state_file: Path,
+        desktop: WindowDesktop,
+        attend: Callable[[Running, AppWindow], None] = lambda *_: None,
+    ) -> None:
+        """`attend` is called once the backend is there and the window can be used, on another thread."""
         self._engine = engine
+        self._attend = attend
         self._state_file = state_file
         self._desktop = desktop
         desktop.engine = engine
@@ -88,6 +102,10 @@ class AppWindow:
         self._hardened = threading.Event()
         self._failure: BaseException | None = None
         self._take_signals: Callable[[], None]
+        self._backend: Running | None = None
+        self._activity = Activity()
+        self._is_quitting = False
+        self.is_in_front = True
 
     def show(self, running: Future[Running], take_signals: Callable[[], None]) -> None:
         """Show the window until it is closed. Raises what kept it, or the backend, from starting.
@@ -109,10 +127,23 @@ class AppWindow:
             self._engine.bring_forward(window)
 
     def close(self) -> None:
-        """Close the window, as its close button does, once it is there. Any thread."""
+        """Close the window for good, once it is there. Any thread."""
+        self._is_quitting = True
         self._hardened.wait()
         if self._desktop.window is not None:
             self._desktop.window.destroy()
+
+    def follow_settings(self, settings: Settings) -> None:
+        """Any thread, once the window can be used."""
+        self._engine.zoom(self._desktop.window, settings.zoom_percent)
+        if self._desktop.tray is not None:
+            self._desktop.tray.set_shown(settings.closes_to_tray)
+
+    def show_activity(self, activity: Activity) -> None:
+        """Any thread, once the window can be used."""
+        self._activity = activity
+        if self._desktop.tray is not None:
+            self._desktop.tray.show_activity(activity)
 
     def _run(self, running: Future[Running]) -> None:
         import webview
@@ -140,9 +171,10 @@ class AppWindow:
             background_color=background(state, self._engine.prefers_dark()),
             text_select=True,  # without it pywebview injects an inline <style>, which the CSP refuses
         )
+        window.deskside_end = self.close  # for what an engine asks by itself
         window.events.initialized += lambda renderer: self._check(renderer)
         window.events.before_show += lambda: self._harden(window)
-        window.events.closing += lambda: self._remember(window, state, running)
+        window.events.closing += lambda: self._closing(window, state, running)
         return window
 
     def _check(self, renderer: str) -> bool:
@@ -156,6 +188,9 @@ class AppWindow:
         # pywebview swallows what its event handlers raise, so the failure is carried by hand.
         try:
             self._engine.harden(window, self._lock)
+            self._engine.watch_front(window, self._set_front)
+            wishes = TrayWishes(self.bring_forward, self._new_chat, self._ask_to_quit)
+            self._desktop.tray = self._engine.make_tray(window, wishes)
             self._take_signals()
         except BaseException as error:
             self._failure = error
@@ -170,11 +205,46 @@ class AppWindow:
             self._failure = error
         self._hardened.wait()
         if self._failure is not None:
-            window.destroy()
+            self.close()
             return
+        self._backend = backend
+        self._attend(backend, self)
         self._lock.unlock(backend.origin, backend.boot_url)
         window.load_url(self._lock.fresh_url())
         logger.info("the window shows {}", backend.origin)
+
+    def _closing(self, window: Any, before: WindowState, running: Future[Running]) -> bool:
+        """Whether it may close; where the user chose that it goes to the tray instead, it goes there."""
+        if self._goes_to_tray():
+            self._engine.hide(window)
+            return False
+        self._remember(window, before, running)
+        return True
+
+    def _goes_to_tray(self) -> bool:
+        if self._is_quitting or self._desktop.wants_restart or self._backend is None:
+            return False
+        tray = self._desktop.tray
+        return self._backend.app.settings.current.closes_to_tray and tray is not None and tray.is_there()
+
+    def _set_front(self, is_in_front: bool) -> None:
+        self.is_in_front = is_in_front
+
+    def _new_chat(self) -> None:
+        self.bring_forward()
+        if self._backend is not None:
+            self._backend.call(self._backend.app.proposals.new_chat())
+
+    def _ask_to_quit(self) -> None:
+        if self._activity.running == 0:
+            self.close()
+            return
+        self.bring_forward()
+        self._engine.confirm(self._desktop.window, "Quit Deskside?", QUIT_TEXT, "Quit", self._quit)
+
+    def _quit(self, is_wanted: bool) -> None:
+        if is_wanted:
+            self.close()
 
     def _remember(self, window: Any, before: WindowState, running: Future[Running]) -> None:
         state = self._engine.read_state(window, before)

@@ -10,6 +10,8 @@ taken out and told.
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -146,6 +148,30 @@ def read(text: str) -> ReadAgent:
         if name not in ("format", "version", "instructions")
     }
     return ReadAgent(Agent(instructions=instructions, **fields), notes)
+
+
+def is_agent(content: bytes) -> bool:
+    """Does a file of this content say that it is an agent's? It can still be a bad one."""
+    try:
+        return _decode_header(content.removeprefix(BOM_UTF8)).format == FORMAT
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises InvalidRequest for one that cannot be read or is no text."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidRequest(
+            f"The file could not be read: {error.strerror}.", hint="Choose another one."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            "This is not the file of an agent: it is no text.", hint="Choose another one."
+        ) from error
 
 
 def _read_file(text: str) -> AgentFile:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from loguru import logger
 
+from deskside.backend.metrics.power import saves_power
 from deskside.backend.metrics.samples import Sample
 from deskside.backend.store.text import now_ms
 
@@ -46,12 +47,23 @@ class _Facts(NamedTuple):
 
 
 class Sampler:
-    """Takes a sample every 30 s, every second while somebody watches, and none while it is paused.
+    """Takes a sample every 30 s, every second while somebody watches, and none while it is paused or the
+    machine saves power.
 
-    `deliver` is called on the sampler's thread.
+    `deliver` and `saves_power` are called on the sampler's thread.
     """
 
-    def __init__(self, data: Path, deliver: Callable[[Sample, Totals], None]) -> None:
+    def __init__(
+        self,
+        data: Path,
+        deliver: Callable[[Sample, Totals], None],
+        saves_power: Callable[[], bool] | None = None,
+        usual_s: float = USUAL_S,
+        first_s: float = FIRST_S,
+    ) -> None:
+        self._saves_power = saves_power or _saves_power
+        self._usual_s = usual_s
+        self._first_s = first_s
         self._data = data
         self._deliver = deliver
         self._watchers = 0
@@ -89,9 +101,11 @@ class Sampler:
 
     def _run(self) -> None:
         readings: Readings | None = None
-        last_s = time.monotonic() - USUAL_S + FIRST_S
+        last_s = time.monotonic() - self._usual_s + self._first_s
         while self._wait_until_due(last_s):
             last_s = time.monotonic()
+            if not self.is_watched and self._saves_power():
+                continue
             if readings is None:
                 readings = Readings(self._data)
             self._deliver(*readings.take())
@@ -102,11 +116,17 @@ class Sampler:
             while not self._is_closing:
                 left_s = None
                 if self.is_watched or not self._is_paused:
-                    left_s = last_s + (WATCHED_S if self.is_watched else USUAL_S) - time.monotonic()
+                    left_s = last_s + (WATCHED_S if self.is_watched else self._usual_s) - time.monotonic()
                     if left_s <= 0:
                         return True
                 self._changed.wait(left_s)
         return False
+
+
+def _saves_power() -> bool:
+    import psutil
+
+    return saves_power(psutil)
 
 
 class Readings:

@@ -14,7 +14,7 @@ from deskside.backend.agent.instructions import field_values, rendered, unknown_
 from deskside.backend.agent.limits import AgentLimits, day_start_ms, month_start_ms
 from deskside.backend.agent.output_schema import check_output_schema
 from deskside.backend.app import App
-from deskside.backend.errors import Conflict, InvalidRequest, NotFound
+from deskside.backend.errors import Conflict, NotFound
 from deskside.backend.events import AgentsChanged
 from deskside.backend.exchange import agent_file
 from deskside.backend.store import agents, tool_grants, usage
@@ -225,7 +225,7 @@ async def open_file(bridge: Bridge) -> OpenedFile:
     path = await bridge.desktop.choose_file("Import an agent", ["json"])
     if path is None:
         return OpenedFile(None)
-    text = await asyncio.to_thread(_read_text, Path(path))
+    text = await asyncio.to_thread(agent_file.read_text, Path(path))
     name = (await asyncio.to_thread(agent_file.read, text)).agent.name
     return OpenedFile(AgentToImport(text, name, await bridge.app.store.read(agents.free_name, name)))
 
@@ -293,19 +293,3 @@ def _missing(kind: str, names: Sentences) -> Sentences:
     if len(names) == 1:
         return [f"The {kind} {listed} is not here. The agent works without it until it is."]
     return [f"The {kind}s {listed} are not here. The agent works without them until they are."]
-
-
-def _read_text(path: Path) -> str:
-    """Raises InvalidRequest for a file that cannot be read or is no text."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(agent_file.LARGEST_BYTES + 1)
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise InvalidRequest(
-            f"The file could not be read: {error.strerror}.", hint="Choose another one."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(
-            "This is not the file of an agent: it is no text.", hint="Choose another one."
-        ) from error

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from deskside.bridge.desktop import check_link
+from deskside.bridge.desktop import Integration, check_link
 from deskside.bridge.registry import Bridge, command
 
 
@@ -25,6 +25,10 @@ class ChosenFile(msgspec.Struct, frozen=True):
     path: str | None
 
 
+class SetStartAtLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    is_on: bool
+
+
 @command
 async def open_link(bridge: Bridge, params: OpenLink) -> None:
     """Open a web or mail address outside, in the user's own program."""
@@ -36,3 +40,16 @@ async def open_link(bridge: Bridge, params: OpenLink) -> None:
 async def choose_file(bridge: Bridge, params: ChooseFile) -> ChosenFile:
     """Show the system's file dialog. NeedsWindow without a window."""
     return ChosenFile(await bridge.desktop.choose_file(params.title, params.endings))
+
+
+@command
+async def integration(bridge: Bridge) -> Integration:
+    """What this desktop and this window can do together. NeedsWindow without a window."""
+    return await bridge.desktop.integration()
+
+
+@command
+async def set_start_at_login(bridge: Bridge, params: SetStartAtLogin) -> Integration:
+    """Have the system start Deskside when the user logs in, or no more, and say how it is now."""
+    await bridge.desktop.set_start_at_login(params.is_on)
+    return await bridge.desktop.integration()

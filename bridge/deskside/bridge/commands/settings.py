@@ -8,7 +8,15 @@ import msgspec
 
 from deskside.backend.agent.limits import Limits
 from deskside.backend.app import App
-from deskside.backend.settings import Field, Language, Server, Settings, Url
+from deskside.backend.settings import (
+    Field,
+    Language,
+    NotificationText,
+    Server,
+    Settings,
+    Url,
+    ZoomPercent,
+)
 from deskside.backend.theme import Theme
 from deskside.bridge.commands.conversations import ModelName
 from deskside.bridge.registry import command
@@ -34,6 +42,10 @@ class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recordings_mb: Annotated[int, msgspec.Meta(ge=10, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
     sentry_dsn: Annotated[str, msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
     looks_for_updates: bool | msgspec.UnsetType = msgspec.UNSET
+    notifies: bool | msgspec.UnsetType = msgspec.UNSET
+    notification_text: NotificationText | msgspec.UnsetType = msgspec.UNSET
+    closes_to_tray: bool | msgspec.UnsetType = msgspec.UNSET
+    zoom_percent: ZoomPercent | msgspec.UnsetType = msgspec.UNSET
 
 
 @command
