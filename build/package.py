@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -49,6 +50,20 @@ APP_ID = "org.deskside.deskside"
 LINUX_FILES = ROOT / "build" / "installers" / "linux"
 # The licences of what others made: inside the program, where each system has it.
 NOTICES = "THIRD-PARTY.txt"
+# Systems that bring updates themselves: what users are told where others are told of a newer version.
+# `Distribution` in deskside/backend/updates/origin.py is what reads it.
+UPDATES = {
+    "deb": {
+        "name": "a Debian package",
+        "how_to_update": "With its repository among your system's sources, they come with: "
+        "sudo apt update && sudo apt upgrade",
+    },
+    "rpm": {
+        "name": "an RPM package",
+        "how_to_update": "With its repository among your system's, they come with: sudo dnf upgrade",
+    },
+    "flatpak": {"name": "a Flatpak", "how_to_update": "They come with: flatpak update"},
+}
 # Which of [project] Briefcase has no use for; an extra is nobody's installer.
 NOT_FOR_BRIEFCASE = ("readme", "scripts", "optional-dependencies")
 
@@ -235,6 +250,7 @@ def lay_out(target: Target, wheel: Path, wheels: Path) -> Path:
     for name in ("LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, stage)
     (stage / "src" / APP / NOTICES).write_text(notices.text(wheels), "utf-8")
+    leave_updates_to_system(stage / "src", target)
     shutil.copy(ROOT / "build" / "installers" / "deskside.1", stage)
     shutil.copytree(ROOT / "build" / "icons", stage / "icons")
     import tomli_w
@@ -242,6 +258,14 @@ def lay_out(target: Target, wheel: Path, wheels: Path) -> Path:
     configuration = tomli_w.dumps(merged_configuration(wheels))
     (stage / "pyproject.toml").write_text(configuration, "utf-8")
     return stage
+
+
+def leave_updates_to_system(source: Path, target: Target) -> None:
+    """Keep the program in `source` from looking for newer versions, where the system brings them."""
+    told = UPDATES.get(target.packaging_format)
+    if told is not None:
+        file = source / APP / "backend" / "updates" / "distribution.json"
+        file.write_text(json.dumps(told) + "\n", "utf-8")
 
 
 def merged_configuration(wheels: Path) -> dict[str, Any]:

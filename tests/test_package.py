@@ -19,6 +19,7 @@ import dev
 import icons
 import notices
 import package
+from deskside.backend.updates import origin
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLERS = ROOT / "build" / "installers"
@@ -117,6 +118,22 @@ def test_every_installer_that_is_promised_has_a_job_that_builds_it() -> None:
 
     # A .pkg is a .dmg in another dress, and Flathub builds its packages itself.
     assert set(package.TARGETS) - {"pkg", "flatpak"} <= built
+
+
+@pytest.mark.parametrize("name", package.TARGETS)
+def test_where_the_system_brings_updates_the_program_does_not_look(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = origin.DISTRIBUTION.relative_to(Path(origin.__file__).parents[3])
+    (tmp_path / inside).parent.mkdir(parents=True)
+    package.leave_updates_to_system(tmp_path, package.TARGETS[name])
+    monkeypatch.setattr(origin, "DISTRIBUTION", tmp_path / inside)
+
+    told = origin.find_origin({origin.ADDRESS_VARIABLE: "https://deskside.example/latest.json"}).why_not
+
+    upgrade = {"deb": "apt upgrade", "rpm": "dnf upgrade", "flatpak": "flatpak update"}.get(name)
+    assert bool(told) == (upgrade is not None)
+    assert upgrade is None or told.endswith(upgrade)
 
 
 @pytest.mark.slow
