@@ -158,8 +158,9 @@ class ProviderServer:
         self._tasks: set[asyncio.Task[None]] = set()
         listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
+        open_connections: set[asyncio.BaseTransport] = set()
         server = await self._loop.create_server(
-            lambda: asyncio.StreamReaderProtocol(_Reader(), self._connected), sock=listener
+            lambda: _Connection(open_connections, _Reader(), self._connected), sock=listener
         )
         self._ready.set()
         await self._stop.wait()
@@ -167,6 +168,11 @@ class ProviderServer:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Also one whose task had no turn yet, and one whose other side does not read.
+        for connection in tuple(open_connections):
+            connection.abort()  # type: ignore[attr-defined]
+        while open_connections:
+            await asyncio.sleep(0)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert isinstance(reader, _Reader)
@@ -333,6 +339,27 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     path, _, query = target.partition("?")
     return Request(method, path, query, headers, body)
+
+
+class _Connection(asyncio.StreamReaderProtocol):
+    """Is among the open ones for as long as it is open."""
+
+    def __init__(
+        self, open_connections: set[asyncio.BaseTransport], reader: asyncio.StreamReader, connected: Any
+    ) -> None:
+        super().__init__(reader, connected)
+        self._open_connections = open_connections
+        self._connection: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connection = transport
+        self._open_connections.add(transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection is not None:
+            self._open_connections.discard(self._connection)
+        super().connection_lost(exc)
 
 
 class _Reader(asyncio.StreamReader):

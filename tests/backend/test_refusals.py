@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskside.backend.agent.refusals import error_of, read_refusal, without_key
@@ -90,6 +90,7 @@ def test_an_answer_that_is_nested_without_end_is_taken_as_text() -> None:
         st.text(st.characters(codec="latin-1"), max_size=30),
     ),
 )
+@example(429, b"", {"retry-after": "0\x1f"})
 def test_any_answer_makes_an_error_and_never_another_exception(
     status: int, body: bytes, headers: dict[str, str]
 ) -> None:

@@ -52,7 +52,7 @@ export function DesktopSection({ app }: { app: App }) {
           hint={
             canNotify
               ? "Only while you look at something else. A click opens the conversation."
-              : "There is nothing here that Deskside could show notifications with."
+              : "Your desktop shows no notifications of programs now."
           }
         >
           {() => (

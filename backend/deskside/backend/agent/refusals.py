@@ -306,6 +306,7 @@ def _http_date(value: str) -> datetime | None:
 
 
 def _number(value: str | None) -> float | None:
-    if value is None or re.fullmatch(r"\s*\d+(\.\d+)?\s*", value) is None:
+    # (What `\s` takes for space is more than what `float` passes over.)
+    if value is None or re.fullmatch(r"[ \t]*[0-9]+(\.[0-9]+)?[ \t]*", value) is None:
         return None
     return float(value)
