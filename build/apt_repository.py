@@ -3,10 +3,11 @@
 
     python build/apt_repository.py FOLDER --key KEY [--url URL] [PACKAGE.deb …]
 
-The packages are put to those that FOLDER holds, and the indexes written anew. KEY is one of GnuPG's (a
-fingerprint); its public half is put into FOLDER, and with the URL at which FOLDER is going to be served also
-the file that users put into /etc/apt/sources.list.d. The same packages, key and SOURCE_DATE_EPOCH give the
-same bytes.
+The packages are put to those that FOLDER holds, and the indexes written anew: one suite for each release of
+Debian and Ubuntu. A package's version says which one it was built for (`0.1.0-1~deb12`); one that does not
+say it fits every release, and is in each suite. KEY is one of GnuPG's (a fingerprint); its public half is put
+into FOLDER, and with the URL at which FOLDER is going to be served also the files of which users put one into
+/etc/apt/sources.list.d. The same packages, key and SOURCE_DATE_EPOCH give the same bytes.
 
 Needs dpkg-deb and gpg. build/RELEASING.md says when to do what.
 """
@@ -28,7 +29,8 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import NamedTuple
 
-SUITE = "stable"
+# What build/deb.py puts at the end of a version, and the release's name, which its users know.
+SUITES = {"deb12": "bookworm", "deb13": "trixie", "ubuntu24.04": "noble"}
 COMPONENT = "main"
 NAME = "Deskside"
 KEYRING = "deskside-archive-keyring.gpg"
@@ -47,11 +49,14 @@ class NotMade(Exception):
 
 
 class Package(NamedTuple):
-    """`control` is what it says of itself, one field or more a line; `path` is inside of the repository."""
+    """`suite` is None for what belongs into each; `control` is what the package says of itself, one field or
+    more a line; `path` is inside of the repository.
+    """
 
     name: str
     version: str
     architecture: str
+    suite: str | None
     control: str
     path: str
 
@@ -70,8 +75,25 @@ class Package(NamedTuple):
         # The epoch is no part of the name: a colon is none of every file system.
         file = f"{name}_{version.rpartition(':')[2]}_{architecture}.deb"
         return cls(
-            name, version, architecture, done.stdout.strip(), f"pool/{COMPONENT}/{name[0]}/{name}/{file}"
+            name,
+            version,
+            architecture,
+            cls._suite(name, version),
+            done.stdout.strip(),
+            f"pool/{COMPONENT}/{name[0]}/{name}/{file}",
         )
+
+    @staticmethod
+    def _suite(name: str, version: str) -> str | None:
+        _, tilde, release = version.rpartition("~")
+        if not tilde:
+            return None
+        if release not in SUITES:
+            raise NotMade(
+                f"{name} {version} is for {release}, which is none of {', '.join(SUITES)}. "
+                "Put it into SUITES in build/apt_repository.py."
+            )
+        return SUITES[release]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,11 +106,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for deb in options.packages:
             _add(options.folder, deb)
-        count = _write(options.folder, options.key, options.url)
+        counts = _write(options.folder, options.key, options.url)
     except NotMade as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{options.folder}: {count} packages")
+    for suite, count in counts.items():
+        print(f"{options.folder}: {suite}: {count} packages")
     return 0
 
 
@@ -100,25 +123,38 @@ def _add(folder: Path, deb: Path) -> None:
     shutil.copyfile(deb, place)
 
 
-def _write(folder: Path, key: str, url: str | None) -> int:
-    """Write the indexes of what is in the pool, and sign them. Returns how many packages there are."""
+def _write(folder: Path, key: str, url: str | None) -> dict[str, int]:
+    """Write the indexes of what is in the pool, and sign them. Returns how many packages each suite has."""
     debs = sorted((folder / "pool").rglob("*.deb"))
     packages = [Package.read(deb) for deb in debs]
-    if not packages:
-        raise NotMade(f"{folder} holds no package. Name one.")
-    suite = folder / "dists" / SUITE
-    architectures = sorted(({package.architecture for package in packages} | ALWAYS) - {"all"})
+    suites = sorted({package.suite for package in packages if package.suite is not None})
+    if not suites:
+        raise NotMade(f"{folder} holds no package that says which release it is for. Name one.")
+    _put_keyring(folder, key)
+    at_s = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    counts = {}
+    for suite in suites:
+        fitting = [package for package in packages if package.suite in (suite, None)]
+        architectures = sorted(({package.architecture for package in fitting} | ALWAYS) - {"all"})
+        _write_suite(folder, suite, fitting, architectures, at_s)
+        _sign(folder, suite, key, at_s)
+        if url is not None:
+            sources = folder / f"deskside-{suite}.sources"
+            sources.write_text(_sources(url, suite, architectures), "utf-8")
+        counts[suite] = len(fitting)
+    return counts
+
+
+def _write_suite(
+    folder: Path, suite: str, packages: Iterable[Package], architectures: Sequence[str], at_s: int
+) -> None:
+    place = folder / "dists" / suite
     indexes: list[Path] = []
     for architecture in architectures:
-        index = suite / COMPONENT / f"binary-{architecture}" / "Packages"
+        index = place / COMPONENT / f"binary-{architecture}" / "Packages"
         stanzas = [_stanza(folder, each) for each in packages if each.architecture in (architecture, "all")]
         indexes += _write_index(index, "\n\n".join(stanzas) + "\n")
-    at_s = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
-    (suite / "Release").write_text(_release(suite, indexes, architectures, at_s), "utf-8")
-    _sign(folder, key, at_s)
-    if url is not None:
-        (folder / "deskside.sources").write_text(_sources(url, architectures), "utf-8")
-    return len(packages)
+    (place / "Release").write_text(_release(place, indexes, architectures, at_s), "utf-8")
 
 
 def _stanza(folder: Path, package: Package) -> str:
@@ -153,8 +189,8 @@ def _release(suite: Path, indexes: Iterable[Path], architectures: Sequence[str],
     fields = {
         "Origin": NAME,
         "Label": NAME,
-        "Suite": SUITE,
-        "Codename": SUITE,
+        "Suite": suite.name,
+        "Codename": suite.name,
         "Date": formatdate(at_s, usegmt=True).replace("GMT", "UTC"),
         "Architectures": " ".join(architectures),
         "Components": COMPONENT,
@@ -167,10 +203,9 @@ def _release(suite: Path, indexes: Iterable[Path], architectures: Sequence[str],
     return "\n".join([*lines, "SHA256:", *sums]) + "\n"
 
 
-def _sign(folder: Path, key: str, at_s: int) -> None:
-    """Sign what `Release` says, in both forms, and hold it against the public half that users get."""
-    suite, keyring = folder / "dists" / SUITE, folder / KEYRING
+def _put_keyring(folder: Path, key: str) -> None:
     # A folder holds the half that its users trust. Another one would turn them all away.
+    keyring = folder / KEYRING
     exported = _gpg("--export-options", "export-minimal", "--export", key)
     if not exported:
         raise NotMade(f"GnuPG knows no key {key!r}.")
@@ -180,11 +215,16 @@ def _sign(folder: Path, key: str, at_s: int) -> None:
             "build/RELEASING.md for a new one."
         )
     keyring.write_bytes(exported)
+
+
+def _sign(folder: Path, suite: str, key: str, at_s: int) -> None:
+    """Sign what `Release` says, in both forms, and hold it against the public half that users get."""
+    place, keyring = folder / "dists" / suite, folder / KEYRING
     signing = ("--local-user", key, "--faked-system-time", f"{at_s}!", "--digest-algo", "SHA512")
-    release = suite / "Release"
-    _gpg(*signing, "--output", suite / "Release.gpg", "--armor", "--detach-sign", release)
-    _gpg(*signing, "--output", suite / "InRelease", "--clearsign", release)
-    for signed in ([suite / "InRelease"], [suite / "Release.gpg", release]):
+    release = place / "Release"
+    _gpg(*signing, "--output", place / "Release.gpg", "--armor", "--detach-sign", release)
+    _gpg(*signing, "--output", place / "InRelease", "--clearsign", release)
+    for signed in ([place / "InRelease"], [place / "Release.gpg", release]):
         command: list[str | Path] = ["gpgv", "--keyring", keyring.absolute(), *signed]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -198,11 +238,11 @@ def _gpg(*arguments: str | Path) -> bytes:
     return done.stdout
 
 
-def _sources(url: str, architectures: Iterable[str]) -> str:
+def _sources(url: str, suite: str, architectures: Iterable[str]) -> str:
     return f"""\
 Types: deb
 URIs: {url}
-Suites: {SUITE}
+Suites: {suite}
 Components: {COMPONENT}
 Architectures: {" ".join(architectures)}
 Signed-By: /usr/share/keyrings/{KEYRING}

@@ -115,13 +115,13 @@ def package(
 class Apt:
     """apt in a root of its own, which knows one repository."""
 
-    def __init__(self, root: Path, url: str, keyring: Path) -> None:
+    def __init__(self, root: Path, url: str, keyring: Path, suite: str = "bookworm") -> None:
         self._root = root
         for name in ("etc/apt/sources.list.d", "var/lib/apt/lists/partial", "var/lib/dpkg", "downloads"):
             (root / name).mkdir(parents=True)
         (root / "var/cache/apt/archives/partial").mkdir(parents=True)
         (root / "var/lib/dpkg/status").touch()
-        source = f"Types: deb\nURIs: {url}\nSuites: stable\nComponents: main\nSigned-By: {keyring}\n"
+        source = f"Types: deb\nURIs: {url}\nSuites: {suite}\nComponents: main\nSigned-By: {keyring}\n"
         (root / "etc/apt/sources.list.d/deskside.sources").write_text(source, "utf-8")
         (root / "apt.conf").write_text(
             f'Dir "{root}";\nDir::State::status "{root}/var/lib/dpkg/status";\n'
@@ -184,12 +184,12 @@ def apt(tmp_path: Path, folder: Path, url: str) -> Apt:
 
 
 def test_apt_lists_what_is_there_and_fetches_it(archive: Archive, apt: Apt, tmp_path: Path) -> None:
-    first = package(tmp_path, "0.1.0")
+    first = package(tmp_path, "0.1.0-1~deb12")
     assert 0 == archive.add(first, package(tmp_path, "1.0", name="deskside-doc", architecture="all"))
 
     updated = apt.update()
     assert 0 == updated.returncode, updated.stderr
-    assert "Candidate: 0.1.0" in apt.run("apt-cache", "policy", "deskside").stdout
+    assert "Candidate: 0.1.0-1~deb12" in apt.run("apt-cache", "policy", "deskside").stdout
     assert "Candidate: 1.0" in apt.run("apt-cache", "policy", "deskside-doc").stdout
     fetched = apt.fetched("deskside")
     assert fetched is not None
@@ -199,41 +199,73 @@ def test_apt_lists_what_is_there_and_fetches_it(archive: Archive, apt: Apt, tmp_
 def test_a_newer_package_is_an_upgrade_and_the_older_one_stays(
     archive: Archive, apt: Apt, tmp_path: Path
 ) -> None:
-    archive.add(package(tmp_path, "0.9.0"))
-    apt.install("0.9.0")
+    archive.add(package(tmp_path, "0.9.0-1~deb12"))
+    apt.install("0.9.0-1~deb12")
     apt.update()
     nothing = apt.run("apt-get", "--simulate", "upgrade").stdout
-    archive.add(package(tmp_path, "0.10.0"))
+    archive.add(package(tmp_path, "0.10.0-1~deb12"))
     apt.update()
 
     assert "Inst" not in nothing
     assert (
-        "Inst deskside [0.9.0] (0.10.0 Deskside:stable" in apt.run("apt-get", "--simulate", "upgrade").stdout
+        "Inst deskside [0.9.0-1~deb12] (0.10.0-1~deb12 Deskside:bookworm"
+        in apt.run("apt-get", "--simulate", "upgrade").stdout
     )
-    assert ["0.10.0", "0.9.0"] == [
+    assert ["0.10.0-1~deb12", "0.9.0-1~deb12"] == [
         line.split("|")[1].strip() for line in apt.run("apt-cache", "madison", "deskside").stdout.splitlines()
     ]
+
+
+def test_each_release_gets_the_package_that_was_built_for_it(
+    archive: Archive, folder: Path, url: str, tmp_path: Path
+) -> None:
+    for_every_one = package(tmp_path, "1.0", name="deskside-model", architecture="all")
+    built = {"bookworm": "0.1.0-1~deb12", "trixie": "0.1.0-1~deb13", "noble": "0.1.0-1~ubuntu24.04"}
+    archive.add(for_every_one, *(package(tmp_path, version) for version in built.values()))
+
+    for suite, version in built.items():
+        apt = Apt(tmp_path / suite, url, folder / apt_repository.KEYRING, suite)
+        assert 0 == apt.update().returncode
+        offered = apt.run("apt-cache", "madison", "deskside", "deskside-model").stdout
+        assert [version, "1.0"] == [line.split("|")[1].strip() for line in offered.splitlines()]
+
+
+def test_a_package_for_a_release_that_is_not_known_is_refused(
+    archive: Archive, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 1 == archive.add(package(tmp_path, "0.1.0-1~deb99"))
+
+    assert "is for deb99, which is none of deb12, deb13, ubuntu24.04" in capsys.readouterr().err
+    assert {} == files_of(folder)
+
+
+def test_a_repository_of_what_fits_every_release_has_no_suite(
+    archive: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 1 == archive.add(package(tmp_path, "1.0", name="deskside-model", architecture="all"))
+
+    assert "no package that says which release it is for" in capsys.readouterr().err
 
 
 def test_an_index_that_was_changed_is_refused(
     archive: Archive, apt: Apt, folder: Path, tmp_path: Path
 ) -> None:
-    archive.add(package(tmp_path, "0.1.0"))
+    archive.add(package(tmp_path, "0.1.0-1~deb12"))
     for index in (folder / "dists").rglob("Packages*"):
         index.write_bytes(index.read_bytes().replace(b"0.1.0", b"6.6.6") + b"\n")
 
     updated = apt.update()
 
     assert 0 != updated.returncode
-    assert "Candidate: 6.6.6" not in apt.run("apt-cache", "policy", "deskside").stdout
+    assert "Candidate: 6.6.6-1~deb12" not in apt.run("apt-cache", "policy", "deskside").stdout
 
 
 def test_a_release_that_was_changed_or_signed_by_somebody_else_is_refused(
     archive: Archive, apt: Apt, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive.add(package(tmp_path, "0.1.0"))
+    archive.add(package(tmp_path, "0.1.0-1~deb12"))
     keyring = (folder / apt_repository.KEYRING).read_bytes()
-    signed = folder / "dists" / "stable" / "InRelease"
+    signed = folder / "dists" / "bookworm" / "InRelease"
     whole = signed.read_text("utf-8")
     signed.write_text(whole.replace("Label: Deskside", "Label: Desksode"), "utf-8")
     changed = apt.update()
@@ -242,7 +274,7 @@ def test_a_release_that_was_changed_or_signed_by_somebody_else_is_refused(
     assert 0 == apt.update().returncode
     with made_key() as of_somebody_else:
         elsewhere = Archive(tmp_path / "elsewhere", of_somebody_else, monkeypatch)
-        elsewhere.add(package(tmp_path, "6.6.6"))
+        elsewhere.add(package(tmp_path, "6.6.6-1~deb12"))
     shutil.rmtree(folder)
     shutil.copytree(elsewhere.folder, folder)
     (folder / apt_repository.KEYRING).write_bytes(keyring)
@@ -251,13 +283,13 @@ def test_a_release_that_was_changed_or_signed_by_somebody_else_is_refused(
     assert 0 != changed.returncode
     assert 0 != taken_over.returncode
     assert "NO_PUBKEY" in taken_over.stderr
-    assert "Candidate: 6.6.6" not in apt.run("apt-cache", "policy", "deskside").stdout
+    assert "Candidate: 6.6.6-1~deb12" not in apt.run("apt-cache", "policy", "deskside").stdout
 
 
 def test_a_package_that_was_changed_is_not_taken(
     archive: Archive, apt: Apt, folder: Path, tmp_path: Path
 ) -> None:
-    archive.add(package(tmp_path, "0.1.0"))
+    archive.add(package(tmp_path, "0.1.0-1~deb12"))
     apt.update()
     [deb] = (folder / "pool").rglob("*.deb")
     deb.write_bytes(deb.read_bytes()[:-1] + b"!")
@@ -268,23 +300,25 @@ def test_a_package_that_was_changed_is_not_taken(
 def test_the_same_packages_give_the_same_bytes(
     archive: Archive, folder: Path, key: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = package(tmp_path, "0.1.0"), package(tmp_path, "0.2.0")
+    first, second = package(tmp_path, "0.1.0-1~deb12"), package(tmp_path, "0.2.0-1~deb12")
     archive.add(first, second, url="https://apt.deskside.example")
     again = Archive(tmp_path / "again", key, monkeypatch)
     again.add(second, url="https://apt.deskside.example")
     again.add(first, url="https://apt.deskside.example")
 
     assert files_of(folder) == files_of(again.folder)
-    assert "URIs: https://apt.deskside.example\n" in (folder / "deskside.sources").read_text("utf-8")
+    assert "URIs: https://apt.deskside.example\nSuites: bookworm\n" in (
+        folder / "deskside-bookworm.sources"
+    ).read_text("utf-8")
 
 
 def test_what_is_released_does_not_change(
     archive: Archive, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    archive.add(package(tmp_path, "0.1.0"))
+    archive.add(package(tmp_path, "0.1.0-1~deb12"))
     before = files_of(folder)
 
-    assert 1 == archive.add(package(tmp_path, "0.1.0", content="other"))
+    assert 1 == archive.add(package(tmp_path, "0.1.0-1~deb12", content="other"))
     assert "Give the package a new version" in capsys.readouterr().err
     assert before == files_of(folder)
 
@@ -296,7 +330,7 @@ def test_a_key_that_users_do_not_trust_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    archive.add(package(tmp_path, "0.1.0"))
+    archive.add(package(tmp_path, "0.1.0-1~deb12"))
     with made_key() as other:
         assert 1 == Archive(folder, other, monkeypatch).add()
 

@@ -1,12 +1,16 @@
-"""How long the program takes to be usable, and how much memory it holds, beside the least that could be.
+"""How soon the program is usable, and what it takes of the machine at rest, beside the least that could be.
 
-    python build/bench/start.py [--rounds 5]
+    python build/bench/start.py [--rounds 5] [--idle-s 60] [--engine gtk]
+    /usr/lib/deskside/bin/deskside build/bench/start.py --installed
 
 The least is a pywebview window on a Litestar server with one small page. Both are started in turn as
-processes of their own with the same Qt. Usable: the page has loaded what it shows, drawn a frame, and
-told Python so; the time is since the process was asked for, read off every 10 ms. Memory: 5 s later, of
-the process and all its children, as PSS (shared pages divided among those who share them) and RSS (they
-are counted each time). Runs without a screen. The on-device model is not started.
+processes of their own with the same engine, Qt unless said otherwise: from the checkout or, with --installed,
+by a Python in which Deskside is installed (the second line: that of the Debian package). Usable: the page has
+loaded what it shows, drawn a frame, and told Python so; the time is since the process was asked for, read off
+every 10 ms. Memory: 5 s later, of the process and all its children, as PSS (shared pages divided among those
+who share them), USS (what only one of them has) and RSS (shared pages are counted each time). Idle: processor
+time of them all in the --idle-s after that, as a part of one core, with the window open and nothing running.
+Qt runs without a screen where there is none; WebKitGTK wants one. The on-device model is not started.
 """
 
 from __future__ import annotations
@@ -24,10 +28,11 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTLED_S = 5.0
+UNITS = ("ms to usable", "MB PSS", "MB USS", "MB RSS", "% of a core")
 READY = "the page is ready"
 
 BARE = r"""
-import asyncio, socket, threading
+import asyncio, socket, sys, threading
 import uvicorn, uvloop, webview
 from litestar import Litestar, Response, get
 
@@ -53,62 +58,76 @@ def run():
         runner.run(uvicorn.Server(config).serve(sockets=[sock]))
 threading.Thread(target=run, daemon=True).start()
 webview.create_window("bare", f"http://127.0.0.1:{sock.getsockname()[1]}/", width=1100, height=780)
-webview.start(gui="qt")
+webview.start(gui=sys.argv[1])
 """
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description="Cold start and memory beside a bare window.")
+    arguments = argparse.ArgumentParser(description="Cold start, memory and idle CPU beside a bare window.")
     arguments.add_argument("--rounds", type=int, default=5)
-    rounds = arguments.parse_args().rounds
-    found: dict[str, list[tuple[float, float, float]]] = {"bare": [], "Deskside": []}
-    for number in range(rounds + 1):
+    arguments.add_argument("--idle-s", type=float, default=10)
+    arguments.add_argument("--engine", choices=["qt", "gtk"])
+    arguments.add_argument("--installed", action="store_true", help="not the checkout's program")
+    options = arguments.parse_args()
+    # What the Debian package has is WebKitGTK.
+    engine = options.engine or ("gtk" if options.installed else "qt")
+    found: dict[str, list[list[float]]] = {"bare": [], "Deskside": []}
+    for number in range(options.rounds + 1):
         for name in found:
-            figures = once(name)
-            if number:  # the first of each warms the disk's cache
+            # The first of each warms the disk's cache.
+            figures = once(name, engine, options.installed, options.idle_s if number else 0)
+            if number:
                 found[name].append(figures)
-    for column, unit in enumerate(("ms to usable", "MB PSS", "MB RSS")):
+    for column, unit in enumerate(UNITS):
         bare = [figures[column] for figures in found["bare"]]
         ours = [figures[column] for figures in found["Deskside"]]
-        ratios = [own / other for own, other in zip(ours, bare, strict=True)]
+        # A bare window at rest may take less than a tick of the clock.
+        ratios = [own / other for own, other in zip(ours, bare, strict=True) if other]
+        spread = f"{min(ratios):.2f} {statistics.median(ratios):.2f} {max(ratios):.2f}" if ratios else "-"
         print(
-            f"{unit:13} bare {statistics.median(bare):7.0f}   Deskside {statistics.median(ours):7.0f}   "
-            f"ratio {min(ratios):.2f} {statistics.median(ratios):.2f} {max(ratios):.2f} (min, median, max)"
+            f"{unit:13} bare {statistics.median(bare):8.2f}   Deskside {statistics.median(ours):8.2f}   "
+            f"ratio {spread} (min, median, max)"
         )
     return 0
 
 
-def once(name: str) -> tuple[float, float, float]:
-    """Start one of the two and return milliseconds to usable, and its tree's PSS and RSS in MB."""
+def once(name: str, engine: str, is_installed: bool, idle_s: float) -> list[float]:
+    """Start one of the two and return its figures in the order of `UNITS`."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         started_s = time.monotonic()
         with out.open("wb") as sink:
-            process = subprocess.Popen(command(name, folder), env=environment(), stdout=sink, stderr=sink)
+            process = subprocess.Popen(
+                command(name, engine, is_installed, folder),
+                env=environment(engine, is_installed),
+                stdout=sink,
+                stderr=sink,
+            )
         try:
             ready_ms = wait_until_ready(process, Path(folder), started_s)
             time.sleep(SETTLED_S)
-            pss, rss = memory_mb(process.pid)
+            memory = memory_mb(process.pid)
+            idle_percent = processor_percent(process.pid, idle_s) if idle_s else 0.0
         finally:
             process.terminate()
             process.wait(20)
-    return ready_ms, pss, rss
+    return [ready_ms, *memory, idle_percent]
 
 
-def command(name: str, folder: str) -> list[str]:
+def command(name: str, engine: str, is_installed: bool, folder: str) -> list[str]:
+    python = [sys.executable, *(["-I"] if is_installed else [])]
     if name == "bare":
-        return [sys.executable, "-c", BARE]
-    return [sys.executable, "-m", "deskside", "--data-dir", f"{folder}/data"]
+        return [*python, "-c", BARE, engine]
+    return [*python, "-m", "deskside", "--data-dir", f"{folder}/data"]
 
 
-def environment() -> dict[str, str]:
-    roots = os.pathsep.join(str(ROOT / root) for root in ("shell", "bridge", "backend"))
-    return {
-        **os.environ,
-        "PYTHONPATH": roots,
-        "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen"),
-        "QTWEBENGINE_DISABLE_SANDBOX": "1",
-    }
+def environment(engine: str, is_installed: bool) -> dict[str, str]:
+    environ = {**os.environ, "DESKSIDE_WINDOW": engine, "QTWEBENGINE_DISABLE_SANDBOX": "1"}
+    if not is_installed:
+        environ["PYTHONPATH"] = os.pathsep.join(str(ROOT / root) for root in ("shell", "bridge", "backend"))
+    if engine == "qt" and "DISPLAY" not in environ:
+        environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    return environ
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], folder: Path, started_s: float) -> float:
@@ -120,10 +139,22 @@ def wait_until_ready(process: subprocess.Popen[bytes], folder: Path, started_s: 
     raise SystemExit("it did not become usable: " + (folder / "out").read_text(errors="replace")[-2000:])
 
 
-def memory_mb(pid: int) -> tuple[float, float]:
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    infos = [member.memory_full_info() for member in family]
-    return sum(info.pss for info in infos) / 1e6, sum(info.rss for info in infos) / 1e6
+def family(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def memory_mb(pid: int) -> tuple[float, float, float]:
+    """PSS, USS and RSS."""
+    infos = [member.memory_full_info() for member in family(pid)]
+    return tuple(sum(getattr(info, kind) for info in infos) / 1e6 for kind in ("pss", "uss", "rss"))
+
+
+def processor_percent(pid: int, seconds: float) -> float:
+    # The time of a child that ends meanwhile moves to its parent, as one of its children's.
+    before_s = sum(sum(member.cpu_times()[:4]) for member in family(pid))
+    time.sleep(seconds)
+    return 100 * (sum(sum(member.cpu_times()[:4]) for member in family(pid)) - before_s) / seconds
 
 
 if __name__ == "__main__":
