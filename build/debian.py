@@ -67,11 +67,12 @@ TEST_PROGRAMS = {
     "gpg": "gnupg",
 }
 
-# The other engine that the window can use, which the installed program does: Python's bindings, and
-# WebKitGTK's description for them.
+# The other engine that the window can use, which the installed program does: Python's bindings, and the
+# descriptions of WebKitGTK and of the tray for them.
 TEST_FILES = {
     "/usr/lib/python3/dist-packages/gi/__init__.py": "python3-gi",
     "/usr/lib/*/girepository-1.0/WebKit2-4.1.typelib": "gir1.2-webkit2-4.1",
+    "/usr/lib/*/girepository-1.0/AyatanaAppIndicator3-0.1.typelib": "gir1.2-ayatanaappindicator3-0.1",
 }
 
 # The page brings its own Latin letters; everything else is the system's, and without any font at all
