@@ -41,7 +41,7 @@ _HAS_SECRET = re.compile(r"https?://[^/\s:@]+:[^/\s@]+@", re.IGNORECASE)
 # Messages with these codes are written by Deskside itself.
 _OUR_WORDS = ("internal", "crash", "test")
 # asyncio puts the arguments of what it called behind its name.
-_BEFORE_VALUES = re.compile(r"[^(<\[{'\"]*")
+_BEGIN_OF_VALUES = re.compile(r"[(<\[{'\"]")
 _TYPE = re.compile(r"[\w.<>]{1,200}")
 # "backend/app.py:12 open_app", as log.place and crashes.py write it.
 _FRAME = re.compile(r"(?P<file>\S[^:\n]*):(?P<line>\d+) (?P<name>[\w.<>]+)")
@@ -108,7 +108,7 @@ def event_of(row: ErrorRow) -> dict[str, Any]:
     is_ours = row.code in _OUR_WORDS
     message = row.message
     if row.source == "task":  # a line of asyncio
-        message = _BEFORE_VALUES.match(message)[0].strip()  # type: ignore[index]
+        message = _BEGIN_OF_VALUES.split(message, maxsplit=1)[0].strip()
     message = _clean(message) if is_ours else f"{row.source}: {row.code}"
     exceptions = _exceptions(row)
     if exceptions:
