@@ -15,7 +15,6 @@ from typing import Any
 from deskside.backend.agent import limits
 from deskside.backend.agent.events import (
     ApprovalQuestion,
-    Effect,
     HistoryItem,
     ModelEvent,
     ModelFellBack,
@@ -29,7 +28,6 @@ from deskside.backend.agent.events import (
     ToolDecided,
     ToolFinished,
     ToolRequested,
-    ToolSpec,
     ToolStarted,
 )
 from deskside.backend.agent.limits import Exceeded
@@ -37,7 +35,8 @@ from deskside.backend.agent.tool_calls import CannotBeDone
 from deskside.backend.errors import AppError, Internal, RateLimited
 from deskside.backend.recordings.script import ModelCall, Script, ToolCall, is_whole
 from deskside.backend.tools.context import ToolContext, ToolServices
-from deskside.backend.tools.declaration import Approval, OutsideFailure, Preview, Tool, ToolOutput
+from deskside.backend.tools.declaration import OutsideFailure, Preview, Tool, ToolOutput
+from deskside.backend.tools.toolbox import OfferedTool
 
 
 class RecordingEnds(BaseException):
@@ -249,35 +248,11 @@ class _RecordedModel:
 
 
 @dataclass(frozen=True)
-class RecordedTool:
+class RecordedTool(OfferedTool):
     """A tool as it is declared today. One that is repeatable runs again; any other gives the result that it
     gave when the run was recorded."""
 
-    tool: Tool
     host: ReplayHost
-
-    @property
-    def is_repeatable(self) -> bool:
-        return self.tool.is_repeatable
-
-    @property
-    def spec(self) -> ToolSpec:
-        return self.tool.spec
-
-    @property
-    def approval(self) -> Approval:
-        return self.tool.approval
-
-    @property
-    def effect(self) -> Effect:
-        return self.tool.effect
-
-    @property
-    def time_limit_s(self) -> float:
-        return self.tool.time_limit_s
-
-    def read_arguments(self, text: str) -> Any:
-        return self.tool.read_arguments(text)
 
     async def call(self, context: ToolContext, arguments: Any) -> ToolOutput:
         if self.is_repeatable and self.host.has_result(context.call_id):

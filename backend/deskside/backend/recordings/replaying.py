@@ -78,7 +78,7 @@ class Replays:
         host = ReplayHost(script, self._services, happened.ask)
         agent = await self._agent(script.began.agent)
         offered = await self._toolbox.tools_for(agent, _depth(file, run))
-        tools = [RecordedTool(tool, host) for tool in offered]
+        tools = [RecordedTool(tool, tool.approval, host) for tool in offered]
         at = datetime.fromtimestamp(run.started_ms / 1000)
         plan = plan_for(agent, run.model, tools, self._settings.current, at, script.began.first_step)
         try:
