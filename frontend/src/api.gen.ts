@@ -1588,7 +1588,7 @@ export interface Story {
 export interface Span {
   id: string;
   parent_id: string | null;
-  kind: "decision" | "model" | "pause" | "queue" | "retry" | "run" | "side_call" | "store" | "tool";
+  kind: "decision" | "model" | "pause" | "queue" | "render" | "retry" | "run" | "side_call" | "store" | "tool";
   name: string;
   run_id: number;
   n: number;
@@ -1640,7 +1640,7 @@ export interface WhySlow {
 
 /** How much of the time went into one cause, and what it is called. */
 export interface Share {
-  cause: "agents" | "first_byte" | "generation" | "other" | "queue" | "retry" | "store" | "tools" | "user";
+  cause: "agents" | "first_byte" | "generation" | "other" | "queue" | "render" | "retry" | "store" | "tools" | "user";
   ms: number;
   words: string;
 }
@@ -1668,6 +1668,23 @@ export interface Section {
   language: "json" | "text";
   size_bytes: number;
   is_cut: boolean;
+}
+
+/**
+ * All of the reply of a run was on the screen `after_ms` after the window heard of its end. Since the run
+ * began, `drawings` of it kept the window busy for `drawing_ms`, the longest of them for `longest_ms`.
+ */
+export interface ReportShown {
+  /** ≥ 1, ≤ 9007199254740991 */
+  run_id: number;
+  /** ≥ 0, ≤ 86400000 */
+  after_ms: number;
+  /** ≥ 1, ≤ 10000000 */
+  drawings: number;
+  /** ≥ 0, ≤ 86400000 */
+  drawing_ms: number;
+  /** ≥ 0, ≤ 86400000 */
+  longest_ms: number;
 }
 
 /** `json` holds all that was recorded, `otlp` what happened when, without what was said. */
@@ -1799,7 +1816,7 @@ export interface StepPair {
 export interface ComparedStep {
   run_id: number;
   n: number;
-  kind: "decision" | "model" | "pause" | "queue" | "retry" | "run" | "side_call" | "store" | "tool";
+  kind: "decision" | "model" | "pause" | "queue" | "render" | "retry" | "run" | "side_call" | "store" | "tool";
   name: string;
   status: "denied" | "failed" | "ok" | "open" | "stopped";
   took_ms: number | null;
@@ -3041,6 +3058,12 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** What was in one node of a run: request and answer, arguments and result. */
       content: (params: FindNode, options?: CallOptions): Promise<NodeContent> =>
         call("recordings.content", params, options),
+      /**
+       * Note how long the window took to show a reply that came while it was open. False where that is known
+       * already, or the run was not recorded.
+       */
+      shown: (params: ReportShown, options?: CallOptions): Promise<boolean> =>
+        call("recordings.shown", params, options),
       /** A recording as a file would hold it. */
       text: (params: ExportRun, options?: CallOptions): Promise<string> =>
         call("recordings.text", params, options),

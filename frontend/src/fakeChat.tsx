@@ -29,6 +29,7 @@ export async function shownChat(
     "messages.page": () => ({ messages, has_more: false, last_event: 0 }),
     "messages.delegated": () => [],
     "models.available": () => [],
+    "recordings.shown": () => true,
     "runs.decide": () => null,
     "runs.decide_pause": () => null,
     "runs.answer_elicitation": () => null,

@@ -16,6 +16,7 @@ from test_delegation import asks, give_helper
 from test_runs import ended
 
 from deskside.backend.agent.events import Usage, UsageReported
+from deskside.backend.agent.recording import ReplyShown
 from deskside.backend.agent.scripted_model import Hang, Pause
 from deskside.backend.errors import NotFound, Overloaded
 from deskside.backend.log import request_id
@@ -135,6 +136,55 @@ async def test_what_the_model_took_is_told_apart_from_its_first_word(open_desk: 
     assert "first_byte" == told.why_slow.shares[0].cause
     assert shares["first_byte"] > shares["generation"] > 0
     assert "most of it waiting for the model's first word" in told.why_slow.summary
+
+
+async def test_what_the_window_took_is_told_once_the_answer_is_there(open_desk: Open) -> None:
+    shown = ReplyShown(after_ms=700, drawings=212, drawing_ms=340, longest_ms=24)
+    async with open_desk([Pause(0.05), "An answer"]) as desk:
+        reply = await ended(desk.app, await desk.ask())
+        run_id = reply.run_id or 0
+        before = await desk.app.recordings.story(run_id)
+        assert await desk.app.recordings.note_shown(run_id, shown)
+        assert not await desk.app.recordings.note_shown(run_id, shown), "it is known already"
+        assert not await desk.app.recordings.note_shown(4711, shown)
+        told = await desk.app.recordings.story(run_id)
+        replayed = await desk.app.recordings.replay(run_id)
+        exported = await desk.app.recordings.text(run_id, "json")
+
+    window = told.story.spans[-1]
+    root = told.story.spans[0]
+    assert ("render", "ok", root.id, 700) == (
+        window.kind,
+        window.status,
+        window.parent_id,
+        (window.end_ms or 0) - window.start_ms,
+    )
+    assert root.end_ms == window.start_ms, "it begins where the run ends"
+    assert "Drawn 212 times, 340 ms of work in all, at most 24 ms at once." == window.message
+    assert before.why_slow.total_ms + 700 == told.why_slow.total_ms
+    assert told.why_slow.total_ms == sum(share.ms for share in told.why_slow.shares)
+    assert ("render", 700, "showing the answer") == msgspec.structs.astuple(told.why_slow.shares[0])
+    assert told.why_slow.summary.endswith("Meanwhile the window was drawing for 340 ms.")
+    assert "render" not in {share.cause for share in before.why_slow.shares}
+    assert replayed.is_identical, "how it was shown is not part of what happened"
+    assert 212 == json.loads(exported)["runs"][0]["facts"][-1]["fact"]["drawings"]
+
+
+async def test_nothing_is_noted_of_a_run_that_goes_on_or_was_not_recorded(open_desk: Open) -> None:
+    shown = ReplyShown(after_ms=1, drawings=1, drawing_ms=1, longest_ms=1)
+    hang = Hang()
+    async with open_desk(["Almost ", hang], "Quick") as desk:
+        message_id = await desk.ask()
+        await hang.reached.wait()
+        running = await desk.stored(message_id)
+        assert not await desk.app.recordings.note_shown(running.run_id or 0, shown)
+        await desk.app.runs.stop(message_id)
+        assert await desk.app.recordings.note_shown(running.run_id or 0, shown)
+
+        await desk.app.settings.change({"records_runs": False})
+        unrecorded = await ended(desk.app, await desk.ask())
+        assert not await desk.app.recordings.note_shown(unrecorded.run_id or 0, shown)
+        assert not (await desk.app.recordings.story(unrecorded.run_id or 0)).is_recorded
 
 
 async def test_a_node_opens_to_what_was_in_it(open_desk: Open) -> None:

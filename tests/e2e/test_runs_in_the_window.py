@@ -102,6 +102,23 @@ def test_a_run_is_shown_as_it_nested_and_each_node_opens(page: Page, provider: P
     expect(last_reply(page)).to_contain_text("Here is the line.")
 
 
+def test_how_long_the_window_took_is_part_of_the_story(page: Page, provider: ProviderServer) -> None:
+    text = "\n\n".join(f"## Part {n}\n\n| a | b |\n|---|---|\n| {n} | `x{n}` |" for n in range(60))
+    provider.script(said(text))
+    ask(page, "Write sixty tables.")
+    expect_complete(page)
+    run = inspect(page)
+
+    run.get_by_role("button", name="Refresh").click()
+    shown = run.get_by_test_id("span").filter(has_text="Showing the answer")
+    expect(shown).to_have_count(1)
+    run.get_by_role("button", name="Waits").click()
+    shown.click()
+    facts = page.get_by_test_id("node-panel").locator(".node-facts")
+    expect(facts).to_contain_text("of work in all")
+    expect(run.locator(".run-legend")).to_contain_text("Showing the answer")
+
+
 def test_a_replay_says_what_is_different_after_a_change(
     desk: Desk, page: Page, provider: ProviderServer
 ) -> None:

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { App } from "../app/app";
 import { MessageFiles } from "../attachments/MessageFiles";
+import { DrawingContext } from "../ui/drawing";
 import { useTurn } from "../ui/useTurn";
 import type { Conversation } from "./conversation";
 import { MessageActions } from "./MessageActions";
@@ -9,6 +10,7 @@ import { type MessageState, plainText } from "./message";
 import { QuestionEditor } from "./QuestionEditor";
 import { ReplyEnd } from "./ReplyEnd";
 import { ReplyParts, Steering } from "./ReplyParts";
+import { useMeter } from "./useMeter";
 import { Waiting } from "./Waiting";
 
 const LONG_CHARS = 4_000;
@@ -112,14 +114,15 @@ function Files({ app, message }: Props) {
 
 function Reply({ app, conversation, message, onChooseModel }: Props) {
   const { status, steering } = message.row.value;
+  const drew = useMeter(message.row.value, conversation.reportShown);
   return (
-    <>
+    <DrawingContext.Provider value={drew}>
       <ReplyParts app={app} conversation={conversation} message={message} testId="chat-response" />
       {status === "streaming" && <Waiting conversation={conversation} message={message} />}
       {steering.map((text, at) => (
         <Steering key={at} text={text} isPending />
       ))}
       <ReplyEnd app={app} conversation={conversation} message={message} onChooseModel={onChooseModel} />
-    </>
+    </DrawingContext.Provider>
   );
 }

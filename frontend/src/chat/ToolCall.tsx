@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { DEFAULT_LABEL } from "../agents/choices";
 import type { ToolCallPart } from "../api.gen";
 import type { App } from "../app/app";
+import { useDrawn } from "../ui/drawing";
 import { formatCount, formatDuration } from "../ui/format";
 import { ApprovalCard } from "./ApprovalCard";
 import { CodeBox } from "./CodeBox";
@@ -35,6 +36,7 @@ const STATUS: Record<ToolCallPart["status"], string> = {
 
 /** One use of a tool, or of another agent: what became of it, and what the user is asked about it. */
 export function ToolCall({ app, conversation, message, position, call }: Props) {
+  useDrawn();
   const { status, approval, elicitation, is_agent } = call.value;
   const place = useRef<HTMLDivElement>(null);
   const isAsking =

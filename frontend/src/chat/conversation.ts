@@ -26,6 +26,7 @@ import type {
   StartedRun,
 } from "../api.gen";
 import { BridgeError } from "../bridge";
+import type { Shown } from "./drawing";
 import {
   appendText,
   askedBy,
@@ -38,7 +39,7 @@ import {
   show,
 } from "./message";
 
-export type ConversationApi = Pick<Commands, "conversations" | "messages" | "runs" | "search">;
+export type ConversationApi = Pick<Commands, "conversations" | "messages" | "recordings" | "runs" | "search">;
 export type Conversation = ReturnType<typeof createConversation>;
 
 /** The answers of other agents to the calls of one reply. */
@@ -580,6 +581,16 @@ export function createConversation(api: ConversationApi, options: ConversationOp
   const answerElicitation = (messageId: number, position: number, answer: FormAnswer) =>
     api.runs.answer_elicitation({ message_id: messageId, position, ...answer });
 
+  /** A reply that came while it was looked at is on the screen, and this is how long that took. */
+  async function reportShown(runId: number, shown: Shown): Promise<void> {
+    try {
+      await api.recordings.shown({ run_id: runId, ...shown });
+    } catch (error) {
+      // It is of use to who looks into a run later; nobody waits for it now.
+      asProblem(error);
+    }
+  }
+
   async function showVersion(id: number): Promise<void> {
     elsewhere.clear();
     problem.value = await withPage(() => api.messages.show_version({ message_id: id }), replaceAll);
@@ -638,6 +649,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
     retry,
     askInstead,
     continueReply,
+    reportShown,
     showVersion,
     decide,
     decidePause,

@@ -1,7 +1,8 @@
 /** A text that grows, as blocks: split incrementally, shown at most once a frame. */
 
 import { effect, type ReadonlySignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useReducer, useRef } from "preact/hooks";
+import { useContext, useEffect, useLayoutEffect, useReducer, useRef } from "preact/hooks";
+import { DrawingContext } from "../ui/drawing";
 import { type Block, BlockSplitter } from "./blocks";
 
 export interface Blocks {
@@ -52,7 +53,8 @@ export class GrowingText {
 
 export function useBlocks(text: string | ReadonlySignal<string>, isGrowing: boolean): Blocks {
   const startedMs = performance.now();
-  const pace = useRef<Pace>({ notBeforeMs: 0, shown: "" }).current;
+  const drew = useContext(DrawingContext);
+  const pace = useRef<Pace>({ notBeforeMs: 0, shown: "", isInFrame: false }).current;
   const growing = useRef<GrowingText>(null);
   const [, redraw] = useReducer((count: number) => count + 1, 0);
   growing.current ??= new GrowingText();
@@ -63,6 +65,8 @@ export function useBlocks(text: string | ReadonlySignal<string>, isGrowing: bool
     const endedMs = performance.now();
     const costMs = endedMs - startedMs;
     pace.notBeforeMs = costMs < CHEAP_MS ? 0 : endedMs + PAUSE_PER_COST * costMs;
+    drew?.(startedMs, pace.isInFrame);
+    pace.isInFrame = false;
   });
   useEffect(
     () => (typeof text === "string" ? undefined : redrawOnChange(text, pace, () => redraw(undefined))),
@@ -76,6 +80,8 @@ interface Pace {
   /** The next update may not start before this `performance.now()`. */
   notBeforeMs: number;
   shown: string;
+  /** This rendering was asked for by a frame's callback, and is over before the frame is painted. */
+  isInFrame: boolean;
 }
 
 /** Call `redraw` in the first frame in which it may, after the text differs from what is shown; returns how to stop. */
@@ -84,7 +90,9 @@ function redrawOnChange(text: ReadonlySignal<string>, pace: Pace, redraw: () => 
   const tick = () => {
     const mayDraw = performance.now() >= pace.notBeforeMs;
     frame = mayDraw ? 0 : requestAnimationFrame(tick);
-    if (mayDraw) redraw();
+    if (!mayDraw) return;
+    pace.isInFrame = true;
+    redraw();
   };
   const stop = effect(() => {
     if (text.value !== pace.shown && frame === 0) frame = requestAnimationFrame(tick);

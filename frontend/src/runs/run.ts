@@ -15,7 +15,7 @@ export const FILTERS: readonly { id: Filter; label: string }[] = [
 const KINDS: Record<Exclude<Filter, "all" | "problems">, readonly Span["kind"][]> = {
   models: ["model", "side_call"],
   tools: ["tool"],
-  waits: ["queue", "decision", "pause", "retry", "store"],
+  waits: ["queue", "decision", "pause", "retry", "store", "render"],
 };
 
 export const KIND_WORDS: Record<Span["kind"], string> = {
@@ -28,6 +28,7 @@ export const KIND_WORDS: Record<Span["kind"], string> = {
   pause: "You",
   retry: "Retry",
   store: "Save",
+  render: "Window",
 };
 
 export const STATUS_WORDS: Record<Span["status"], string> = {
@@ -129,9 +130,14 @@ export function factsOf(span: Span): [string, string][] {
     facts.push(["Cost", cost === null ? "not known" : `${least}${dollars.format(cost / 1e9)}`]);
   }
   if (span.decided) facts.push(["You", span.decided]);
-  if (span.message) facts.push([span.status === "failed" ? "Failure" : "Why", span.message]);
+  if (span.message) facts.push([messageLabelOf(span), span.message]);
   if (span.code) facts.push(["Code", span.code]);
   return facts;
+}
+
+function messageLabelOf({ status, kind }: Span): string {
+  if (status === "failed") return "Failure";
+  return kind === "render" ? "Drawing" : "Why";
 }
 
 /** From which step a fork goes on: a model call is made again; after a tool, the call that reads its result. */

@@ -9,10 +9,10 @@ import msgspec
 
 from deskside.backend.errors import InvalidRequest
 from deskside.backend.paths import Paths
+from deskside.backend.recordings.durations import in_seconds
 from deskside.backend.recordings.recordings import is_run_id
 from deskside.backend.recordings.side_by_side import ComparedRuns, ComparedStep, RunTotals, StepPair
 from deskside.backend.recordings.steps import Aspect
-from deskside.backend.recordings.why_slow import in_seconds
 from deskside.shell.running import session
 from deskside.shell.trace import KINDS, SIGNS
 

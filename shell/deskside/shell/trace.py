@@ -9,9 +9,9 @@ from datetime import datetime
 import msgspec
 
 from deskside.backend.paths import Paths
+from deskside.backend.recordings.durations import in_seconds
 from deskside.backend.recordings.recordings import RunStory, Trace
 from deskside.backend.recordings.story import Mark, Span, Story
-from deskside.backend.recordings.why_slow import in_seconds
 from deskside.shell.running import session
 
 SIGNS = {"ok": " ", "failed": "!", "denied": "-", "stopped": "x", "open": "?"}
@@ -25,6 +25,7 @@ KINDS = {
     "pause": "you",
     "retry": "retry",
     "store": "store",
+    "render": "window",
 }
 
 

@@ -93,8 +93,8 @@ class CallFailed(msgspec.Struct, frozen=True, tag="call_failed"):
 
 
 class RunEnded(msgspec.Struct, frozen=True, tag="run_ended"):
-    """The last fact of a run that did not end with the program's death. `store_ms` is how long it waited for
-    the store in all; the write that ends it is still to come."""
+    """The last fact of the loop, unless the program died. `store_ms` is how long the run waited for the store
+    in all; the write that ends it is still to come."""
 
     status: Literal["complete", "interrupted", "stopped", "failed"]
     reason: str
@@ -103,7 +103,18 @@ class RunEnded(msgspec.Struct, frozen=True, tag="run_ended"):
     message: str = ""
 
 
-OwnFact = RunAsked | RunBegan | ContextKnown | ModelAsked | ModelSaid | CallFailed | RunEnded
+class ReplyShown(msgspec.Struct, frozen=True, tag="reply_shown"):
+    """A window that showed the reply while it came had all of it on the screen `after_ms` after it heard of
+    the end. In the whole run its main thread was busy for `drawing_ms` with `drawings` of it (script, layout
+    and painting), for `longest_ms` with the longest. As the window says."""
+
+    after_ms: int
+    drawings: int
+    drawing_ms: int
+    longest_ms: int
+
+
+OwnFact = RunAsked | RunBegan | ContextKnown | ModelAsked | ModelSaid | CallFailed | RunEnded | ReplyShown
 Recorded = RunEvent | OwnFact
 
 

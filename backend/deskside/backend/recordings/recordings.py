@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from deskside.backend import log
+from deskside.backend.agent.recording import ReplyShown
 from deskside.backend.errors import InvalidRequest, NotFound
 from deskside.backend.paths import Paths
 from deskside.backend.recordings import run_file
@@ -97,6 +98,11 @@ class Recordings:
                 ) from error
 
         return await self._replays.replay(await asyncio.to_thread(read))
+
+    async def note_shown(self, run_id: int, shown: ReplyShown) -> bool:
+        """A window has shown the reply of a run. False where that is known already, or the run was not
+        recorded."""
+        return await self._store.write(runs.record_shown, run_id, shown)
 
     async def compare(self, left_run: int, right_run: int) -> ComparedRuns:
         """Two runs beside each other. Raises NotFound where one was not recorded, InvalidRequest for one and

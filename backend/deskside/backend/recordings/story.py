@@ -1,9 +1,9 @@
 """A recorded run as spans: what took how long, inside what, and how it ended.
 
 Spans nest as the work did: a run holds its model calls, tools and waits; a tool that is another agent holds
-that agent's run; the user's decision about a call is inside the call. Marks are moments. Ids are those of
-OpenTelemetry (16 bytes for the trace, 8 for a span, in hex), derived from what is recorded, so that every
-telling of a run has the same.
+that agent's run; the user's decision about a call is inside the call. Only the answer is still being shown
+when its run has ended. Marks are moments. Ids are those of OpenTelemetry (16 bytes for the trace, 8 for a
+span, in hex), derived from what is recorded, so that every telling of a run has the same.
 """
 
 from __future__ import annotations
@@ -39,13 +39,17 @@ from deskside.backend.agent.recording import (
     CallFailed,
     ModelAsked,
     ModelSaid,
+    ReplyShown,
     RunAsked,
     RunBegan,
     RunEnded,
 )
+from deskside.backend.recordings.durations import in_seconds
 from deskside.backend.recordings.run_file import FileFact, FileRun, RunFile
 
-SpanKind = Literal["run", "queue", "model", "side_call", "tool", "decision", "pause", "retry", "store"]
+SpanKind = Literal[
+    "run", "queue", "model", "side_call", "tool", "decision", "pause", "retry", "store", "render"
+]
 SpanStatus = Literal["open", "ok", "failed", "stopped", "denied"]
 
 RUN_STATUS: dict[str, SpanStatus] = {
@@ -254,6 +258,8 @@ class _Run:
                 self._end("pause", each.at_ms, "ok" if goes_on else "stopped")
             case RunEnded() as ended:
                 self._note_end(each, ended)
+            case ReplyShown() as shown:
+                self._show(each, shown)
             case _:
                 self._mark(each)
 
@@ -294,6 +300,16 @@ class _Run:
             key = self._begin("store", "store", "Saving the answer", each.n, each.at_ms)
             self._end(key, self.run.finished_ms, "ok")
             self.spans[0] = msgspec.structs.replace(self.spans[0], end_ms=self.run.finished_ms)
+
+    def _show(self, each: FileFact, shown: ReplyShown) -> None:
+        """What came after the run: the window heard of its end when that was saved."""
+        start_ms = self.spans[0].end_ms or each.at_ms - shown.after_ms
+        key = self._begin("render", "render", "Showing the answer", each.n, start_ms)
+        count = "once" if shown.drawings == 1 else f"{shown.drawings} times"
+        message = f"Drawn {count}, {in_seconds(shown.drawing_ms)} of work in all"
+        if shown.drawings > 1:
+            message += f", at most {in_seconds(shown.longest_ms)} at once"
+        self._end(key, start_ms + shown.after_ms, "ok", message=f"{message}.")
 
     def _end_run(self) -> None:
         """Of a run that ended without saying so, what its row says."""

@@ -1,7 +1,8 @@
 """Why a run took as long as it did, in words that everybody understands.
 
 Each moment counts once: where a model answers while a tool still works, it is the model's. What the user took
-to decide is not the program's slowness, and is told apart.
+to decide is not the program's slowness, and is told apart. The window draws mostly while the model writes:
+that is the model's time, and the drawing is said beside it where it was much.
 """
 
 from __future__ import annotations
@@ -11,14 +12,27 @@ from typing import Literal
 
 import msgspec
 
-from deskside.backend.agent.recording import RunEnded
+from deskside.backend.agent.recording import ReplyShown, RunEnded
+from deskside.backend.recordings.durations import in_seconds
 from deskside.backend.recordings.run_file import RunFile
 from deskside.backend.recordings.story import Span, Story
 
-Cause = Literal["queue", "first_byte", "generation", "tools", "agents", "user", "retry", "store", "other"]
+Cause = Literal[
+    "queue", "first_byte", "generation", "tools", "agents", "user", "retry", "store", "render", "other"
+]
 
 # The first that goes on at a moment is what took it.
-ORDER: tuple[Cause, ...] = ("first_byte", "generation", "tools", "user", "agents", "retry", "queue", "store")
+ORDER: tuple[Cause, ...] = (
+    "first_byte",
+    "generation",
+    "tools",
+    "user",
+    "agents",
+    "retry",
+    "queue",
+    "store",
+    "render",
+)
 
 WORDS: dict[Cause, str] = {
     "queue": "getting ready and waiting in line",
@@ -29,8 +43,12 @@ WORDS: dict[Cause, str] = {
     "user": "waiting for you",
     "retry": "waiting before trying again",
     "store": "saving",
+    "render": "showing the answer",
     "other": "everything else",
 }
+
+# Less drawing than this is not felt.
+LEAST_DRAWING_MS = 100
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -52,24 +70,27 @@ class WhySlow(msgspec.Struct, frozen=True):
 def why_slow(file: RunFile, story: Story) -> WhySlow:
     """Where the time of the run that was asked for went."""
     root = story.spans[0]
-    end_ms = root.end_ms or story.end_ms
+    own = [span for span in story.spans if span.run_id == story.run_id]
+    # Its answer is shown after its end.
+    end_ms = max([root.end_ms or story.end_ms, *(span.end_ms or 0 for span in own)])
     total_ms = max(0, end_ms - root.start_ms)
     agents = {span.parent_id for span in story.spans if span.kind == "run"}
     intervals = [
         (max(start, root.start_ms), min(end, end_ms), cause)
-        for span in story.spans
-        if span.run_id == story.run_id
+        for span in own
         for start, end, cause in _intervals(span, end_ms, is_agent=span.id in agents)
     ]
     spent = _spent(intervals)
     used_ms = sum(spent.values())
-    ended = next((each.fact for each in file.root.facts if isinstance(each.fact, RunEnded)), None)
+    facts = [each.fact for each in file.root.facts]
+    ended = next((fact for fact in facts if isinstance(fact, RunEnded)), None)
+    shown = next((fact for fact in facts if isinstance(fact, ReplyShown)), None)
     store_ms = min(0 if ended is None else ended.store_ms, total_ms - used_ms)
     spent["store"] = spent.get("store", 0) + store_ms
     spent["other"] = total_ms - sum(spent.values())
     shares = [Share(cause, ms, WORDS[cause]) for cause, ms in spent.items() if ms > 0]
     shares.sort(key=lambda share: -share.ms)
-    return WhySlow(total_ms, shares, _summary(total_ms, shares))
+    return WhySlow(total_ms, shares, _summary(total_ms, shares) + _of_drawing(total_ms, shown))
 
 
 def _intervals(span: Span, until_ms: int, *, is_agent: bool) -> list[tuple[int, int, Cause]]:
@@ -84,7 +105,7 @@ def _intervals(span: Span, until_ms: int, *, is_agent: bool) -> list[tuple[int, 
             return [(span.first_ms, end_ms, "agents" if is_agent else "tools")]
         case "decision" | "pause":
             return [(span.start_ms, end_ms, "user")]
-        case "retry" | "queue" | "store":
+        case "retry" | "queue" | "store" | "render":
             return [(span.start_ms, end_ms, span.kind)]
         case "run":
             return []
@@ -114,11 +135,8 @@ def _summary(total_ms: int, shares: list[Share]) -> str:
     return text
 
 
-def in_seconds(ms: int) -> str:
-    """A duration for people: 340 ms, 2.4 s, 3 min 20 s."""
-    if ms < 1000:
-        return f"{ms} ms"
-    if ms < 60_000:
-        return f"{ms / 1000:.1f} s"
-    minutes, seconds = divmod(round(ms / 1000), 60)
-    return f"{minutes} min {seconds} s"
+def _of_drawing(total_ms: int, shown: ReplyShown | None) -> str:
+    """What the window did while others were at work, where it was enough to be felt."""
+    if shown is None or shown.drawing_ms < max(LEAST_DRAWING_MS, total_ms / 10):
+        return ""
+    return f" Meanwhile the window was drawing for {in_seconds(shown.drawing_ms)}."

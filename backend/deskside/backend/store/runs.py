@@ -8,7 +8,7 @@ import msgspec
 
 from deskside.backend.agent.events import HistoryItem, ModelRequest, Usage
 from deskside.backend.agent.recorder import Noted, WithItems
-from deskside.backend.agent.recording import ModelAsked, Recorded, RunBegan, as_ranges, ids_of
+from deskside.backend.agent.recording import ModelAsked, Recorded, ReplyShown, RunBegan, as_ranges, ids_of
 from deskside.backend.errors import NotFound
 from deskside.backend.recordings.run_file import FileCall, FileFact, FileRun, RunFile
 from deskside.backend.store import recorded_items, settings
@@ -41,6 +41,20 @@ def record_events(db: Db, run_id: int, noted: Sequence[Noted], redact: Redact = 
         "packed = excluded.packed",
         rows,
     )
+
+
+def record_shown(db: Db, run_id: int, shown: ReplyShown) -> bool:
+    """Keep how a window showed the reply of a run that has ended. False where that is known already, or the
+    run was not recorded."""
+    last, ended_ms, is_known = db.sql.execute(
+        "select max(n), max(at_ms) filter (where kind = 'run_ended'), "
+        "count(*) filter (where kind = 'reply_shown') from run_event where run = ?",
+        (run_id,),
+    ).fetchone()
+    if ended_ms is None or is_known:
+        return False
+    record_events(db, run_id, [(last + 1, ended_ms + shown.after_ms, shown)])
+    return True
 
 
 def _with_ids(db: Db, noted: WithItems, redact: Redact) -> Recorded:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from deskside.backend.agent.recording import ReplyShown
 from deskside.backend.agent.runs import StartedRun
 from deskside.backend.app import App
 from deskside.backend.recordings.content import NodeContent
@@ -62,6 +63,20 @@ class ForkFromStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     results: Annotated[list[OtherResult], msgspec.Meta(max_length=100)] = []
 
 
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
+
+
+class ReportShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of the reply of a run was on the screen `after_ms` after the window heard of its end. Since the run
+    began, `drawings` of it kept the window busy for `drawing_ms`, the longest of them for `longest_ms`."""
+
+    run_id: RowId
+    after_ms: Milliseconds
+    drawings: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+    drawing_ms: Milliseconds
+    longest_ms: Milliseconds
+
+
 class FindTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request id, as errors show it, or the number of a run."""
 
@@ -78,6 +93,14 @@ async def story(app: App, params: RunId) -> RunStory:
 async def content(app: App, params: FindNode) -> NodeContent:
     """What was in one node of a run: request and answer, arguments and result."""
     return await app.recordings.content(params.run_id, params.n)
+
+
+@command
+async def shown(app: App, params: ReportShown) -> bool:
+    """Note how long the window took to show a reply that came while it was open. False where that is known
+    already, or the run was not recorded."""
+    shown = ReplyShown(params.after_ms, params.drawings, params.drawing_ms, params.longest_ms)
+    return await app.recordings.note_shown(params.run_id, shown)
 
 
 @command
