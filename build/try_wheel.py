@@ -70,7 +70,7 @@ def with_pipx(requirement: str, folder: Path, environ: Mapping[str, str]) -> Pat
 
 def use(program: Path, data: Path, environ: Mapping[str, str]) -> str:
     """Open the window, ask, close it, and look whether all is there at the next start. Returns the answer."""
-    command = [program, "--data-dir", data]
+    command: list[str | Path] = [program, "--data-dir", data]
     with window(command, data, environ), provider() as url:
         server = {"id": "local", "label": "Here", "base_url": url}
         run([*command, "call", "settings.change", json.dumps({"servers": [server]})], environ)
@@ -117,7 +117,7 @@ def times_ready(log: Path) -> int:
 @contextmanager
 def provider() -> Iterator[str]:
     """The address of a server that speaks OpenAI's language, on this machine."""
-    command = [sys.executable, PROVIDER, "--port", "0"]
+    command: list[str | Path] = [sys.executable, PROVIDER, "--port", "0"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
