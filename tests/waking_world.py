@@ -21,7 +21,7 @@ from deskside.bridge.desktop import NoDesktop
 from deskside.bridge.thread import run_backend
 from deskside.shell.client import Client
 from deskside.shell.paths import web_folder
-from offline_world import WAIT_S, ended
+from offline_world import WAIT_S, answer, ended
 from provider_server import ProviderServer, Reply, chat_stream
 
 # On this machine, and not of it by its number.
@@ -43,21 +43,23 @@ def main() -> int:
     with (
         ProviderServer(host=ELSEWHERE) as forgets,
         ProviderServer(host=ELSEWHERE) as thinks,
+        ProviderServer(host=ELSEWHERE) as waits,
         open_log(paths.logs) as log,
         run_backend(paths, NoDesktop(), web_folder()) as running,
         Client(running.boot_url()) as client,
     ):
         servers = [
             {"id": name, "label": name, "base_url": server.openai_url}
-            for name, server in (("forgets", forgets), ("thinks", thinks))
+            for name, server in (("forgets", forgets), ("thinks", thinks), ("waits", waits))
         ]
         client.call("settings.change", {"servers": servers})
         forgets.script(Reply(WHOLE, hang_after=HALF), Reply(WHOLE))
         thinks.script(Reply(WHOLE, hang_after=HALF))
         begun = [
             client.call("runs.start", {"text": "Where?", "model": f"{server['id']}/local-model"})["reply"]
-            for server in servers
+            for server in servers[:2]
         ]
+        answer(client, "waits/local-model")  # and its connection is kept for the next question
         for reply in begun:
             until_it_speaks(client, reply)
         forgets.vanish()
@@ -67,6 +69,8 @@ def main() -> int:
         thinks.release()
         report["silent"] = ended(client, begun[1])
         report["asked_once"] = len(thinks.requests)
+        answer(client, "waits/local-model")
+        report["connections"] = waits.connections
         report["log"] = [line for line in log.read_text("utf-8").splitlines() if "slept" in line]
     print(json.dumps(report))
     return 0
