@@ -20,6 +20,7 @@ from deskside.shell.window_state import WindowState
 
 GUI = "edgechromium"
 RENDERER = "edgechromium"
+HAS_MENU_BAR = False
 
 # Read by the WebView2 loader itself.
 SCRUBBED = (
