@@ -24,6 +24,7 @@ from deskside.backend.paths import Paths
 from deskside.backend.python_children import python_child, run_child
 from deskside.shell.client import Client
 from deskside.shell.running import session
+from deskside.shell.webview2_runtime import HINT, runtime_version
 
 # The bundled model is 100 MB; a migration needs the database twice.
 LEAST_FREE_BYTES = 500 * 2**20
@@ -143,23 +144,12 @@ def _try_engine(engine: str) -> subprocess.CompletedProcess[str]:
 
 
 def _webview2(name: str) -> Check:
-    """The runtime's version is in the registry, where its installer puts it (Microsoft Learn,
-    "Distribute your app and the WebView2 Runtime")."""
-    if sys.platform != "win32":
-        raise AssertionError("only on Windows")
     import winreg
 
-    runtime = r"Microsoft\EdgeUpdate\Clients\{F3017226-FE2A-4295-8BDF-00C3A9A7E4C5}"
-    for root, folder in (
-        (winreg.HKEY_LOCAL_MACHINE, rf"SOFTWARE\WOW6432Node\{runtime}"),
-        (winreg.HKEY_CURRENT_USER, rf"Software\{runtime}"),
-    ):
-        try:
-            with winreg.OpenKey(root, folder) as key:
-                return Check(name, True, f"WebView2 {winreg.QueryValueEx(key, 'pv')[0]}.")
-        except OSError:
-            continue
-    return Check(name, False, "The WebView2 runtime is missing.", "Install it from Microsoft's web site.")
+    version = runtime_version(winreg)
+    if version is None:
+        return Check(name, False, "The WebView2 runtime is missing.", HINT)
+    return Check(name, True, f"WebView2 {version}.")
 
 
 def _keychain(client: Client) -> Check:
