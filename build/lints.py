@@ -238,6 +238,25 @@ def bypassed_gate(tree: ast.Module, place: str) -> Iterator[Finding]:
             yield Finding(node.lineno, f"{node.func.attr} makes a connection past the gate (backend/network)")
 
 
+# -- children in Python ---------------------------------------------------------------------------
+
+# The one that makes command lines, and the one that starts this program itself again.
+KNOW_THE_PYTHON = ("backend/deskside/backend/python_children.py", "shell/deskside/shell/running.py")
+
+
+def own_python(tree: ast.Module, place: str) -> Iterator[Finding]:
+    """`sys.executable` is no Python in a program that Briefcase makes: children come from python_child."""
+    if place in KNOW_THE_PYTHON:
+        return
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr == "executable"
+            and getattr(node.value, "id", "") == "sys"
+        ):
+            yield Finding(node.lineno, "sys.executable may be Deskside itself: use python_child")
+
+
 # -- running them ---------------------------------------------------------------------------------
 
 PRODUCT = ("shell", "bridge", "backend")
@@ -247,6 +266,7 @@ PYTHON_RULES: dict[Callable[[ast.Module, str], Iterator[Finding]], tuple[str, ..
     broad_excepts: (*PRODUCT, "build"),
     missing_edges: PRODUCT,
     bypassed_gate: PRODUCT,
+    own_python: PRODUCT,
 }
 PAGE_RULES: list[Callable[[str, str], Iterator[Finding]]] = [html_sinks, browser_storage]
 

@@ -7,9 +7,11 @@
     python3 build/package.py flatpak    needs flatpak-builder
     python3 build/package.py dmg | pkg  on a Mac; --sign IDENTITY signs, and has Apple notarise it
     python3 build/package.py msi        on Windows; --sign THUMBPRINT signs
+    python3 build/package.py wheel      for pip and pipx
     python3 build/package.py pyz        one file for a machine that has Python and a web engine
     python3 build/package.py lists      what ships, for people (licences) and machines (CycloneDX)
     python3 build/package.py check      does Briefcase accept the configuration for all three systems?
+    python3 build/package.py try        install the wheel with pip and with pipx, and use it (Linux)
     python3 build/package.py sums       dist/SHA256SUMS over what is in dist/
 
 Briefcase reads ./pyproject.toml and writes ./build and ./dist, which are ours. So it runs in a staging
@@ -104,6 +106,11 @@ def main() -> int:
     if options.target == "check":
         check_configuration()
         return 0
+    if options.target == "try":
+        import try_wheel
+
+        try_wheel.main(build_wheel())
+        return 0
     DIST.mkdir(exist_ok=True)
     for path in build(options):
         print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1e6:.1f} MB")
@@ -114,7 +121,9 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("target", choices=[*TARGETS, "model", "pyz", "lists", "check", "sums"])
+    parser.add_argument(
+        "target", choices=[*TARGETS, "model", "wheel", "pyz", "lists", "check", "try", "sums"]
+    )
     parser.add_argument("--sign", metavar="IDENTITY", help="sign with this certificate")
     options = parser.parse_args()
     target = TARGETS.get(options.target)
@@ -131,6 +140,8 @@ def build(options: argparse.Namespace) -> list[Path]:
         run(environment_python(), ROOT / "build" / "model.py")
         return [deb.build_model(STAGES / "model", merged_configuration(WHEELHOUSE), DIST)]
     wheel = build_wheel()
+    if options.target == "wheel":
+        return [Path(shutil.copy2(wheel, DIST))]
     wheels = fill_wheelhouse()
     if options.target == "pyz":
         return [build_pyz(wheel, wheels)]

@@ -30,6 +30,7 @@ from types import TracebackType
 from typing import Any, Self
 
 RECORDINGS = Path(__file__).parent / "recordings"
+TCP_REPAIR = 19  # Linux: what is closed so tells nobody
 
 
 @dataclass
@@ -86,11 +87,18 @@ class ProviderServer:
     """`with ProviderServer() as server:` — runs in a thread of its own, so any test can use it."""
 
     def __init__(
-        self, port: int = 0, *, chunks: int | None = None, chunk_delay_s: float = 0.0, tool_steps: int = 0
+        self,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        chunks: int | None = None,
+        chunk_delay_s: float = 0.0,
+        tool_steps: int = 0,
     ) -> None:
         self.requests: list[Request] = []
         self.models: list[dict[str, Any]] = [{"id": "local-model", "object": "model", "owned_by": "library"}]
         self.connections = 0
+        self._host = host
         self._port = port
         self._chunks = chunks
         self._chunk_delay_s = chunk_delay_s
@@ -104,7 +112,7 @@ class ProviderServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self._host}:{self._port}"
 
     @property
     def openai_url(self) -> str:
@@ -134,6 +142,17 @@ class ProviderServer:
         """Let every reply that hangs go on."""
         self._loop.call_soon_threadsafe(self._released.set)
 
+    def vanish(self) -> None:
+        """Forget every connection, without a word to the other side: as a machine that was restarted. Needs
+        to be root, or to be in a network of one's own (wire.py)."""
+
+        def forget() -> None:
+            for connection in tuple(self._open):
+                connection.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+                connection.abort()  # type: ignore[attr-defined]
+
+        self._loop.call_soon_threadsafe(forget)
+
     # -- the server --
 
     def __enter__(self) -> Self:
@@ -156,9 +175,9 @@ class ProviderServer:
         self._stop = asyncio.Event()
         self._released = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        listener = socket.create_server(("127.0.0.1", self._port))
+        listener = socket.create_server((self._host, self._port))
         self._port = listener.getsockname()[1]
-        open_connections: set[asyncio.BaseTransport] = set()
+        self._open = open_connections = set[asyncio.BaseTransport]()
         server = await self._loop.create_server(
             lambda: _Connection(open_connections, _Reader(), self._connected), sock=listener
         )

@@ -176,3 +176,11 @@ def test_a_connection_past_the_gate_is_found(code: str) -> None:
 )
 def test_a_connection_through_the_gate_passes(code: str) -> None:
     assert [] == lint_python(code, "backend/deskside/backend/agent/anything.py")
+
+
+def test_children_of_a_python_that_may_not_be_there_are_found() -> None:
+    source = "import sys\ncommand = [sys.executable, '-m', 'deskside']"
+
+    assert [2] == [finding.line for finding in lint_python(source, STORE)]
+    assert [] == lint_python(source, "backend/deskside/backend/python_children.py")
+    assert [] == lint_python(source, "build/example.py")

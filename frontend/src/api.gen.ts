@@ -2628,6 +2628,12 @@ export interface TroubleChanged {
   trouble: Trouble | null;
 }
 
+/** The user chose it in a menu of the system's. */
+export interface MenuChosen {
+  type: "menu_chosen";
+  choice: "chooseModel" | "help" | "newChat" | "search" | "settings" | "sidebar" | "zoomIn" | "zoomOut" | "zoomReset";
+}
+
 export type AppEvent =
   | ConversationChanged
   | ConversationDeleted
@@ -2653,7 +2659,8 @@ export type AppEvent =
   | UpdatesChanged
   | FaultKept
   | Notice
-  | TroubleChanged;
+  | TroubleChanged
+  | MenuChosen;
 
 export function commandsOver(call: Call, _stream: Stream) {
   return {

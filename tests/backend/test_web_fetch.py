@@ -280,7 +280,7 @@ async def test_the_child_knows_nothing_of_the_users(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     spy = tmp_path / "spy.py"
     spy.write_text("import os, sys; sys.stdin.read(); print(); print(sorted(os.environ))", "utf-8")
-    monkeypatch.setattr("deskside.backend.tools.readable.WORKER", spy)
+    monkeypatch.setattr("deskside.backend.tools.readable.READABLE_WORKER", spy)
 
     found = await readable("<p>x</p>", "https://example.com/")
 
@@ -300,7 +300,7 @@ async def test_a_child_that_goes_wrong_is_a_sentence_or_cut(
 ) -> None:
     script = tmp_path / "wrong.py"
     script.write_text(program, "utf-8")
-    monkeypatch.setattr("deskside.backend.tools.readable.WORKER", script)
+    monkeypatch.setattr("deskside.backend.tools.readable.READABLE_WORKER", script)
 
     with pytest.raises(Unreadable):
         await readable("<p>x</p>" * 100_000, "https://example.com/", time_limit_s=1)

@@ -36,6 +36,7 @@ class Desk:
         self.data = data
         self.environ: dict[str, str] = {}
         self._dialogs: Path | None = None
+        self._choices: Path | None = None
         self._browser: Browser | None = None
         self._port = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -66,7 +67,20 @@ class Desk:
         self._dialogs = self.data.parent / "dialogs.txt"
         self._dialogs.write_text("".join(f"{path}\n" for path in paths), "utf-8")
 
+    def show_menus(self) -> None:
+        """Before a start: the window gets the menus that it has on macOS."""
+        self._choices = self.data.parent / "choices.txt"
+
+    def choose(self, line: str) -> None:
+        """Choose a line of those menus: "Chat/New Chat"."""
+        assert self._choices is not None
+        draft = self._choices.with_suffix(".new")
+        draft.write_text(f"{line}\n", "utf-8")
+        draft.rename(self._choices)
+
     def _program(self) -> list[str]:
+        if self._choices is not None:
+            return [str(Path(__file__).with_name("menu_bar.py")), str(self._choices)]
         if self._dialogs is None:
             return ["-m", "deskside"]
         return [str(Path(__file__).with_name("answered_dialogs.py")), str(self._dialogs)]

@@ -323,3 +323,23 @@ def test_without_a_tray_closing_really_closes(answered: Desk, display: str, bus:
 
     assert answered.process is not None
     assert 0 == answered.process.wait(WAIT_MS / 1000)
+
+
+def test_the_menus_that_macos_shows_do_what_the_shortcuts_do(
+    answered: Desk, provider: ProviderServer
+) -> None:
+    answered.show_menus()
+    page = answered.start()
+    ask(page, "Where are the plums?")
+    expect_complete(page)
+
+    answered.choose("Chat/New Chat")
+    expect(page.get_by_test_id("message")).to_have_count(0)
+    answered.choose("Chat/Find in All Conversations")
+    expect(page.get_by_test_id("search-input")).to_be_focused()
+    answered.choose("Help/Keyboard Shortcuts")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    # The menu with the program's own name, and Settings in it, pywebview makes on macOS alone.
+    answered.choose("Chat/Larger")
+    wait_until(lambda: answered.call("settings.get", None)["zoom_percent"] > 100, "a larger page")

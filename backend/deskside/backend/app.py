@@ -45,6 +45,7 @@ from deskside.backend.tools.web_fetch import PageTexts
 from deskside.backend.trash import emptying_trash
 from deskside.backend.updates.updates import Updates, open_updates
 from deskside.backend.user_prices import UserPrices, open_user_prices
+from deskside.backend.waking import noticing_sleep
 from deskside.backend.watch import watching_store
 from deskside.backend.written_files import WrittenFiles
 
@@ -106,6 +107,7 @@ async def open_app(
         device = Device(paths, settings, events, gate=gate)
         stack.push_async_callback(device.close)
         http = await stack.enter_async_context(Http(gate))
+        await stack.enter_async_context(noticing_sleep(gate, http))
         error_reports = await stack.enter_async_context(open_error_reports(settings, http, faults))
         user_prices = await open_user_prices(store)
         providers = Models(store, settings, keys, device, http, user_prices, models or {})

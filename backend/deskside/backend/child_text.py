@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from loguru import logger
+
+from deskside.backend.python_children import Child, python_child, start_child
 
 
 class ChildFailed(Exception):
@@ -20,25 +21,15 @@ class ChildFailed(Exception):
 async def text_from(worker: Path, order: bytes, *, time_limit_s: float, longest: int) -> str:
     """Give a Python file that stands alone its input, and return what it writes: at most `longest`
     characters. Raises ChildFailed. A caller that is cancelled takes the child with it."""
-    process = await asyncio.create_subprocess_exec(
-        # `-P`: the folder of the script, which holds our modules, is no place to import from.
-        sys.executable,
-        "-P",
-        str(worker),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=_environment(),
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )
+    child = await start_child(python_child(worker), _environment(), keeps_complaints=False)
     try:
         async with asyncio.timeout(time_limit_s):
-            text = await _exchange(process, order, longest)
-            code = await process.wait()
+            text = await _exchange(child, order, longest)
+            code = await child.process.wait()
     except (TimeoutError, ConnectionError) as error:
         raise ChildFailed from error
     finally:
-        await _end(process)
+        await _end(child)
     if code != 0:
         # One that the system's limits ended was none of ours to mend.
         if code < 0 and -code != getattr(signal, "SIGXCPU", None):
@@ -55,30 +46,27 @@ def how_it_ended(code: int) -> str:
         return f"signal {-code}"
 
 
-async def _exchange(process: asyncio.subprocess.Process, order: bytes, longest: int) -> str:
+async def _exchange(child: Child, order: bytes, longest: int) -> str:
     """Give the child all of its input, then take its output. Raises ConnectionError where that has no end."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(order)
-    await process.stdin.drain()
-    process.stdin.close()
+    child.input.write(order)
+    await child.input.drain()
+    child.input.close()
     output = bytearray()
-    while piece := await process.stdout.read(1 << 16):
+    while piece := await child.answers.read(1 << 16):
         output += piece
         if len(output) > 4 * longest:  # of bytes in UTF-8
             raise ConnectionAbortedError
     return output.decode("utf-8", "replace")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
+async def _end(child: Child) -> None:
+    if child.process.returncode is not None:
         return
     with suppress(ProcessLookupError):  # it ended at this very moment
-        process.kill()
-    assert process.stdout is not None
+        child.process.kill()
     # asyncio sees the end of a process only when its output was read.
-    await process.stdout.read()
-    await process.wait()
+    await child.answers.read()
+    await child.process.wait()
 
 
 def _environment() -> dict[str, str]:

@@ -182,6 +182,18 @@ class TroubleChanged(msgspec.Struct, frozen=True, tag="trouble_changed"):
     trouble: Trouble | None
 
 
+MenuChoice = Literal[
+    "newChat", "search", "chooseModel", "settings", "sidebar", "help", "zoomIn", "zoomOut", "zoomReset"
+]
+"""What the shortcuts of the page do, by their names in keyboard.ts."""
+
+
+class MenuChosen(msgspec.Struct, frozen=True, tag="menu_chosen"):
+    """The user chose it in a menu of the system's."""
+
+    choice: MenuChoice
+
+
 AppEvent = (
     ConversationChanged
     | ConversationDeleted
@@ -208,4 +220,5 @@ AppEvent = (
     | FaultKept
     | Notice
     | TroubleChanged
+    | MenuChosen
 )

@@ -98,7 +98,13 @@ export function AppView({ app, isConnected }: Props) {
       }
     };
     window.addEventListener("keydown", onKeyDown);
-    return () => window.removeEventListener("keydown", onKeyDown);
+    const ignoreMenu = app.menuChoice.subscribe((chosen) => {
+      if (chosen) actions[chosen.choice]();
+    });
+    return () => {
+      window.removeEventListener("keydown", onKeyDown);
+      ignoreMenu();
+    };
   }, [app]);
 
   if (app.startProblem.value && !app.state.value) {

@@ -16,6 +16,7 @@ import type {
   ConversationRow,
   ErrorRow,
   FoundMessage,
+  MenuChosen,
 } from "../api.gen";
 import { createFiles, type DraftFile, isSending, MOST_FILES } from "../attachments/files";
 import { type Upload, upload as uploadOverHttp } from "../attachments/upload";
@@ -67,6 +68,8 @@ export function createApp(
    * already gives Python something to answer with, but its test is still to be read.
    */
   const isStarting = signal(false);
+  /** What the user chose last in a menu of the system's; the window does it. */
+  const menuChoice = signal<MenuChosen | null>(null);
 
   const toasts = createToasts();
   const drafts = createDrafts(api);
@@ -213,6 +216,9 @@ export function createApp(
         return;
       case "backups_changed":
         backups.apply(event);
+        return;
+      case "menu_chosen":
+        menuChoice.value = event;
         return;
       case "trouble_changed":
         if (state.value) state.value = { ...state.value, trouble: event.trouble };
@@ -556,6 +562,7 @@ export function createApp(
     updates,
     conversation,
     opened,
+    menuChoice,
     start,
     reset,
     apply,

@@ -1,5 +1,7 @@
 /** Keyboard shortcuts of the whole window. */
 
+import type { MenuChosen } from "../api.gen";
+
 export interface Shortcut {
   keys: string;
   label: string;
@@ -21,7 +23,7 @@ export const SHORTCUTS = {
   zoomIn: { keys: withMod("+"), label: "Larger" },
   zoomOut: { keys: withMod("-"), label: "Smaller" },
   zoomReset: { keys: withMod("0"), label: "Usual size" },
-} satisfies Record<string, Shortcut>;
+} satisfies Record<MenuChosen["choice"], Shortcut>;
 
 /** Shortcuts that belong to one part, for the list of all. */
 export const LOCAL_SHORTCUTS: Shortcut[] = [

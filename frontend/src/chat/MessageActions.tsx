@@ -11,7 +11,7 @@ import {
 } from "lucide-preact";
 import { DEFAULT_LABEL } from "../agents/choices";
 import type { App } from "../app/app";
-import { copyMarkdown } from "../markdown/clipboard";
+import { copyMarkdown, offerMarkdown } from "../markdown/clipboard";
 import { copyText } from "../markdown/copy";
 import { formatMoment, formatTokens } from "../ui/format";
 import { IconButton } from "../ui/IconButton";
@@ -136,11 +136,21 @@ function CopyButton({ message, onProblem }: { message: MessageState; onProblem(t
       isCopied.value = false;
     }, COPIED_MS);
   };
+  const drag = ({ dataTransfer }: DragEvent) => {
+    if (dataTransfer === null) return;
+    const text = plainText(message);
+    if (message.row.value.role === "assistant") offerMarkdown(dataTransfer, text);
+    else dataTransfer.setData("text/plain", text);
+    dataTransfer.effectAllowed = "copy";
+  };
   return (
     <IconButton
       icon={isCopied.value ? Check : Copy}
       label={isCopied.value ? "Copied" : "Copy"}
+      title={isCopied.value ? "Copied" : "Copy, or drag it into another program"}
+      draggable
       onClick={copy}
+      onDragStart={drag}
     />
   );
 }

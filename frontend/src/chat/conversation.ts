@@ -198,6 +198,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       case "updates_changed":
       case "transfer_changed":
       case "proposals_changed":
+      case "menu_chosen":
       case "backups_changed":
       case "fault_kept":
       case "notice":

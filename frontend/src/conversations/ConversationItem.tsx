@@ -17,6 +17,7 @@ import {
 import { useEffect, useRef } from "preact/hooks";
 import type { ConversationRow } from "../api.gen";
 import type { App } from "../app/app";
+import { escapeHtml } from "../markdown/html";
 import { IconButton } from "../ui/IconButton";
 import { Menu, type MenuItem } from "../ui/Menu";
 
@@ -52,6 +53,14 @@ export function ConversationItem(props: Props) {
     else return;
     event.preventDefault();
   };
+  const onDragStart = ({ dataTransfer }: DragEvent) => {
+    if (dataTransfer === null) return;
+    // Not as text/uri-list, beside which Qt WebEngine hands on no text.
+    const url = `deskside://conversation/${row.id}`;
+    dataTransfer.setData("text/plain", `[${row.title.replace(/[[\]\\]/g, "\\$&")}](${url})`);
+    dataTransfer.setData("text/html", `<a href="${url}">${escapeHtml(row.title)}</a>`);
+    dataTransfer.effectAllowed = "copyLink";
+  };
   const endRename = (title: string | null) => {
     onRenaming(false);
     if (title !== null && title !== row.title) void app.rename(row.id, title);
@@ -85,6 +94,8 @@ export function ConversationItem(props: Props) {
           if (!isInTrash) onRenaming(true);
         }}
         onKeyDown={onKeyDown}
+        draggable={!isInTrash}
+        onDragStart={onDragStart}
       >
         {isSelected && <Check class="conversation-check" size={15} strokeWidth={2.25} aria-hidden="true" />}
         <span class="conversation-title">{row.title}</span>

@@ -16,7 +16,7 @@ import type { ReadonlySignal } from "@preact/signals";
 import type { JSX } from "preact";
 import "./markdown.css";
 import { BlockGroup, groupsOf } from "./BlockGroup";
-import { copyCode } from "./copy";
+import { copyCode, dragCode } from "./copy";
 import { openableUrl } from "./links";
 import { useBlocks } from "./useBlocks";
 
@@ -51,10 +51,14 @@ export function Markdown({ text, streaming = false, onOpenLink }: MarkdownProps)
     if (button === null) openLink(event);
     else void copyCode(button);
   };
+  const drag = (event: DragEvent) => {
+    const head = closest(event, "figcaption");
+    if (head !== null) dragCode(head, event.dataTransfer);
+  };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: it only hears the clicks of the links and buttons inside.
     // biome-ignore lint/a11y/useKeyWithClickEvents: Enter on a link or button inside arrives as its click.
-    <div class={isLong ? "md md-long" : "md"} onClick={click} onAuxClick={openLink}>
+    <div class={isLong ? "md md-long" : "md"} onClick={click} onAuxClick={openLink} onDragStart={drag}>
       {groups.map((group, index) => (
         <BlockGroup
           key={index}

@@ -1,6 +1,6 @@
 /**
- * An answer on the clipboard: as plain markdown and, for programs that take it, as HTML without the page's own
- * classes, buttons and colours. Formulas stay as they were written.
+ * An answer for other programs, copied or dragged out of the window: as plain markdown and, for those that take
+ * it, as HTML without the page's own classes, buttons and colours. Formulas stay as they were written.
  */
 
 import { Marked } from "marked";
@@ -34,15 +34,20 @@ export function clipboardHtml(markdown: string): string | null {
   }
 }
 
+/** Puts both forms into what is copied or dragged. */
+export function offerMarkdown(data: DataTransfer | null, markdown: string): void {
+  const html = clipboardHtml(markdown);
+  data?.setData("text/plain", markdown);
+  if (html !== null) data?.setData("text/html", html);
+}
+
 /** Copies both forms, from a click. False if the web view does not allow it. */
 export function copyMarkdown(markdown: string): boolean {
-  const html = clipboardHtml(markdown);
   let isCopied = false;
   const fill = (event: ClipboardEvent) => {
     event.preventDefault();
     event.stopImmediatePropagation();
-    event.clipboardData?.setData("text/plain", markdown);
-    if (html !== null) event.clipboardData?.setData("text/html", html);
+    offerMarkdown(event.clipboardData, markdown);
     isCopied = event.clipboardData !== null;
   };
   // The asynchronous clipboard needs a permission that web views deny; this needs only the click.

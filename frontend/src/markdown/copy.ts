@@ -1,4 +1,6 @@
-/** Copy buttons of code blocks. */
+/** Code blocks, copied by their button or dragged by their head. */
+
+import { escapeHtml } from "./html";
 
 const NOTE_MS = 2_000;
 
@@ -10,6 +12,16 @@ export async function copyCode(button: Element): Promise<void> {
   // The reader can still do it by hand.
   getSelection()?.selectAllChildren(code);
   note(button, "Selected: press Ctrl+C or ⌘C");
+}
+
+/** Drags the code that `head` belongs to. */
+export function dragCode(head: Element, data: DataTransfer | null): void {
+  const code = head.closest(".md-code")?.querySelector("code");
+  if (!code || data === null) return;
+  const text = textOf(code);
+  data.setData("text/plain", text);
+  data.setData("text/html", `<pre><code>${escapeHtml(text)}</code></pre>`);
+  data.effectAllowed = "copy";
 }
 
 /** The chunks of long code are blocks: between them there is no line break in the text. */

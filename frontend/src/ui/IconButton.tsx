@@ -11,7 +11,7 @@ interface Props extends Omit<ButtonHTMLAttributes<HTMLButtonElement>, "icon"> {
   buttonRef?: Ref<HTMLButtonElement>;
 }
 
-export function IconButton({ icon: Icon, label, keys, class: extra, buttonRef, ...rest }: Props) {
+export function IconButton({ icon: Icon, label, keys, title, class: extra, buttonRef, ...rest }: Props) {
   return (
     <button
       type="button"
@@ -19,7 +19,7 @@ export function IconButton({ icon: Icon, label, keys, class: extra, buttonRef, .
       ref={buttonRef ?? null}
       class={`icon-button ${extra ?? ""}`}
       aria-label={label}
-      title={keys ? `${label} (${keys})` : label}
+      title={title ?? (keys ? `${label} (${keys})` : label)}
     >
       <Icon size={18} strokeWidth={1.75} aria-hidden="true" />
     </button>

@@ -35,10 +35,13 @@ class Autostart(Protocol):
         """StoreReadOnly where it cannot be kept."""
 
 
-def this_program(orig_argv: Sequence[str], executable: str, data_dir: str | None) -> list[str]:
+def this_program(
+    orig_argv: Sequence[str], executable: str, data_dir: str | None, *, is_embedded: bool = False
+) -> list[str]:
     """The command line that starts the window as this process was started: the same Python and the same
-    program, without the arguments that were for this start alone. `data_dir` where the user chose one."""
-    rest = list(orig_argv[1:])
+    program, without the arguments that were for this start alone. `data_dir` where the user chose one. Where
+    Python `is_embedded`, all of them were."""
+    rest = [] if is_embedded else list(orig_argv[1:])
     command = [executable]
     while rest and rest[0].startswith("-") and rest[0] != "-m":
         command.append(rest.pop(0))

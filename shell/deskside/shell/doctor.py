@@ -21,12 +21,15 @@ from deskside.backend import leaks
 from deskside.backend.errors import AppError
 from deskside.backend.log import COMBINED, ERRORS
 from deskside.backend.paths import Paths
+from deskside.backend.python_children import python_child, run_child
 from deskside.shell.client import Client
 from deskside.shell.running import session
+from deskside.shell.webview2_runtime import HINT, runtime_version
 
 # The bundled model is 100 MB; a migration needs the database twice.
 LEAST_FREE_BYTES = 500 * 2**20
 ENGINE_LIMIT_S = 60
+ENGINE_PROBE = Path(__file__).with_name("engine_probe.py")
 WEEK_S = 7 * 24 * 3600
 
 
@@ -122,9 +125,9 @@ def _web_engine() -> Check:
         return _webview2(name)
     wanted = os.environ.get("DESKSIDE_WINDOW")
     tried = []
-    for engine, module, script in (("qt", "PySide6", _QT), ("gtk", "gi", _GTK)):
+    for engine, module in (("qt", "PySide6"), ("gtk", "gi")):
         if wanted in (None, "", engine) and importlib.util.find_spec(module) is not None:
-            tried.append(outcome := _try_engine(script))
+            tried.append(outcome := _try_engine(engine))
             if outcome.returncode == 0:
                 return Check(name, True, outcome.stdout.strip() + ".")
     advice = "Install one: pip install 'deskside[qt]', or apt install python3-gi gir1.2-webkit2-4.1."
@@ -132,44 +135,21 @@ def _web_engine() -> Check:
     return Check(name, False, f"No web engine can be loaded. {reason}".rstrip(), advice)
 
 
-_QT = "import PySide6.QtWebEngineWidgets, PySide6; print('Qt WebEngine', PySide6.__version__)"
-_GTK = """
-import gi
-try:
-    gi.require_version("WebKit2", "4.1")
-except ValueError:
-    gi.require_version("WebKit2", "4.0")
-from gi.repository import WebKit2 as w
-print(f"WebKitGTK {w.get_major_version()}.{w.get_minor_version()}")
-"""
-
-
-def _try_engine(script: str) -> subprocess.CompletedProcess[str]:
-    arguments = [sys.executable, "-c", script]
+def _try_engine(engine: str) -> subprocess.CompletedProcess[str]:
+    arguments = python_child(ENGINE_PROBE, engine)
     try:
-        return subprocess.run(arguments, capture_output=True, text=True, timeout=ENGINE_LIMIT_S, check=False)
+        return run_child(arguments, time_limit_s=ENGINE_LIMIT_S)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(arguments, 1, "", f"It did not load within {ENGINE_LIMIT_S} s.")
 
 
 def _webview2(name: str) -> Check:
-    """The runtime's version is in the registry, where its installer puts it (Microsoft Learn,
-    "Distribute your app and the WebView2 Runtime")."""
-    if sys.platform != "win32":
-        raise AssertionError("only on Windows")
     import winreg
 
-    runtime = r"Microsoft\EdgeUpdate\Clients\{F3017226-FE2A-4295-8BDF-00C3A9A7E4C5}"
-    for root, folder in (
-        (winreg.HKEY_LOCAL_MACHINE, rf"SOFTWARE\WOW6432Node\{runtime}"),
-        (winreg.HKEY_CURRENT_USER, rf"Software\{runtime}"),
-    ):
-        try:
-            with winreg.OpenKey(root, folder) as key:
-                return Check(name, True, f"WebView2 {winreg.QueryValueEx(key, 'pv')[0]}.")
-        except OSError:
-            continue
-    return Check(name, False, "The WebView2 runtime is missing.", "Install it from Microsoft's web site.")
+    version = runtime_version(winreg)
+    if version is None:
+        return Check(name, False, "The WebView2 runtime is missing.", HINT)
+    return Check(name, True, f"WebView2 {version}.")
 
 
 def _keychain(client: Client) -> Check:

@@ -19,10 +19,12 @@ from deskside.shell.window_state import WindowState
 
 
 class Engine(Protocol):
-    """`GUI` and `RENDERER` are pywebview's names for it."""
+    """`GUI` and `RENDERER` are pywebview's names for it. `HAS_MENU_BAR`: the system expects every program to
+    have menus."""
 
     GUI: str
     RENDERER: str
+    HAS_MENU_BAR: bool
 
     def prepare(self, environ: MutableMapping[str, str]) -> None:
         """Load the engine, its dangerous switches taken away. ImportError where it is not installed."""

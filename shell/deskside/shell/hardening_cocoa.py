@@ -13,6 +13,7 @@ from typing import Any
 
 from loguru import logger
 
+from deskside.shell.menus import lines
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
 from deskside.shell.tray import TrayWishes
@@ -20,6 +21,7 @@ from deskside.shell.window_state import WindowState
 
 GUI = "cocoa"
 RENDERER = "wkwebview"
+HAS_MENU_BAR = True
 
 ALLOW, CANCEL = 1, 0  # WKNavigationActionPolicy and WKNavigationResponsePolicy
 DENY = 2  # WKPermissionDecision
@@ -34,6 +36,18 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     webview.settings["ALLOW_DOWNLOADS"] = False
     webview.settings["OPEN_EXTERNAL_LINKS_IN_BROWSER"] = False
     platform.inject_pywebview = lambda *_: None
+    make = platform.BrowserView._recreate_menus
+    platform.BrowserView._recreate_menus = lambda *given: _with_keys(make(*given))
+
+
+def _with_keys(bar: Any) -> Any:
+    """The bar of menus with its shortcuts, which pywebview has no way to say."""
+    keys = {line.title: line.key for line in lines()}
+    for menu in bar.itemArray():
+        for item in menu.submenu().itemArray():
+            if item.title() in keys:
+                item.setKeyEquivalent_(keys[item.title()])
+    return bar
 
 
 def prefers_dark() -> bool:

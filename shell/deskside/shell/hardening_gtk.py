@@ -20,6 +20,7 @@ from deskside.shell.window_state import WindowState
 APP_ID = "org.deskside.deskside"
 GUI = "gtk"
 RENDERER = "gtkwebkit2"
+HAS_MENU_BAR = False
 
 FORBIDDEN = (
     "allow_file_access_from_file_urls",

@@ -41,6 +41,7 @@ from deskside.shell.window_state import WindowState
 
 GUI = "qt"
 RENDERER = "qtwebengine"
+HAS_MENU_BAR = False
 
 FLAGS = "QTWEBENGINE_CHROMIUM_FLAGS"
 NO_SANDBOX = "QTWEBENGINE_DISABLE_SANDBOX"

@@ -16,10 +16,12 @@ from loguru import logger
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
 from deskside.shell.tray import TrayWishes
+from deskside.shell.webview2_runtime import require_runtime
 from deskside.shell.window_state import WindowState
 
 GUI = "edgechromium"
 RENDERER = "edgechromium"
+HAS_MENU_BAR = False
 
 # Read by the WebView2 loader itself.
 SCRUBBED = (
@@ -42,8 +44,11 @@ FORBIDDEN = (
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
-    """Load WebView2. pywebview falls back to MSHTML where the runtime is missing; the window refuses
-    to start then, because RENDERER is another."""
+    """Load WebView2. Raises NotFound where its runtime is missing: pywebview would take MSHTML instead, and
+    the window close again, because RENDERER is another."""
+    import winreg
+
+    require_runtime(winreg)
     if environ.get("DESKSIDE_ALLOW_DEBUGGING") == "1":
         logger.warning("DESKSIDE_ALLOW_DEBUGGING=1: the window can be controlled from outside")
     else:
@@ -61,7 +66,7 @@ def prepare(environ: MutableMapping[str, str]) -> None:
 
 
 def prefers_dark() -> bool:
-    import winreg  # type: ignore[import-not-found, unused-ignore]
+    import winreg
 
     folder = r"Software\Microsoft\Windows\CurrentVersion\Themes\Personalize"
     try:

@@ -6,7 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+from deskside.backend.python_children import python_child
+
+DIALOG = Path(__file__).with_name("error_dialog.py")
 TITLE = "Deskside cannot start"
 # The dialog is not the program: nobody may be there to close it.
 OPEN_LIMIT_S = 600
@@ -40,8 +44,8 @@ def _has_screen() -> bool:
 def _show_on_linux(text: str) -> None:
     """Each toolkit in a process of its own: one that cannot reach the screen ends its process."""
     for arguments in (
-        [sys.executable, "-c", _QT, TITLE, text],
-        [sys.executable, "-c", _GTK, TITLE, text],
+        python_child(DIALOG, "qt", TITLE, text),
+        python_child(DIALOG, "gtk", TITLE, text),
         ["zenity", "--error", "--no-markup", f"--title={TITLE}", f"--text={text}"],
         ["kdialog", "--title", TITLE, "--error", text],
         ["xmessage", "-center", f"{TITLE}\n\n{text}"],
@@ -58,23 +62,3 @@ def _run(arguments: list[str]) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return ended.returncode == 0
-
-
-_QT = """
-import sys
-from PySide6.QtWidgets import QApplication, QMessageBox
-application = QApplication(sys.argv[:1])
-QMessageBox.critical(None, sys.argv[1], sys.argv[2])
-"""
-
-_GTK = """
-import sys
-import gi
-gi.require_version("Gtk", "3.0")
-from gi.repository import Gtk
-dialog = Gtk.MessageDialog(
-    message_type=Gtk.MessageType.ERROR, buttons=Gtk.ButtonsType.CLOSE, text=sys.argv[1]
-)
-dialog.format_secondary_text(sys.argv[2])
-dialog.run()
-"""

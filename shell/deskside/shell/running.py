@@ -26,6 +26,7 @@ from deskside.backend.crashes import reporting
 from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.backend.paths import Paths
+from deskside.backend.python_children import IS_EMBEDDED
 from deskside.shell.instance import Action, FolderChange, Instance, Remote, claim, claim_or_send, send
 from deskside.shell.paths import web_folder
 
@@ -124,7 +125,7 @@ def _show_until_closed(instance: Instance, paths: Paths, state: Path, target: st
     from deskside.shell.window import AppWindow, Opening
 
     data_dir = None if paths.pointer is not None else str(paths.data)
-    command = this_program(sys.orig_argv, sys.executable, data_dir)
+    command = this_program(sys.orig_argv, sys.executable, data_dir, is_embedded=IS_EMBEDDED)
     desktop = WindowDesktop(autostart(command, Path.home()))
 
     def open_backend() -> AbstractContextManager[Running]:

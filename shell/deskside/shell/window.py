@@ -24,6 +24,7 @@ from loguru import logger
 
 from deskside.shell.desktop import WindowDesktop
 from deskside.shell.engine import Engine
+from deskside.shell.menus import make_menus
 from deskside.shell.page_lock import PageLock
 from deskside.shell.tray import Activity, TrayWishes
 from deskside.shell.window_state import (
@@ -38,6 +39,8 @@ from deskside.shell.window_state import (
 )
 
 if TYPE_CHECKING:
+    from deskside.backend.event_buffer import EventBuffer
+    from deskside.backend.events import MenuChoice
     from deskside.backend.settings import Settings
     from deskside.bridge.thread import Running
 
@@ -169,6 +172,7 @@ class AppWindow:
             min_size=(MIN_WIDTH, MIN_HEIGHT),
             maximized=state.is_maximized,
             background_color=background(state, self._engine.prefers_dark()),
+            menu=make_menus(self._choose) if self._engine.HAS_MENU_BAR else [],
             text_select=True,  # without it pywebview injects an inline <style>, which the CSP refuses
         )
         window.deskside_end = self.close  # for what an engine asks by itself
@@ -234,6 +238,16 @@ class AppWindow:
         self.bring_forward()
         if self._backend is not None:
             self._backend.call(self._backend.app.proposals.new_chat())
+
+    def _choose(self, choice: MenuChoice) -> None:
+        from deskside.backend.events import MenuChosen
+
+        async def tell(events: EventBuffer) -> None:
+            events.publish(MenuChosen(choice))
+
+        self.bring_forward()
+        if self._backend is not None:
+            self._backend.call(tell(self._backend.app.events))
 
     def _ask_to_quit(self) -> None:
         if self._activity.running == 0:

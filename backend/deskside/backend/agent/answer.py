@@ -34,7 +34,7 @@ class Patience:
 
     A model that reasons can say nothing for minutes, and a local server that reads a long prompt on a
     CPU as well, so silence alone must not end an answer soon: 300 s, half of what the SDKs allow. That
-    the other side is gone is found much sooner by TCP keep-alive (connections.py), and the user can
+    the other side is gone is found much sooner by TCP keep-alive (dialing.py), and the user can
     stop at any time.
     """
 

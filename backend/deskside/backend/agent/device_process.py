@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -23,8 +22,9 @@ from deskside.backend.child_text import how_it_ended
 from deskside.backend.errors import DeviceModelError
 from deskside.backend.network.gate import Gate
 from deskside.backend.network.purpose import purpose
+from deskside.backend.python_children import DEVICE_SERVER, Child, python_child, start_child
 
-COMMAND = (sys.executable, "-m", "deskside.backend.agent.device_server")
+COMMAND = tuple(python_child(DEVICE_SERVER))
 
 # The small model takes a second; one of 30 GB from a hard disk takes minutes.
 START_S = 300.0
@@ -50,12 +50,10 @@ class Endpoint:
 class DeviceProcess:
     """A child that has answered. Make it with `start`; `exited` is done when it is gone."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, endpoint: Endpoint, tail: _Tail, gate: Gate
-    ) -> None:
+    def __init__(self, child: Child, endpoint: Endpoint, tail: _Tail, gate: Gate) -> None:
         self.endpoint = endpoint
-        self.pid = process.pid
-        self._process = process
+        self.pid = child.process.pid
+        self._child = child
         self._tail = tail
         self._gate = gate
         self._is_stopping = False
@@ -77,22 +75,15 @@ class DeviceProcess:
         order = Order(str(path), name, secrets.token_urlsafe(32), context_tokens, _threads())
         redaction.PROCESS.learn(order.api_key, "the on-device model's own key")
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=_environment(),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
+            child = await start_child(command, _environment(), keeps_complaints=True)
         except OSError as error:
             raise DeviceModelError(f"The on-device model could not be started: {error.strerror}.") from error
-        tail = _Tail(process)
+        tail = _Tail(child)
         async with AsyncExitStack() as unless_it_answers:
-            unless_it_answers.push_async_callback(_end, process)
+            unless_it_answers.push_async_callback(_end, child)
             try:
                 async with asyncio.timeout(timeout_s):
-                    answer = await _answer(process, order)
+                    answer = await _answer(child, order)
             except TimeoutError:
                 raise DeviceModelError(
                     f"{path.name} was not ready after {timeout_s:g} s.",
@@ -100,7 +91,7 @@ class DeviceProcess:
                 ) from None
             if answer.url:
                 unless_it_answers.pop_all()
-                return cls(process, Endpoint(f"{answer.url}/v1", order.api_key), tail, gate)
+                return cls(child, Endpoint(f"{answer.url}/v1", order.api_key), tail, gate)
         await tail.log(f"{path.name}: {answer.error}")
         raise DeviceModelError(f"{path.name} could not be loaded.", hint=_DAMAGED_HINT)
 
@@ -135,11 +126,11 @@ class DeviceProcess:
     async def stop(self) -> None:
         """End it, and wait until it is gone. A reply that is being written breaks off."""
         self._is_stopping = True
-        await _end(self._process)
+        await _end(self._child)
         await self.exited
 
     async def _wait(self) -> None:
-        code = await self._process.wait()
+        code = await self._child.process.wait()
         if not self._is_stopping:
             await self._tail.log(f"device server {self.pid}, exit code {code}")
             logger.bind(source="child").error(
@@ -150,10 +141,10 @@ class DeviceProcess:
 class _Tail:
     """Reads what the child complains about, so that its pipe never fills, and keeps the last lines."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, child: Child) -> None:
         self._lines: deque[bytes] = deque(maxlen=10)
-        assert process.stderr is not None
-        self._task = asyncio.create_task(self._read(process.stderr))
+        assert child.complaints is not None
+        self._task = asyncio.create_task(self._read(child.complaints))
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(4096):
@@ -164,13 +155,11 @@ class _Tail:
         logger.warning("{}: {}", what, b" | ".join(self._lines).decode(errors="replace"))
 
 
-async def _answer(process: asyncio.subprocess.Process, order: Order) -> Answer:
-    assert process.stdin is not None
-    assert process.stdout is not None
+async def _answer(child: Child, order: Order) -> Answer:
     try:
-        process.stdin.write(msgspec.json.encode(order) + b"\n")
-        await process.stdin.drain()
-        line = await process.stdout.readline()
+        child.input.write(msgspec.json.encode(order) + b"\n")
+        await child.input.drain()
+        line = await child.answers.readline()
     except ConnectionError:
         return Answer(error="it ended before it was told what to run")
     if not line:
@@ -178,17 +167,16 @@ async def _answer(process: asyncio.subprocess.Process, order: Order) -> Answer:
     return msgspec.json.decode(line, type=Answer)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(child: Child) -> None:
     """Close its input, which it ends at; after `STOP_S` do not ask any more."""
-    assert process.stdin is not None
-    process.stdin.close()
+    child.input.close()
     try:
         async with asyncio.timeout(STOP_S):
-            await process.wait()
+            await child.process.wait()
     except TimeoutError:
         with suppress(ProcessLookupError):  # it ended at this very moment
-            process.kill()
-        await process.wait()
+            child.process.kill()
+        await child.process.wait()
 
 
 def _threads() -> int:

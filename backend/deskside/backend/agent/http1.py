@@ -393,6 +393,12 @@ class Pool:
         for connection in list(self._open):
             connection.abort()
 
+    def close_idle(self) -> None:
+        """Close what is kept for the next request."""
+        for connection in list(self._idle):
+            connection.abort()
+        self._idle.clear()
+
     def keep(self, connection: _Connection) -> None:
         connection.idle_since_s = time.monotonic()
         self._idle.append(connection)

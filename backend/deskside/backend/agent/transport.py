@@ -93,6 +93,12 @@ class Http:
                 await self._connections.close()
                 self._connections = None
 
+    def forget_kept(self) -> None:
+        """Begin the next request on a new connection: nobody knows whether those that were kept still lead
+        anywhere, and a request that leads nowhere is silent for minutes."""
+        if self._connections is not None:
+            self._connections.pool.close_idle()
+
     async def connections(self) -> Connections:
         """In a thread the first time: importing httpx2 and reading the trust store take 0.1 s."""
         if self._connections is None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from pathlib import Path
 
 import msgspec
 
 from deskside.backend.attachments.media import LONGEST_TEXT, PDF
 from deskside.backend.child_text import ChildFailed, text_from
+from deskside.backend.python_children import EXTRACT_WORKER
 
-WORKER = Path(__file__).with_name("extract_worker.py")
 TIME_LIMIT_S = 90.0
 # In base64: less than any provider's limit.
 LONGEST_PICTURE = 4_900_000
@@ -43,7 +42,7 @@ async def page_of(content: bytes, number: int) -> DrawnPage | None:
     """Page `number` of a PDF, from 1 on; None where it has fewer. Raises ChildFailed."""
     order = msgspec.json.encode({"media_type": PDF, "longest": LONGEST_PAGE, "page": number})
     written = await text_from(
-        WORKER, order + b"\n" + content, time_limit_s=PAGE_TIME_LIMIT_S, longest=LONGEST_PAGE
+        EXTRACT_WORKER, order + b"\n" + content, time_limit_s=PAGE_TIME_LIMIT_S, longest=LONGEST_PAGE
     )
     count, _, picture = written.partition("\n")
     if picture == "":
@@ -56,4 +55,6 @@ async def page_of(content: bytes, number: int) -> DrawnPage | None:
 
 async def _made(media_type: str, content: bytes, longest: int) -> str:
     order = msgspec.json.encode({"media_type": media_type, "longest": longest, "page": None})
-    return await text_from(WORKER, order + b"\n" + content, time_limit_s=TIME_LIMIT_S, longest=longest)
+    return await text_from(
+        EXTRACT_WORKER, order + b"\n" + content, time_limit_s=TIME_LIMIT_S, longest=longest
+    )

@@ -28,6 +28,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
 from deskside.backend.mcp import lifeline
+from deskside.backend.python_children import LIFELINE, python_child
 
 MESSAGE_LIMIT = 16 * 2**20
 RATE = 32 * 2**20
@@ -42,7 +43,6 @@ CRASHES = {
 }
 GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError)
 
-LIFELINE = (sys.executable, "-I", "-S", lifeline.__file__)
 PROBE_S = 10.0
 
 Log = Callable[[str], None]
@@ -59,9 +59,7 @@ async def can_confine() -> bool:
         return False
     try:
         with anyio.fail_after(PROBE_S):
-            tried = await anyio.run_process(
-                [*LIFELINE, lifeline.PROBE], stdin=subprocess.DEVNULL, check=False
-            )
+            tried = await anyio.run_process(_lifeline(lifeline.PROBE), stdin=subprocess.DEVNULL, check=False)
     except TimeoutError:
         return False
     return tried.returncode == 0
@@ -135,7 +133,7 @@ async def _process(
     ours, theirs = os.pipe()[::-1]
     try:
         process = await anyio.open_process(
-            [*LIFELINE, *([lifeline.CONFINED] if is_confined else []), str(theirs), command, *arguments],
+            _lifeline(*([lifeline.CONFINED] if is_confined else []), str(theirs), command, *arguments),
             env=environment,
             cwd=folder,
             start_new_session=True,
@@ -158,6 +156,10 @@ async def _process(
         with anyio.CancelScope(shield=True):
             await _is_gone_within(process, 1)
         _close_pipes(process)
+
+
+def _lifeline(*arguments: str) -> list[str]:
+    return python_child(LIFELINE, *arguments, options=("-I", "-S"))
 
 
 @asynccontextmanager

@@ -12,18 +12,26 @@ from typing import Any
 # How long the first of several addresses is tried alone (RFC 8305 calls it the connection attempt delay).
 HEAD_START_S = 0.25
 
-# After 30 s of silence probe every 10 s, give up after three: a line that died is found within a minute.
-_KEEP_ALIVE = [
-    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 30),
-    (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 30),  # macOS' name of TCP_KEEPIDLE
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),
-    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-]
-SOCKET_OPTIONS: list[tuple[int, int, int]] = [
-    (level, getattr(socket, name), value) for level, name, value in _KEEP_ALIVE if hasattr(socket, name)
-]
+SocketOptions = list[tuple[int, int, int]]
+
+
+def keep_alive(idle_s: int, every_s: int) -> SocketOptions:
+    """After so much silence ask the other side's system whether it is there, give up after three times
+    without an answer. The program at the other side sees nothing of it."""
+    options = [
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", idle_s),
+        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", idle_s),  # macOS' name of TCP_KEEPIDLE
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", every_s),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+    ]
+    return [(level, getattr(socket, name), value) for level, name, value in options if hasattr(socket, name)]
+
+
+# A line that died is found within a minute.
+USUAL = keep_alive(30, 10)
+# While it is in doubt: within a quarter of one, which a wireless network may need to come back.
+DOUBTFUL = keep_alive(1, 5)
 
 Address = tuple[int, Sequence[object]]
 
@@ -88,7 +96,8 @@ async def _connected(family: int, address: Sequence[object]) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setblocking(False)
-        for option in SOCKET_OPTIONS:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option in USUAL:
             made.setsockopt(*option)
         await asyncio.get_running_loop().sock_connect(made, tuple(address))
     except BaseException:

@@ -26,8 +26,8 @@ from typing import Literal, NamedTuple
 
 from deskside.backend.errors import Offline, WentOffline
 from deskside.backend.log import request_id
-from deskside.backend.network import purpose
-from deskside.backend.network.dialing import Address, dial, is_loopback, look_up
+from deskside.backend.network import dialing, purpose
+from deskside.backend.network.dialing import Address, SocketOptions, dial, is_loopback, look_up
 
 Outcome = Literal["done", "stopped", "failed", "cut", "refused", "lost"]
 """Everything came; we gave up on it; it was not reached, or broke off; going offline cut it; offline, it was
@@ -101,6 +101,7 @@ class Line:
         self.cut: Callable[[], object] = lambda: None
         """Ends the connection from outside; whoever holds it says how."""
         self._gate = gate
+        self._socket: socket.socket | None = None
         self.use = gate.begin(target)
 
     async def dial(self, host: str, port: int) -> socket.socket:
@@ -113,6 +114,7 @@ class Line:
         except asyncio.CancelledError:
             self.check()
             raise
+        self._socket = connected
         self.cut = lambda: _shut_down(connected)
         if self.is_cut:
             connected.close()
@@ -134,6 +136,17 @@ class Line:
         """The connection is closed, or did not come about. A second time changes nothing."""
         self.end_use(outcome)
         self._gate.forget(self)
+
+    def keep_alive(self, options: SocketOptions) -> bool:
+        """How its silence is looked into from now on. False where there is no connection."""
+        if self._socket is None:
+            return False
+        try:
+            for option in options:
+                self._socket.setsockopt(*option)
+        except OSError:  # closed meanwhile
+            return False
+        return True
 
     def cut_off(self) -> None:
         self.is_cut = True
@@ -194,6 +207,16 @@ class Gate:
 
     def open(self) -> None:
         self.is_closed = False
+
+    def doubt(self) -> int:
+        """Find out soon which lines to elsewhere have nobody at the other end any more: those break, all
+        others go on. Returns how many are looked into, until `trust`."""
+        return sum(line.keep_alive(dialing.DOUBTFUL) for line in self._lines if not line.is_loopback)
+
+    def trust(self) -> None:
+        """Look into silence as seldom as usual again."""
+        for line in self._lines:
+            line.keep_alive(dialing.USUAL)
 
     def begin(self, target: Target) -> Use:
         use = Use(target)

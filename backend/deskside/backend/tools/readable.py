@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from deskside.backend.child_text import ChildFailed, text_from
-
-WORKER = Path(__file__).with_name("readable_worker.py")
+from deskside.backend.python_children import READABLE_WORKER
 
 TIME_LIMIT_S = 20.0
 TEXT_LIMIT = 1_000_000  # characters; a page of 5 MB rarely holds more
@@ -31,7 +28,7 @@ async def readable(page: str, url: str, *, time_limit_s: float = TIME_LIMIT_S) -
     order = msgspec.json.encode({"url": url, "longest": TEXT_LIMIT})
     try:
         text = await text_from(
-            WORKER,
+            READABLE_WORKER,
             order + b"\n" + page.encode("utf-8", "replace"),
             time_limit_s=time_limit_s,
             longest=TEXT_LIMIT,

@@ -1,0 +1,37 @@
+"""What a program that Briefcase makes is to the Python in it.
+
+    python -I briefcase_program.py SYSTEM PROGRAM ARGUMENT…
+
+As the main.m and Main.cpp of Briefcase's templates do it: Python's options are not read, `sys.executable` is
+the program, and its one module is `deskside`, whatever is asked for. "macOS" takes what is printed into a
+log, as the logger of Python 3.14 does; "Windows" puts a log in place of the standard output, which a program
+without a console gets. The log and each start's arguments lie beside PROGRAM.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+system, program = sys.argv[1:3]
+beside = Path(program).parent
+with (beside / "starts").open("a", encoding="utf-8") as starts:
+    starts.write(json.dumps(sys.argv[3:]) + "\n")
+log = (beside / "log").open("a", encoding="utf-8", buffering=1)
+if system == "Windows":
+    os.dup2(log.fileno(), 1)
+else:
+    sys.stdout = sys.stderr = log
+# What both systems have by default: whatever multiprocessing starts is then another of this program.
+multiprocessing.set_start_method("spawn")
+sys.executable = program
+sys.argv = [program, *sys.argv[3:]]
+sys.orig_argv = list(sys.argv)
+sys.path[:0] = [str(ROOT / root) for root in ("shell", "bridge", "backend")]
+runpy._run_module_as_main("deskside", False)  # type: ignore[attr-defined]
