@@ -35,8 +35,9 @@ from deskside.backend.agent.recording import ModelSaid  # noqa: E402
 from deskside.backend.agent.transport import Http  # noqa: E402
 from deskside.backend.app import App, open_app  # noqa: E402
 from deskside.backend.paths import Paths  # noqa: E402
-from deskside.backend.store import runs  # noqa: E402
+from deskside.backend.store import recorded_items, runs  # noqa: E402
 from deskside.backend.store.connection import Db  # noqa: E402
+from deskside.backend.store.text import as_json  # noqa: E402
 
 MODEL = "bench/chat"
 MOST_PERCENT = 10
@@ -76,16 +77,18 @@ async def measure(url: str, rounds: int) -> None:
 
 def sizes(db: Db) -> str:
     (run_id,) = db.sql.execute("select max(run) from run_event").fetchone()
-    groups = sum(len(fact.groups) for _, _, fact in runs.events(db, run_id) if isinstance(fact, ModelSaid))
-    size = "length(data) + ifnull(length(packed), 0)"
-    said, other = db.sql.execute(
-        f"select sum(iif(kind = 'model_said', {size}, 0)), sum(iif(kind = 'model_said', 0, {size})) "
+    said = [fact for _, _, fact in runs.events(db, run_id) if isinstance(fact, ModelSaid)]
+    groups = sum(len(fact.groups) for fact in said)
+    # They are packed with what happened beside them: alone they take rather more.
+    of_groups = sum(len(recorded_items.packed(as_json(fact))) for fact in said)
+    (whole,) = db.sql.execute(
+        "select sum(length(data) + ifnull(length(packed), 0) + ifnull(length(items), 0)) "
         "from run_event where run = ?",
         (run_id,),
     ).fetchone()
     return (
-        f"{groups} groups: {said / groups:.0f} bytes each (aim {MOST_BYTES}), with all else of the run "
-        f"{(said + other) / groups:.0f}; the run {said + other} bytes"
+        f"{groups} groups: {of_groups / groups:.0f} bytes each (aim {MOST_BYTES}), with all else of the run "
+        f"{whole / groups:.0f}; the run {whole} bytes"
     )
 
 

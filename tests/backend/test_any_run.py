@@ -451,8 +451,11 @@ class World:
     async def check_replays(self, app: App) -> None:
         """Every run goes as it went when it is run again."""
         done = len(self.ran)
-        begun = "select id from run where parent is null and id in (select run from run_event where kind = ?)"
-        for (run_id,) in rows(self.data / "deskside.db", begun, "run_began"):
+        begun = (
+            "select id from run where parent is null "
+            "and id in (select run from run_event where items is not null)"
+        )
+        for (run_id,) in rows(self.data / "deskside.db", begun):
             replayed = await app.recordings.replay(run_id)
             assert [] == replayed.differences
         assert done == len(self.ran)

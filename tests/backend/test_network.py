@@ -332,6 +332,58 @@ async def test_each_purpose_on_a_kept_line_has_its_own_use() -> None:
     assert all(use.sent > 0 and use.received > 0 and use.outcome == "done" for use in found)
 
 
+@pytest.mark.parametrize(
+    ("ending", "outcome"),
+    [
+        ("read to its end", "done"),
+        ("left in the middle", "stopped"),
+        ("cancelled", "stopped"),
+        ("cancelled before its head", "stopped"),
+        ("broken off", "failed"),
+        ("silent for too long", "failed"),
+    ],
+)
+async def test_how_an_answer_ended_is_told(ending: str, outcome: str) -> None:
+    asked, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if ending != "cancelled before its head":
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf ")
+        asked.set()
+        if ending == "read to its end":
+            writer.write(b"whole")
+        elif ending != "broken off":
+            await may_go_on.wait()
+        writer.close()
+
+    uses: list[Use] = []
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    got = asyncio.Event()
+
+    async def get(client: Client) -> None:
+        async with client.stream("GET", url) as response:
+            async for _ in response.aiter_bytes():
+                got.set()
+                if ending == "left in the middle":
+                    return
+
+    async with server, asyncio.timeout(10):
+        timeout_s = 0.1 if ending == "silent for too long" else None
+        async with Client(Gate(tell=uses.append), timeout=timeout_s) as client:
+            getting = asyncio.create_task(get(client))
+            if ending.startswith("cancelled"):
+                await (got if ending == "cancelled" else asked).wait()
+                getting.cancel()
+            await asyncio.wait([getting])
+            # Not only when the client is closed.
+            assert [outcome] == [use.outcome for use in dict.fromkeys(uses)]
+        may_go_on.set()
+
+    assert [outcome] == [use.outcome for use in dict.fromkeys(uses)]
+
+
 # -- offline --------------------------------------------------------------------------------------
 
 

@@ -202,6 +202,27 @@ def test_each_kind_of_page_can_be_lost(whole: Path, damaged: Path) -> None:
     assert {"message_part internal", "message_part overflow", "conversation leaf"} <= kinds.keys()
 
 
+async def test_a_schema_that_is_no_text_any_more_is_damage_like_any_other(
+    whole: Path, damaged: Path, tmp_path: Path
+) -> None:
+    # SQLite's complaint quotes what it cannot read, and then Python cannot read the complaint.
+    schema = damaged.read_bytes()
+    assert b"CREATE TABLE agent " in schema
+    damaged.write_bytes(schema.replace(b"CREATE TABLE agent ", b"CREATE TAB\xffE agent "))
+    paths = paths_in(tmp_path)
+    paths.database.parent.mkdir(exist_ok=True)
+    shutil.copy(damaged, paths.database)
+    target = damaged.with_name("rescued.db")
+
+    rescue = salvage(damaged, target)
+
+    check_rescued(target)
+    check_losses_are_told(whole, rescue)
+    with pytest.raises(StoreDamaged, match="is damaged"):
+        async with open_store(paths):
+            raise AssertionError("opened")
+
+
 def test_a_whole_database_is_rescued_as_it_is(whole: Path, tmp_path: Path) -> None:
     rescue = salvage(whole, tmp_path / "rescued.db")
 

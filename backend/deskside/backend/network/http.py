@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ import httpx2
 from anyio.abc import SocketStream
 from httpcore2._backends.anyio import AnyIOStream
 
-from deskside.backend.network.gate import Gate, Line, Use, bound_for
+from deskside.backend.network.gate import Gate, Line, Outcome, bound_for
 
 
 class Client(httpx2.AsyncClient):
@@ -56,7 +57,7 @@ class Transport(httpx2.AsyncHTTPTransport):
         connection = response.extensions.get("network_stream")
         if isinstance(connection, _Stream):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = _Body(response.stream, self._gate, connection.use)
+            response.stream = _Body(response.stream, connection)
         return response
 
 
@@ -95,38 +96,39 @@ class Sockets(httpcore2.AsyncNetworkBackend):
 class _Body(httpx2.AsyncByteStream):
     """An answer's body: with its end the use of the line ends, which stays open for others."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream, gate: Gate, use: Use) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, connection: _Stream) -> None:
         self._stream = stream
-        self._gate = gate
-        self._use = use
+        self._connection = connection
+        connection.is_answering = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self._stream:
             yield piece
-        self._gate.end(self._use, "done")
+        self._connection.end_answer("done")
 
     async def aclose(self) -> None:
+        # First: where the answer has not ended, this closes the connection.
+        self._connection.end_answer("stopped")
         await self._stream.aclose()
-        self._gate.end(self._use, "stopped")
 
 
 class _Stream(httpcore2.AsyncNetworkStream):
-    """Counts what passes."""
+    """Counts what passes. While it `is_answering`, only the body's end is a good one."""
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream, line: Line) -> None:
+        self.is_answering = False
         self._stream = stream
         self._line = line
 
-    @property
-    def use(self) -> Use:
-        return self._line.use
+    def end_answer(self, outcome: Outcome) -> None:
+        """The answer has ended, or nobody wants the rest. A second time changes nothing."""
+        if self.is_answering:
+            self.is_answering = False
+            self._line.end_use(outcome)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        try:
+        with self._failing():
             data = await self._stream.read(max_bytes, timeout)
-        except httpcore2.NetworkError:
-            self._line.check()
-            raise
         if not data:
             self._line.check()
         self._line.use.received += len(data)
@@ -134,14 +136,24 @@ class _Stream(httpcore2.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._line.next_use().sent += len(buffer)
-        try:
+        with self._failing():
             await self._stream.write(buffer, timeout)
-        except httpcore2.NetworkError:
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._line.end_use("stopped")
+            raise
+        except (httpcore2.NetworkError, httpcore2.TimeoutException):
+            self._line.end_use("failed")
             self._line.check()
             raise
 
     async def aclose(self) -> None:
-        self._line.close("done" if self._line.use.received else "failed")
+        is_good = self._line.use.received > 0 and not self.is_answering
+        self._line.close("done" if is_good else "failed")
         await self._stream.aclose()
 
     async def start_tls(

@@ -259,6 +259,7 @@ def define_entities(db: Database) -> None:
         at_ms = Integer()
         kind = Text()
         data = TextOrEmpty()
+        items = TextOrNull()
         packed = BytesOrNull()
         PrimaryKey(run, n)
 

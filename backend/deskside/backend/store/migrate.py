@@ -25,6 +25,7 @@ from deskside.backend.backups.making import make_backup
 from deskside.backend.errors import StoreDamaged, StoreRefused
 from deskside.backend.store import segmentation
 from deskside.backend.store.schema import APPLICATION_ID, Migration, checked_version, read_migrations
+from deskside.backend.store.sqlite_errors import way_out
 
 # A script that ended the transaction, or reached another file, would break the first invariant.
 FORBIDDEN = {sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH}
@@ -89,13 +90,16 @@ def _is_up_to_date(database: Path, migrations: Sequence[Migration], busy_timeout
     """Look without writing: even closing a connection that may write can change the file."""
 
     def look(mode: str) -> bool:
-        with closing(_connect(database, mode, busy_timeout_s)) as connection:
-            return checked_version(connection, database, migrations) == len(migrations)
+        try:
+            with closing(_connect(database, mode, busy_timeout_s)) as connection:
+                return checked_version(connection, database, migrations) == len(migrations)
+        except UnicodeDecodeError as error:  # SQLite's complaint about the schema quotes the damage
+            raise StoreDamaged(f"{database} is damaged.", hint=way_out(database)) from error
 
     if not any(database.with_name(database.name + end).exists() for end in ("-wal", "-journal")):
         # Nobody has the file open, so SQLite need not even make a -wal and a -shm beside it. Should someone
         # open it this very moment, what looks damaged is looked at again, with locks.
-        with suppress(sqlite3.DatabaseError):
+        with suppress(sqlite3.DatabaseError, StoreDamaged):
             return look("ro&immutable=1")
     try:
         return look("ro")

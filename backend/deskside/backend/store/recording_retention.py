@@ -12,19 +12,13 @@ import msgspec
 
 from deskside.backend.agent.recording import Ranges
 from deskside.backend.store.connection import Db
-from deskside.backend.store.recorded_items import unpacked
 
 RUNS_AT_ONCE = 20
 ITEMS_AT_ONCE = 500
 CLOCK_MAY_DIFFER_MS = 60_000
-REFERRING = "kind in ('model_asked', 'run_began')"
+REFERRING = "items is not null"
 
-
-class _Referring(msgspec.Struct):
-    items: Ranges = []
-
-
-_read_items = msgspec.json.Decoder(_Referring).decode
+_read_items = msgspec.json.Decoder(Ranges).decode
 
 
 class Sizes(msgspec.Struct, frozen=True):
@@ -55,9 +49,9 @@ def older_than(db: Db, before_ms: int) -> list[int]:
 def sizes(db: Db) -> Sizes:
     """What recordings take. Looks at each row's length: about a second for a gigabyte."""
     runs = db.sql.execute(
-        "select run_event.run, sum(length(data) + ifnull(length(packed), 0)) from run_event "
-        "join run on run.id = run_event.run where run.status <> 'running' group by run_event.run "
-        "order by run_event.run"
+        "select run_event.run, sum(length(data) + ifnull(length(packed), 0) + ifnull(length(items), 0)) "
+        "from run_event join run on run.id = run_event.run where run.status <> 'running' "
+        "group by run_event.run order by run_event.run"
     ).fetchall()
     (items,) = db.sql.execute("select ifnull(sum(length(data)), 0) from recorded_item").fetchone()
     return Sizes([(run, size) for run, size in runs], items)
@@ -93,7 +87,7 @@ def remove_items(db: Db, found: Unreferred) -> None:
 
 def _referred_to(db: Db, where: str, *values: int) -> set[int]:
     used: set[int] = set()
-    for data, packed in db.sql.execute(f"select data, packed from run_event where {where}", values):
-        for first, count in _read_items(data if packed is None else unpacked(packed)).items:
+    for (items,) in db.sql.execute(f"select items from run_event where {where}", values):
+        for first, count in _read_items(items):
             used.update(range(first, first + count))
     return used

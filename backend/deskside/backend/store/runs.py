@@ -8,7 +8,16 @@ import msgspec
 
 from deskside.backend.agent.events import HistoryItem, ModelRequest, Usage
 from deskside.backend.agent.recorder import Noted, WithItems
-from deskside.backend.agent.recording import ModelAsked, Recorded, ReplyShown, RunBegan, as_ranges, ids_of
+from deskside.backend.agent.recording import (
+    ModelAsked,
+    Ranges,
+    Recorded,
+    ReplyShown,
+    RunBegan,
+    RunEnded,
+    as_ranges,
+    ids_of,
+)
 from deskside.backend.errors import NotFound
 from deskside.backend.recordings.run_file import FileCall, FileFact, FileRun, RunFile
 from deskside.backend.store import recorded_items, settings
@@ -21,55 +30,63 @@ from deskside.backend.version import VERSION
 RecordedFact = tuple[int, int, Recorded]
 """Number within the run, Unix milliseconds, and the fact."""
 
-_read_fact = msgspec.json.Decoder(Recorded).decode
+FACTS = "facts"
+"""The kind of a row that holds several. Before there was a recorder, each had a row of its own."""
+
+PUT_FACTS = """
+  insert into run_event (run, n, at_ms, kind, data, items, packed) values (?, ?, ?, ?, ?, ?, ?)
+  on conflict do update set at_ms = excluded.at_ms, kind = excluded.kind, data = excluded.data,
+    items = excluded.items, packed = excluded.packed"""
+
+ROWS = "select n, at_ms, data, packed from run_event where run = ?"
+
+_read_row = msgspec.json.Decoder(Recorded | list[tuple[int, Recorded]]).decode
 
 
 def record_events(db: Db, run_id: int, noted: Sequence[Noted], redact: Redact = str) -> None:
-    """Keep facts, without what `redact` takes out of their texts. One that was kept before may come again."""
-    rows: list[tuple[int, int, int, str, str, bytes | None]] = []
-    for n, at_ms, each in noted:
-        fact = _with_ids(db, each, redact) if isinstance(each, WithItems) else each
-        text = redact(as_json(fact))
-        kind = str(fact.__struct_config__.tag)
-        if len(text) < recorded_items.PACKED_FROM:
-            rows.append((run_id, n, at_ms, kind, text, None))
-        else:
-            rows.append((run_id, n, at_ms, kind, "", recorded_items.packed(text)))
-    db.sql.executemany(
-        "insert into run_event (run, n, at_ms, kind, data, packed) values (?, ?, ?, ?, ?, ?) on conflict "
-        "do update set at_ms = excluded.at_ms, kind = excluded.kind, data = excluded.data, "
-        "packed = excluded.packed",
-        rows,
-    )
+    """Keep facts that follow each other, as one row, without what `redact` takes out of their texts. One that
+    was kept before may come again."""
+    facts: list[tuple[int, Recorded]] = []
+    items: Ranges = []
+    for _, at_ms, each in noted:
+        fact = each
+        if isinstance(fact, WithItems):
+            ranges = as_ranges(recorded_items.keep(db, fact.items, redact))
+            fact = msgspec.structs.replace(fact.fact, items=ranges)
+            items += ranges
+        facts.append((at_ms, fact))
+    text = redact(as_json(facts))
+    is_short = len(text) < recorded_items.PACKED_FROM
+    data, packed = (text, None) if is_short else ("", recorded_items.packed(text))
+    n, at_ms, _ = noted[0]
+    db.sql.execute(PUT_FACTS, (run_id, n, at_ms, FACTS, data, as_json(items) if items else None, packed))
 
 
 def record_shown(db: Db, run_id: int, shown: ReplyShown) -> bool:
     """Keep how a window showed the reply of a run that has ended. False where that is known already, or the
     run was not recorded."""
-    last, ended_ms, is_known = db.sql.execute(
-        "select max(n), max(at_ms) filter (where kind = 'run_ended'), "
-        "count(*) filter (where kind = 'reply_shown') from run_event where run = ?",
-        (run_id,),
-    ).fetchone()
-    if ended_ms is None or is_known:
+    row = db.sql.execute(f"{ROWS} order by n desc limit 1", (run_id,)).fetchone()
+    if row is None:
         return False
-    record_events(db, run_id, [(last + 1, ended_ms + shown.after_ms, shown)])
+    n, at_ms, last = _facts_of(*row)[-1]
+    if not isinstance(last, RunEnded):
+        return False
+    record_events(db, run_id, [(n + 1, at_ms + shown.after_ms, shown)])
     return True
-
-
-def _with_ids(db: Db, noted: WithItems, redact: Redact) -> Recorded:
-    return msgspec.structs.replace(noted.fact, items=as_ranges(recorded_items.keep(db, noted.items, redact)))
 
 
 def events(db: Db, run_id: int) -> list[RecordedFact]:
     """All facts of a run in order; none for a run that is not there, or was not recorded."""
-    rows = db.sql.execute(
-        "select n, at_ms, data, packed from run_event where run = ? order by n", (run_id,)
-    ).fetchall()
-    return [
-        (n, at_ms, _read_fact(data if packed is None else recorded_items.unpacked(packed)))
-        for n, at_ms, data, packed in rows
-    ]
+    found: dict[int, RecordedFact] = {}
+    for row in db.sql.execute(f"{ROWS} order by n", (run_id,)):
+        found.update((fact[0], fact) for fact in _facts_of(*row))
+    return list(found.values())
+
+
+def _facts_of(first: int, at_ms: int, data: str, packed: bytes | None) -> list[RecordedFact]:
+    read = _read_row(data if packed is None else recorded_items.unpacked(packed))
+    together = read if isinstance(read, list) else [(at_ms, read)]
+    return [(n, each_ms, fact) for n, (each_ms, fact) in enumerate(together, first)]
 
 
 def request(db: Db, asked: ModelAsked) -> ModelRequest:

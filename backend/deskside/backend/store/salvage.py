@@ -376,7 +376,10 @@ def _readable(database: Path | None) -> Iterator[sqlite3.Connection | None]:
     with closing(_connect(database, "ro")) as connection:
         try:
             connection.execute("select count(*) from sqlite_master").fetchone()
-        except sqlite3.DatabaseError:
+        except (
+            sqlite3.DatabaseError,
+            UnicodeDecodeError,
+        ):  # the second: SQLite's complaint quotes the damage
             yield None
         else:
             yield connection

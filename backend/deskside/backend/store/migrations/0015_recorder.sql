@@ -1,8 +1,11 @@
--- The recorder: long events packed, and what models were asked, each value of it once.
+-- The recorder: what happened together as one row, packed, and what models were asked, each value of it once.
 
--- An event of some length is in `packed`, compressed, and its `data` is empty.
+-- A row of the kind 'facts' holds those from number `n` on, which follow each other without gaps: JSON pairs of
+-- their time and the fact. What is long is in `packed`, compressed, and `data` is empty. `items` names those that
+-- are referred to, as JSON pairs of the first id and how many.
+alter table run_event add column items text;
 alter table run_event add column packed blob;
-create index run_event_that_refers on run_event (run) where kind in ('model_asked', 'run_began');
+create index run_event_that_refers on run_event (run) where items is not null;
 
 -- Instructions, tools and the items of histories, by content: a request names them by id.
 create table recorded_item (
