@@ -5,6 +5,7 @@ Used by the installed Debian package, which sees the system's python3-gi; a virt
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -26,7 +27,6 @@ FORBIDDEN = (
     "allow_universal_access_from_file_urls",
     "allow_top_navigation_to_data_urls",
     "enable_back_forward_navigation_gestures",
-    "enable_developer_extras",
     "enable_media_stream",
     "enable_page_cache",
     "enable_webrtc",
@@ -35,7 +35,8 @@ FORBIDDEN = (
 )
 # A person needs longer than this to read what they are asked.
 ACCEPT_AFTER_MS = 700
-SCRUBBED = ("WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER", "WEBKIT_DISABLE_SANDBOX")
+INSPECTOR = ("WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER")
+SCRUBBED = (*INSPECTOR, "WEBKIT_DISABLE_SANDBOX")
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
@@ -89,6 +90,8 @@ def harden(window: Any, lock: PageLock) -> None:
     for name in FORBIDDEN:
         if hasattr(settings, name):  # they come and go with WebKit's versions
             setattr(settings, name, False)
+    # Without them an inspector finds no page. `prepare` has left its address where it may look in.
+    settings.enable_developer_extras = any(os.environ.get(name) for name in INSPECTOR)
     _recover(window, view, lock)
 
 
