@@ -92,6 +92,7 @@ def harden(window: Any, lock: PageLock) -> None:
             setattr(settings, name, False)
     # Without them an inspector finds no page. `prepare` has left its address where it may look in.
     settings.enable_developer_extras = any(os.environ.get(name) for name in INSPECTOR)
+    _offer_undo(view)
     _recover(window, view, lock)
 
 
@@ -145,6 +146,29 @@ def _deny(_: Any, request: Any) -> bool:
 def _cancel_download(_: Any, download: Any) -> None:
     download.cancel()
     logger.info("blocked a download")
+
+
+def _offer_undo(view: Any) -> None:
+    """WebKitGTK keeps what was typed, but has no keys for taking it back: GTK's themes of keys name none."""
+    from gi.repository import Gdk, Gtk
+
+    control, shift = Gdk.ModifierType.CONTROL_MASK, Gdk.ModifierType.SHIFT_MASK
+    commands = {
+        (Gdk.KEY_z, control): "Undo",
+        (Gdk.KEY_z, control | shift): "Redo",
+        (Gdk.KEY_y, control): "Redo",
+    }
+
+    def pressed(_: Any, event: Any) -> bool:
+        held = event.state & Gtk.accelerator_get_default_mod_mask()
+        command = commands.get((Gdk.keyval_to_lower(event.keyval), held))
+        if command is None:
+            return False
+        view.execute_editing_command(command)
+        return True
+
+    # After the page, which may have another use for the keys: what it leaves comes here a second time.
+    view.connect_after("key-press-event", pressed)
 
 
 def _recover(window: Any, view: Any, lock: PageLock) -> None:
