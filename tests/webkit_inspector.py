@@ -51,7 +51,9 @@ KEYS = {
     "Shift": "Shift_L",
 }
 BUTTONS = {0: "1", 1: "2", 2: "3"}
-INPUT_CALL = re.compile(r"\(p\) => globalThis\.__pwWebViewInput\.(mouseMove|mouseEvent|wheel|keydown|keyup)\(")
+INPUT_CALL = re.compile(
+    r"\(p\) => globalThis\.__pwWebViewInput\.(mouseMove|mouseEvent|wheel|keydown|keyup)\("
+)
 
 
 class Hand:

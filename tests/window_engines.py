@@ -108,8 +108,8 @@ class GtkEngine:
         return playwright.webkit.connect_over_cdp(self.relay.address)
 
     def renderers(self, program: psutil.Process) -> list[psutil.Process]:
-        # Linux cuts names at 15 characters.
-        return [each for each in program.children(recursive=True) if each.name() == "WebKitWebProces"]
+        # Linux cuts names at 15 characters, where psutil cannot complete them.
+        return [each for each in program.children(recursive=True) if each.name().startswith("WebKitWebProc")]
 
     def resize(self, page: Page, width: int, height: int) -> None:
         assert self.display is not None

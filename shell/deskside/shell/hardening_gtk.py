@@ -14,6 +14,7 @@ from loguru import logger
 
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
+from deskside.shell.request_filter_gtk import RequestFilter
 from deskside.shell.tray import TrayWishes
 from deskside.shell.tray_gtk import GtkTray
 from deskside.shell.window_state import WindowState
@@ -81,7 +82,7 @@ def harden(window: Any, lock: PageLock) -> None:
     view = _view(window)
     manager = view.get_user_content_manager()
     manager.unregister_script_message_handler("jsBridge")
-    view.connect("decide-policy", _decider(lock))
+    view.connect("decide-policy", _decider(lock, RequestFilter(manager)))
     view.connect("create", lambda *_: None)  # no popups
     view.connect("permission-request", _deny)
     view.connect("resource-load-started", _watcher(lock))
@@ -102,8 +103,9 @@ def _view(window: Any) -> Any:
     return BrowserView.instances[window.uid].webview
 
 
-def _decider(lock: PageLock) -> Callable[[Any, Any, Any], bool]:
-    """Answers `decide-policy` for navigations, new windows and responses; True when it decided."""
+def _decider(lock: PageLock, requests: RequestFilter) -> Callable[[Any, Any, Any], bool]:
+    """Answers `decide-policy` for navigations, new windows and responses; True when it decided, or will. The
+    first page waits until the filter of its requests is up."""
     from gi.repository import WebKit2
 
     kinds = WebKit2.PolicyDecisionType
@@ -114,10 +116,14 @@ def _decider(lock: PageLock) -> Callable[[Any, Any, Any], bool]:
             if decision.is_mime_type_supported():
                 return False
             decision.ignore()
+            logger.info("blocked a download from {}", describe(decision.get_request().get_uri()))
             return True
         url = decision.get_navigation_action().get_request().get_uri()
         if kind == kinds.NAVIGATION_ACTION and lock.may_show(url):
-            return False
+            if requests.is_up:
+                return False
+            requests.put_up(url, decision.use)
+            return True
         decision.ignore()
         what = "a window for" if kind == kinds.NEW_WINDOW_ACTION else "a navigation to"
         logger.info("blocked {} {}", what, describe(url))
@@ -127,8 +133,8 @@ def _decider(lock: PageLock) -> Callable[[Any, Any, Any], bool]:
 
 
 def _watcher(lock: PageLock) -> Callable[[Any, Any, Any], None]:
-    """WebKitGTK lets the program see a request but not stop it. The page's CSP stops it; this line
-    in the log says that the CSP has a hole."""
+    """What the page's CSP and the filter stop does not come here; a line in the log says that both have a
+    hole."""
 
     def started(_: Any, resource: Any, request: Any) -> None:
         if not lock.may_request(request.get_uri()):
@@ -145,7 +151,7 @@ def _deny(_: Any, request: Any) -> bool:
 
 def _cancel_download(_: Any, download: Any) -> None:
     download.cancel()
-    logger.info("blocked a download")
+    logger.info("blocked a download from {}", describe(download.get_request().get_uri()))
 
 
 def _offer_undo(view: Any) -> None:
