@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -25,6 +25,10 @@ from deskside.backend import redaction
 from deskside.backend.redaction import Redactor
 from deskside.bridge.registry import Registry
 
+if TYPE_CHECKING:
+    from window_engines import WindowEngine
+
+ENGINES = ("qt", "gtk")
 # What would show a test the developer's keys, servers, settings or keychain.
 PRIVATE = ("OPENAI_", "ANTHROPIC_", "DESKSIDE_", "DBUS_SESSION_BUS_ADDRESS", "PYTHON_KEYRING_BACKEND")
 # What would lead a test through the developer's proxy, or have it trust whom they trust.
@@ -35,6 +39,39 @@ SHARED = {"DESKSIDE_BUNDLED_MODELS"}
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("deskside", deadline=None)
 hypothesis.settings.load_profile("deskside")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine", choices=ENGINES, help="the window's web engine (default: qt; some tests use both)"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test of the window on the engine that was asked for, or on those that its marks name."""
+    if "engine" not in metafunc.fixturenames:
+        return
+    asked = metafunc.config.getoption("--engine")
+    both = metafunc.definition.get_closest_marker("both_engines") is not None
+    only = metafunc.definition.get_closest_marker("only_on")
+    engines: list[Any] = [asked] if asked else list(ENGINES) if both else ["qt"]
+    if only is not None:
+        (name,) = only.args
+        skip = pytest.mark.skip(reason=f"only on {name}: {only.kwargs['reason']}")
+        # Where both were meant anyway there is nothing to tell.
+        engines = [name] if name in engines else [pytest.param(engines[0], marks=skip)]
+    metafunc.parametrize("engine", engines, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WindowEngine]:
+    """A web engine for the window, and how it is driven."""
+    import window_engines  # with Playwright, which most tests do not need
+
+    with window_engines.window_engine(request.param, tmp_path_factory.mktemp("engine")) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session", autouse=True)

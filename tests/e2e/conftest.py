@@ -10,6 +10,7 @@ from desk import Desk
 from playwright.sync_api import Playwright, sync_playwright
 
 from provider_server import ProviderServer
+from window_engines import WindowEngine
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,9 @@ def keyed(provider: ProviderServer) -> dict[str, str]:
 
 
 @pytest.fixture
-def desk(playwright: Playwright, tmp_path: Path) -> Iterator[Desk]:
+def desk(playwright: Playwright, engine: WindowEngine, tmp_path: Path) -> Iterator[Desk]:
     """The program, not started yet."""
-    desk = Desk(playwright, tmp_path / "desk" / "data")
+    desk = Desk(playwright, tmp_path / "desk" / "data", engine)
     desk.data.parent.mkdir()
     try:
         yield desk

@@ -1,7 +1,7 @@
 """The real program in its real window, driven as a person would.
 
-Qt WebEngine is reached through its remote debugging port, so no other browser is involved. One window
-a `Desk`; `new_page` and `new_context` do not exist there.
+Its web engine is driven by Playwright, so no other browser is involved (window_engines.py). One window a
+`Desk`; `new_page` and `new_context` do not exist there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,44 +18,33 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser, Error, Page, Playwright
 
+from window_engines import QtEngine, WindowEngine
+
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60  # a loaded two-core machine needs a few seconds; a hang needs an end
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Desk:
     """One data folder, and the program started on it as often as the test wants."""
 
-    def __init__(self, playwright: Playwright, data: Path) -> None:
+    def __init__(self, playwright: Playwright, data: Path, engine: WindowEngine | None = None) -> None:
+        """Without an engine, on Qt."""
         self._playwright = playwright
+        self._engine = engine or QtEngine()
         self.data = data
         self.environ: dict[str, str] = {}
         self._dialogs: Path | None = None
         self._choices: Path | None = None
         self._browser: Browser | None = None
-        self._port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *arguments: str) -> Page:
         """Start the program and return its page once it is loaded."""
-        self._port = free_port()
-        environ = {
-            **self._environment(),
-            "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen"),
-            "DESKSIDE_ALLOW_DEBUGGING": "1",
-            "QTWEBENGINE_REMOTE_DEBUGGING": f"127.0.0.1:{self._port}",
-            "QTWEBENGINE_DISABLE_SANDBOX": "1",
-            "QTWEBENGINE_CHROMIUM_FLAGS": "--no-sandbox --disable-gpu",
-        }
         log = (self.data.parent / "program.log").open("ab")
         with log:
             self.process = subprocess.Popen(
                 [sys.executable, *self._program(), "--data-dir", str(self.data), *arguments],
-                env=environ,
+                env={**self._environment(), **self._engine.environ()},
                 stdout=log,
                 stderr=log,
             )
@@ -109,11 +97,11 @@ class Desk:
     def attach(self) -> Page:
         """The page of the running window, after a start or after its renderer was killed."""
         until = time.monotonic() + START_S
+        if self._browser is not None:
+            self._browser.close()  # WebKit tells one inspector at a time
         while True:
             try:
-                self._browser = self._playwright.chromium.connect_over_cdp(
-                    f"http://127.0.0.1:{self._port}", no_defaults=True
-                )
+                self._browser = self._engine.connect(self._playwright)
                 pages = [page for page in self._browser.contexts[0].pages if page.url.startswith("http")]
                 if pages:
                     pages[0].wait_for_selector("#root > *", timeout=START_S * 1000)
@@ -129,16 +117,13 @@ class Desk:
         return (self.data.parent / "program.log").read_text(errors="replace")
 
     def renderers(self) -> list[psutil.Process]:
+        """The processes that draw the page."""
         assert self.process is not None
-        found: list[psutil.Process] = []
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                # Qt's renderers keep the command line of the zygote that they were forked from.
-                if "--type=zygote" in child.cmdline() and child.pid != self.process.pid:
-                    found += child.children()
-            except psutil.Error:
-                continue  # it ended while we looked
-        return found
+        return self._engine.renderers(psutil.Process(self.process.pid))
+
+    def resize(self, page: Page, width: int, height: int) -> None:
+        """Make the window so large, in the page's pixels."""
+        self._engine.resize(page, width, height)
 
     def kill(self) -> None:
         """As a power cut would: SIGKILL for the program and everything it started."""

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, Playwright, expect
 
 from mcp_parts import NO_KEYCHAIN, everything
 from provider_server import ProviderServer
+from window_engines import WindowEngine
 
 pytestmark = pytest.mark.window
 
@@ -32,10 +33,13 @@ def provider() -> Iterator[ProviderServer]:
 
 @pytest.fixture(scope="module")
 def desk(
-    playwright: Playwright, provider: ProviderServer, tmp_path_factory: pytest.TempPathFactory
+    playwright: Playwright,
+    engine: WindowEngine,
+    provider: ProviderServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Desk]:
     """The program with agents and an MCP server, which ask before they calculate."""
-    desk = Desk(playwright, tmp_path_factory.mktemp("desk") / "data")
+    desk = Desk(playwright, tmp_path_factory.mktemp("desk") / "data", engine)
     desk.environ = {  # the session's, whichever test asks
         **os.environ,
         **NO_KEYCHAIN,
@@ -94,10 +98,10 @@ def test_a_call_of_an_agent_below_is_allowed_inside_the_one_that_asked(
 
 
 def test_who_asks_for_what_stays_in_view_beside_the_buttons_of_a_long_card(
-    page: Page, provider: ProviderServer
+    desk: Desk, page: Page, provider: ProviderServer
 ) -> None:
     provider.script(called("run_python", {"code": "print(1)\n" * 200}), said("Very well."))
-    page.set_viewport_size({"width": 800, "height": 600})
+    desk.resize(page, 800, 600)
     ask(page, "Count, please.")
     card = page.get_by_test_id("approval")
     tool = card.get_by_role("heading", name="asks to use run_python").locator("code")

@@ -79,7 +79,9 @@ def test_a_killed_renderer_comes_back_with_the_answer_still_growing(openai: Desk
     page = openai.start()
     ask(page, "Tell me a long story.")
     seen = streamed(page, 300)
-    for renderer in openai.renderers():
+    renderers = openai.renderers()
+    assert renderers
+    for renderer in renderers:
         renderer.kill()
 
     page = openai.attach()

@@ -44,7 +44,7 @@ def test_a_person_sees_what_deskside_uses_and_what_was_slow(
     store.get_by_role("button", name="Calls").click()
     expect(store.get_by_role("columnheader", name="Calls")).to_have_attribute("aria-sort", "descending")
 
-    page.set_viewport_size({"width": 800, "height": 600})
+    desk.resize(page, 800, 600)
     wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide == 0
     assert 0 == desk.close()

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, Playwright, expect
 
 from mcp_parts import NO_KEYCHAIN
 from provider_server import ProviderServer, error_reply
+from window_engines import WindowEngine
 
 pytestmark = pytest.mark.window
 
@@ -23,10 +24,13 @@ def provider() -> Iterator[ProviderServer]:
 
 @pytest.fixture(scope="module")
 def desk(
-    playwright: Playwright, provider: ProviderServer, tmp_path_factory: pytest.TempPathFactory
+    playwright: Playwright,
+    engine: WindowEngine,
+    provider: ProviderServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Desk]:
     """The program with an agent that asks another one, and a tool that asks first."""
-    desk = Desk(playwright, tmp_path_factory.mktemp("desk") / "data")
+    desk = Desk(playwright, tmp_path_factory.mktemp("desk") / "data", engine)
     desk.environ = {
         **NO_KEYCHAIN,
         "ANTHROPIC_API_KEY": "sk-ant-test-00000000000000005678",

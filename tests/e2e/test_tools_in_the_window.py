@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from desk import Desk
 from playwright.sync_api import Page, expect
@@ -37,6 +39,9 @@ def test_a_tool_is_typed_tried_mended_kept_and_deleted_and_comes_back(
         "def share(total: int, people: int = 2) -> float:\n"
         '    """Share a sum."""\n    if people:\n        return total / nobody'
     )
+    page.keyboard.press("Control+Shift+z")
+    expect(code).to_have_value(re.compile("nobody    $"))
+    page.keyboard.press("Control+z")
     expect(page.get_by_label("Name")).to_have_value("share")
     expect(page.get_by_role("textbox", name="Description")).to_have_value("Share a sum.")
 
@@ -106,6 +111,7 @@ def test_what_is_typed_lies_on_itself_in_colours_however_wide_it_is(
     assert 0 == desk.close()
 
 
+@pytest.mark.only_on("qt", reason="WebKit's inspector cannot compose text as an input method does")
 def test_unfinished_text_of_an_input_method_is_shown_as_the_system_marks_it(
     desk: Desk, keyed: dict[str, str]
 ) -> None:

@@ -5,6 +5,7 @@ Used by the installed Debian package, which sees the system's python3-gi; a virt
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -13,6 +14,7 @@ from loguru import logger
 
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
+from deskside.shell.request_filter_gtk import RequestFilter
 from deskside.shell.tray import TrayWishes
 from deskside.shell.tray_gtk import GtkTray
 from deskside.shell.window_state import WindowState
@@ -27,7 +29,6 @@ FORBIDDEN = (
     "allow_universal_access_from_file_urls",
     "allow_top_navigation_to_data_urls",
     "enable_back_forward_navigation_gestures",
-    "enable_developer_extras",
     "enable_media_stream",
     "enable_page_cache",
     "enable_webrtc",
@@ -36,7 +37,8 @@ FORBIDDEN = (
 )
 # A person needs longer than this to read what they are asked.
 ACCEPT_AFTER_MS = 700
-SCRUBBED = ("WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER", "WEBKIT_DISABLE_SANDBOX")
+INSPECTOR = ("WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER")
+SCRUBBED = (*INSPECTOR, "WEBKIT_DISABLE_SANDBOX")
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
@@ -81,7 +83,7 @@ def harden(window: Any, lock: PageLock) -> None:
     view = _view(window)
     manager = view.get_user_content_manager()
     manager.unregister_script_message_handler("jsBridge")
-    view.connect("decide-policy", _decider(lock))
+    view.connect("decide-policy", _decider(lock, RequestFilter(manager)))
     view.connect("create", lambda *_: None)  # no popups
     view.connect("permission-request", _deny)
     view.connect("resource-load-started", _watcher(lock))
@@ -90,6 +92,9 @@ def harden(window: Any, lock: PageLock) -> None:
     for name in FORBIDDEN:
         if hasattr(settings, name):  # they come and go with WebKit's versions
             setattr(settings, name, False)
+    # Without them an inspector finds no page. `prepare` has left its address where it may look in.
+    settings.enable_developer_extras = any(os.environ.get(name) for name in INSPECTOR)
+    _offer_undo(view)
     _recover(window, view, lock)
 
 
@@ -99,8 +104,9 @@ def _view(window: Any) -> Any:
     return BrowserView.instances[window.uid].webview
 
 
-def _decider(lock: PageLock) -> Callable[[Any, Any, Any], bool]:
-    """Answers `decide-policy` for navigations, new windows and responses; True when it decided."""
+def _decider(lock: PageLock, requests: RequestFilter) -> Callable[[Any, Any, Any], bool]:
+    """Answers `decide-policy` for navigations, new windows and responses; True when it decided, or will. The
+    first page waits until the filter of its requests is up."""
     from gi.repository import WebKit2
 
     kinds = WebKit2.PolicyDecisionType
@@ -111,10 +117,14 @@ def _decider(lock: PageLock) -> Callable[[Any, Any, Any], bool]:
             if decision.is_mime_type_supported():
                 return False
             decision.ignore()
+            logger.info("blocked a download from {}", describe(decision.get_request().get_uri()))
             return True
         url = decision.get_navigation_action().get_request().get_uri()
         if kind == kinds.NAVIGATION_ACTION and lock.may_show(url):
-            return False
+            if requests.is_up:
+                return False
+            requests.put_up(url, decision.use)
+            return True
         decision.ignore()
         what = "a window for" if kind == kinds.NEW_WINDOW_ACTION else "a navigation to"
         logger.info("blocked {} {}", what, describe(url))
@@ -124,8 +134,8 @@ def _decider(lock: PageLock) -> Callable[[Any, Any, Any], bool]:
 
 
 def _watcher(lock: PageLock) -> Callable[[Any, Any, Any], None]:
-    """WebKitGTK lets the program see a request but not stop it. The page's CSP stops it; this line
-    in the log says that the CSP has a hole."""
+    """What the page's CSP and the filter stop does not come here; a line in the log says that both have a
+    hole."""
 
     def started(_: Any, resource: Any, request: Any) -> None:
         if not lock.may_request(request.get_uri()):
@@ -142,7 +152,30 @@ def _deny(_: Any, request: Any) -> bool:
 
 def _cancel_download(_: Any, download: Any) -> None:
     download.cancel()
-    logger.info("blocked a download")
+    logger.info("blocked a download from {}", describe(download.get_request().get_uri()))
+
+
+def _offer_undo(view: Any) -> None:
+    """WebKitGTK keeps what was typed, but has no keys for taking it back: GTK's themes of keys name none."""
+    from gi.repository import Gdk, Gtk
+
+    control, shift = Gdk.ModifierType.CONTROL_MASK, Gdk.ModifierType.SHIFT_MASK
+    commands = {
+        (Gdk.KEY_z, control): "Undo",
+        (Gdk.KEY_z, control | shift): "Redo",
+        (Gdk.KEY_y, control): "Redo",
+    }
+
+    def pressed(_: Any, event: Any) -> bool:
+        held = event.state & Gtk.accelerator_get_default_mod_mask()
+        command = commands.get((Gdk.keyval_to_lower(event.keyval), held))
+        if command is None:
+            return False
+        view.execute_editing_command(command)
+        return True
+
+    # After the page, which may have another use for the keys: what it leaves comes here a second time.
+    view.connect_after("key-press-event", pressed)
 
 
 def _recover(window: Any, view: Any, lock: PageLock) -> None:
