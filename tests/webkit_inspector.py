@@ -33,6 +33,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 TITLE = "Deskside"
 ARRIVAL_S = 2  # for input that the page never gets, such as a key that GTK keeps
 ANSWER_S = 20  # a page that says nothing for so long has hung
+DRAG_STEPS = 5
 OWN_IDS = 2**30  # Playwright counts from 1
 
 # Named as in the page's events and in X's keysymdef.h, where these differ.
@@ -63,6 +64,7 @@ class Hand:
         self._display = display
         self._window = ""
         self._place: tuple[int, int] | None = None
+        self._is_pressed = False
 
     def move(self, x: int, y: int) -> bool:
         """To a point of the window, in pixels. False where the pointer was there already."""
@@ -70,15 +72,31 @@ class Hand:
             return False
         # Somewhere else first: where the pointer does not move, the page gets no event.
         start = () if self._place else ("mousemove", "--window", self._find(), "0", "0")
+        if self._is_pressed and self._place:
+            start = self._drag(x, y)
         self._do(*start, "mousemove", "--window", self._find(), str(x), str(y))
         self._place = (x, y)
         return True
 
+    def _drag(self, x: int, y: int) -> tuple[str, ...]:
+        """The way there: a drag begins with the first move, and only what comes later leads it."""
+        assert self._place is not None
+        words: list[str] = []
+        for step in range(1, DRAG_STEPS):
+            way = [
+                round(old + (new - old) * step / DRAG_STEPS)
+                for old, new in zip(self._place, (x, y), strict=True)
+            ]
+            words += ["mousemove", "--window", self._find(), *map(str, way), "sleep", "0.05"]
+        return tuple(words)
+
     def press(self, button: int) -> None:
         self._do("mousedown", BUTTONS[button])
+        self._is_pressed = True
 
     def release(self, button: int) -> None:
         self._do("mouseup", BUTTONS[button])
+        self._is_pressed = False
 
     def turn_wheel(self, is_down: bool) -> None:
         self._do("click", "5" if is_down else "4")
@@ -240,7 +258,7 @@ class _Page:
 
     def _do(self, target: str, name: str, details: dict[str, Any]) -> None:
         if name == "mouseMove":
-            with self._arrival(target, "pointermove") as scale:
+            with self._arrival(target, "pointermove", "dragover") as scale:
                 is_moved = self._hand.move(int(details["x"] * scale), int(details["y"] * scale))
                 if not is_moved:
                     self._evaluate(target, "deskArrived = deskAwaited")
@@ -248,7 +266,7 @@ class _Page:
             with self._arrival(target, "pointerdown"):
                 self._hand.press(details["button"])
         elif name == "mouseEvent" and details["type"] == "mouseup":
-            with self._arrival(target, "pointerup"):
+            with self._arrival(target, "pointerup", "drop"):
                 self._hand.release(details["button"])
         elif name == "wheel":
             with self._arrival(target, "wheel"):
@@ -262,14 +280,15 @@ class _Page:
         # Clicks and double clicks come by themselves.
 
     @contextmanager
-    def _arrival(self, target: str, kind: str) -> Iterator[float]:
-        """At the end, wait until the page has got an event of this kind. Gives how many of the window's
-        pixels are one of the page's."""
+    def _arrival(self, target: str, *kinds: str) -> Iterator[float]:
+        """At the end, wait until the page has got an event of one of these kinds. Gives how many of the
+        window's pixels are one of the page's."""
         number = next(self._ids)
         scale = self._evaluate(
             target,
-            f"deskAwaited = {number}, addEventListener('{kind}', () => {{ deskArrived = {number} }},"
-            "{ capture: true, once: true }), outerWidth / innerWidth",
+            f"deskAwaited = {number}; for (const kind of {json.dumps(kinds)})"
+            f"addEventListener(kind, () => {{ deskArrived = {number} }}, {{ capture: true, once: true }});"
+            "outerWidth / innerWidth",
         )
         yield scale or 1.0
         until = time.monotonic() + ARRIVAL_S
