@@ -807,7 +807,8 @@ export interface PageErrorsInput {
  * `source` is the part that saw it: `command` and `run` told who asked; `thread`, `task`, `child` (a program
  * that we started), `window` (the page), `renderer` (the process that draws it), `crash` (of Python itself)
  * and `program` told nobody, so the page does, once (`is_shown`). `place` is where in it, `detail` the
- * stack, `version` Deskside's, `doing` the last command that the user gave before.
+ * stack, `version` Deskside's, `doing` the last command that the user gave before, all as they were last.
+ * `earlier` are the last times before that, newest first.
  */
 export interface ErrorRow {
   id: number;
@@ -824,6 +825,13 @@ export interface ErrorRow {
   version: string;
   doing: string;
   is_shown: boolean;
+  earlier: Occurrence[];
+}
+
+/** One time that a failure came. */
+export interface Occurrence {
+  at_ms: number;
+  request_id: string;
 }
 
 /**

@@ -208,3 +208,21 @@ test("a bug in Python is reported with the command's name", async () => {
 
   expect(onFault.mock.calls.map(([command]) => command)).toEqual(["keys.overview", "bridge"]);
 });
+
+test("what Python could not read is a fault of the page, what it refused is not", async () => {
+  const onFault = vi.fn();
+  const server = new FakeServer({});
+  const bridge = server.bridge({ onFault });
+  bridge.connect();
+  server.hello();
+  const body = { code: "invalid_request", message: "?", hint: "", retryable: false, requestId: "" };
+
+  const refused = bridge.call("folders.rename", null);
+  server.socket.receive({ t: "err", id: 1, error: body });
+  const malformed = bridge.call("tags.rename", null);
+  server.socket.receive({ t: "err", id: 2, error: { ...body, isMalformed: true } });
+
+  await expect(refused).rejects.toThrow("?");
+  await expect(malformed).rejects.toThrow("?");
+  expect(onFault.mock.calls.map(([command]) => command)).toEqual(["tags.rename"]);
+});

@@ -23,6 +23,8 @@ interface ErrorBody {
   hint: string;
   retryable: boolean;
   requestId: string;
+  /** Python could not read the request, so the page is wrong; only there where it is true. */
+  isMalformed?: true;
 }
 
 type Frame =
@@ -237,7 +239,7 @@ export class Bridge {
     const error = new BridgeError(body.code, body.message, body.hint, body.retryable, body.requestId);
     const pending = id === null ? undefined : this.#take(id);
     if (!pending && id !== null && body.code === "cancelled") return; // its reader has left already
-    if (!pending || body.code === "internal" || body.code === "invalid_request") {
+    if (!pending || body.code === "internal" || body.isMalformed) {
       this.#options.onFault(pending?.command ?? "bridge", error);
     }
     pending?.fail(error);

@@ -19,6 +19,7 @@ from deskside.backend.agent.events import (
     Usage,
     UsageReported,
 )
+from deskside.backend.diagnosis import report_of
 from deskside.backend.errors import InvalidRequest, NotFound
 from deskside.backend.keys import KeyRow
 from deskside.backend.log import request_id
@@ -319,3 +320,17 @@ async def test_the_error_log_keeps_the_newest_with_their_request(tmp_path: Path)
         )
         assert (errors.LONGEST_DETAIL, newest.id - 1) == (len(newest.detail), before.id)
     assert [(errors.ROWS_KEPT,)] == rows(paths.database, "select count(*) from error_log")
+
+
+async def test_a_failure_that_comes_again_keeps_its_last_requests(tmp_path: Path) -> None:
+    async with open_store(paths_in(tmp_path)) as store:
+        for n in range(12):
+            request_id.set(f"request-{n}")
+            await store.write(errors.record, "window", "internal", f"line {n} is odd", "chat", "a stack")
+
+        (row,) = await store.read(errors.recent, 2)
+        assert (12, "request-11") == (row.count, row.request_id)
+        assert [f"request-{n}" for n in range(10, 1, -1)] == [each.request_id for each in row.earlier]
+        assert [row] == await store.read(errors.of_request, "request-2")
+        assert [] == await store.read(errors.of_request, "request-1")
+        assert "before: request-2, " in report_of(row)

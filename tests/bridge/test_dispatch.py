@@ -40,6 +40,14 @@ async def test_parameters_that_cannot_be_read_are_named(page: Page, body: Any, s
     assert said in answer["error"]["message"]
 
 
+async def test_only_what_cannot_be_read_is_said_to_be_malformed(page: Page) -> None:
+    malformed = await page.rpc("sample_commands.double", "{}")
+    refused = await page.rpc("sample_commands.missing")
+
+    assert malformed["error"]["isMalformed"] is True
+    assert "isMalformed" not in refused["error"]
+
+
 async def test_a_command_without_parameters_refuses_some(page: Page) -> None:
     answer = await page.rpc("sample_commands.nothing", '{"value": 1}')
 

@@ -50,6 +50,7 @@ def report_of(row: ErrorRow) -> str:
         f"version: {row.version or VERSION}, {platform.platform()}, Python {platform.python_version()}",
         f"times: {row.count}, first {_moment(row.first_ms)}, last {_moment(row.at_ms)}",
         f"request: {row.request_id}",
+        *(f"before: {each.request_id}, {_moment(each.at_ms)}" for each in row.earlier),
         f"doing: {row.doing or '-'}",
         f"fingerprint: {row.fingerprint}",
         row.detail,

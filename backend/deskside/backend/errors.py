@@ -1,7 +1,8 @@
 """What can go wrong, as the user would put it.
 
     AppError
-    ├── InvalidRequest        the window sent something we cannot read         our bug
+    ├── InvalidRequest        what was asked for cannot be                     correct it
+    │   └── MalformedRequest      the window sent something we cannot read         our bug
     ├── BadSetting            what was typed cannot be the value of a setting  correct it
     ├── NotFound              the row is gone                                  reload
     ├── Conflict              the row changed since it was read                reload
@@ -68,6 +69,10 @@ class InvalidRequest(AppError):
     default_hint = (
         "Correct the request. If the window made it, reload the window; if it comes back, report it."
     )
+
+
+class MalformedRequest(InvalidRequest):
+    """To a script it is the same; what the window sends is ours, so it reports this as a fault of its own."""
 
 
 class BadSetting(AppError):

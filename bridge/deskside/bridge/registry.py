@@ -28,7 +28,7 @@ import msgspec
 from loguru import logger
 
 from deskside.backend.app import App
-from deskside.backend.errors import AppError, Cancelled, Internal, InvalidRequest, NotFound
+from deskside.backend.errors import AppError, Cancelled, Internal, MalformedRequest, NotFound
 from deskside.backend.log import command_name, note_call, place, request_id
 from deskside.backend.metrics.timings import Timings
 from deskside.backend.store import errors
@@ -106,18 +106,27 @@ class Bridge:
     timings: Timings
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """An error as it crosses the bridge."""
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error as it crosses the bridge. `isMalformed`, of a request that could not be read, is only there
+    where it is true."""
 
     code: str
     message: str
     hint: str
     retryable: bool
     requestId: str
+    isMalformed: bool = False
 
     @classmethod
     def of(cls, error: AppError) -> Failure:
-        return cls(error.code, error.message, error.hint, error.retryable, request_id.get())
+        return cls(
+            error.code,
+            error.message,
+            error.hint,
+            error.retryable,
+            request_id.get(),
+            isinstance(error, MalformedRequest),
+        )
 
 
 Reply = Callable[[msgspec.Raw], Awaitable[None]]
@@ -194,16 +203,16 @@ class Registry:
             try:
                 arguments.append(found.decoder.decode(b"{}" if is_empty else params))
             except msgspec.ValidationError as error:
-                raise InvalidRequest(f"{found.name}: {error}") from error
+                raise MalformedRequest(f"{found.name}: {error}") from error
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise InvalidRequest(f"{found.name}: the parameters are not JSON") from error
+                raise MalformedRequest(f"{found.name}: the parameters are not JSON") from error
         elif not is_empty and bytes(params).strip() != b"{}":
-            raise InvalidRequest(f"{found.name} takes no parameters")
+            raise MalformedRequest(f"{found.name} takes no parameters")
         if not found.is_stream:
             result = await found.function(*arguments)
             return found.encoded(result, is_checked=self.checks_results)
         if on_item is None:
-            raise InvalidRequest(f"{found.name} is a stream: call it over the WebSocket")
+            raise MalformedRequest(f"{found.name} is a stream: call it over the WebSocket")
         # Closed at once where the page goes away: what it holds open it gives back then.
         async with aclosing(found.function(*arguments)) as items:
             async for item in items:

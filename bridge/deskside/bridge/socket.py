@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from deskside.backend.errors import InvalidRequest
+from deskside.backend.errors import InvalidRequest, MalformedRequest
 from deskside.backend.log import new_request_id, request_id
 from deskside.bridge.events import feed
 from deskside.bridge.registry import Bridge, Failure
@@ -121,7 +121,7 @@ class PageSocket:
                 )
             frame = _frames.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            await self._refuse(data, InvalidRequest(f"This frame cannot be read: {error}"))
+            await self._refuse(data, MalformedRequest(f"This frame cannot be read: {error}"))
         except InvalidRequest as error:
             await self._refuse(data, error)
         else:
@@ -136,7 +136,7 @@ class PageSocket:
                 task.cancel()
         elif task is not None:
             request_id.set(read_request_id(frame.requestId))
-            error = Failure.of(InvalidRequest(f"call {frame.id} is still running"))
+            error = Failure.of(MalformedRequest(f"call {frame.id} is still running"))
             await self._send(_encode(Err(None, error)))
         else:
             self._calls[frame.id] = asyncio.create_task(self._answer(frame))

@@ -22,6 +22,7 @@ const fault = (changes: Partial<ErrorRow> = {}): ErrorRow => ({
   version: "0.1.0",
   doing: "conversations.rename (a1b2c3d4e5f6)",
   is_shown: false,
+  earlier: [],
   ...changes,
 });
 
@@ -61,7 +62,11 @@ it("tells of a failure once, with the way to the details", async () => {
 it("lists what went wrong, copies a report of it, and forgets it", async () => {
   const writeText = vi.fn(() => Promise.resolve());
   vi.stubGlobal("navigator", { clipboard: { writeText } });
-  const { app } = open([fault()]);
+  const earlier = [
+    { at_ms: NOON_MS - 1000, request_id: "0a0b0c0d0e0f" },
+    { at_ms: NOON_MS - 2000, request_id: "-" },
+  ];
+  const { app } = open([fault({ earlier })]);
   const root = document.createElement("div");
   document.body.append(root);
   render(<ErrorList app={app} />, root);
@@ -75,6 +80,9 @@ it("lists what went wrong, copies a report of it, and forgets it", async () => {
     );
   button("Copy the request")?.click();
   await vi.waitFor(() => expect(writeText).toHaveBeenCalledWith("a1b2c3d4e5f6"));
+  expect(root.querySelectorAll("[data-testid=error-earlier] li")).toHaveLength(1);
+  button("0a0b0c0d0e0f")?.click();
+  await vi.waitFor(() => expect(writeText).toHaveBeenCalledWith("0a0b0c0d0e0f"));
   button("Copy report")?.click();
   await vi.waitFor(() => expect(writeText).toHaveBeenCalledWith("a report"));
   button("Clear")?.click();

@@ -61,6 +61,7 @@ function ErrorItem({ app, row }: { app: App; row: ErrorRow }) {
   const isOpen = useSignal(false);
   const times =
     row.count === 1 ? "" : `${formatCount(row.count)} times since ${formatMoment(row.first_ms)}, last `;
+  const earlier = row.earlier.filter((each) => each.request_id !== "-");
   return (
     <li class="list-row list-row-tall error-row" data-source={row.source}>
       <div class="list-text wraps">
@@ -80,6 +81,19 @@ function ErrorItem({ app, row }: { app: App; row: ErrorRow }) {
             <pre class="error-detail" tabIndex={0}>
               {[row.place, row.detail].filter(Boolean).join("\n")}
             </pre>
+          </details>
+        )}
+        {earlier.length > 0 && (
+          <details data-testid="error-earlier">
+            <summary>Earlier requests</summary>
+            <ul class="error-earlier">
+              {earlier.map((each) => (
+                <li key={`${each.at_ms} ${each.request_id}`}>
+                  <span class="muted">{formatMoment(each.at_ms)}</span>
+                  <RequestId id={each.request_id} />
+                </li>
+              ))}
+            </ul>
           </details>
         )}
       </div>

@@ -334,6 +334,7 @@ def define_entities(db: Database) -> None:
         version = TextOrEmpty()
         doing = TextOrEmpty()
         is_shown = Flag()
+        earlier = Text()
 
     class NetworkUse(Entity):
         _table_ = "network_use"

@@ -14,7 +14,7 @@ from deskside.backend import redaction
 from deskside.backend.errors import AppError, NotFound
 from deskside.backend.log import last_call, request_id
 from deskside.backend.store.connection import Db
-from deskside.backend.store.text import now_ms, storable
+from deskside.backend.store.text import as_json, now_ms, storable
 from deskside.backend.version import VERSION
 
 if TYPE_CHECKING:
@@ -25,11 +25,22 @@ ROWS_KEPT = 1000
 LONGEST_MESSAGE = 2_000
 LONGEST_DETAIL = 20_000
 SHOWN_AT_ONCE = 3
+EARLIER_KEPT = 9
 
 COLUMNS = (
     "id, at_ms, source, code, message, place, detail, request_id, fingerprint, count, first_ms, version, "
-    "doing, is_shown"
+    "doing, is_shown, earlier"
 )
+
+
+class Occurrence(msgspec.Struct, frozen=True):
+    """One time that a failure came."""
+
+    at_ms: int
+    request_id: str
+
+
+_read_earlier = msgspec.json.Decoder(list[Occurrence]).decode
 
 
 class ErrorRow(msgspec.Struct, frozen=True):
@@ -38,7 +49,8 @@ class ErrorRow(msgspec.Struct, frozen=True):
     `source` is the part that saw it: `command` and `run` told who asked; `thread`, `task`, `child` (a program
     that we started), `window` (the page), `renderer` (the process that draws it), `crash` (of Python itself)
     and `program` told nobody, so the page does, once (`is_shown`). `place` is where in it, `detail` the
-    stack, `version` Deskside's, `doing` the last command that the user gave before.
+    stack, `version` Deskside's, `doing` the last command that the user gave before, all as they were last.
+    `earlier` are the last times before that, newest first.
     """
 
     id: int
@@ -55,6 +67,7 @@ class ErrorRow(msgspec.Struct, frozen=True):
     version: str
     doing: str
     is_shown: bool
+    earlier: list[Occurrence] = []
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -98,13 +111,15 @@ def record_untold(db: Db, failures: Sequence[Failure]) -> list[ErrorRow]:
 def _write(db: Db, failure: Failure, *, is_shown: bool) -> ErrorRow:
     """Raise the count of its kind, or add it. Long texts are cut; the oldest rows go."""
     redact = redaction.PROCESS.redact
+    kind = fingerprint(failure)
     row = db.sql.execute(
         "insert into error_log (at_ms, source, code, message, place, detail, request_id, fingerprint, "
-        "first_ms, version, doing, is_shown) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?1, ?9, ?10, ?11) "
+        "first_ms, version, doing, is_shown, earlier) "
+        "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?1, ?9, ?10, ?11, ?12) "
         "on conflict (fingerprint) where fingerprint <> '' do update set count = count + 1, "
         "at_ms = excluded.at_ms, message = excluded.message, place = excluded.place, "
         "detail = excluded.detail, request_id = excluded.request_id, version = excluded.version, "
-        f"doing = excluded.doing returning {COLUMNS}",
+        f"doing = excluded.doing, earlier = excluded.earlier returning {COLUMNS}",
         (
             failure.at_ms,
             failure.source,
@@ -113,10 +128,11 @@ def _write(db: Db, failure: Failure, *, is_shown: bool) -> ErrorRow:
             storable(redact(failure.place))[:LONGEST_MESSAGE],
             storable(redact(failure.detail))[:LONGEST_DETAIL],
             redact(failure.request_id),
-            fingerprint(failure),
+            kind,
             failure.version,
             redact(failure.doing),
             is_shown,
+            as_json(_before(db, kind)),
         ),
     ).fetchone()
     db.sql.execute(
@@ -125,6 +141,17 @@ def _write(db: Db, failure: Failure, *, is_shown: bool) -> ErrorRow:
         (ROWS_KEPT,),
     )
     return _row(row)
+
+
+def _before(db: Db, kind: str) -> list[Occurrence]:
+    """The last times that a failure of this kind came, newest first."""
+    row = db.sql.execute(
+        "select at_ms, request_id, earlier from error_log where fingerprint = ?", (kind,)
+    ).fetchone()
+    if row is None:
+        return []
+    at_ms, id, earlier = row
+    return [Occurrence(at_ms, id), *_read_earlier(earlier)][:EARLIER_KEPT]
 
 
 def fingerprint(failure: Failure) -> str:
@@ -137,8 +164,12 @@ def fingerprint(failure: Failure) -> str:
 
 
 def of_request(db: Db, id: str) -> list[ErrorRow]:
-    """The failures of one request, in their order."""
-    rows = db.sql.execute(f"select {COLUMNS} from error_log where request_id = ? order by id", (id,))
+    """The failures of one request, in their order, as each came last."""
+    rows = db.sql.execute(
+        f"select {COLUMNS} from error_log where request_id = ?1 or exists (select 1 from json_each(earlier) "
+        "where json_extract(value, '$.request_id') = ?1) order by id",
+        (id,),
+    )
     return [_row(row) for row in rows.fetchall()]
 
 
@@ -178,7 +209,8 @@ def clear(db: Db) -> None:
 
 def _row(row: Sequence[Any]) -> ErrorRow:
     fields = dict(zip(COLUMNS.split(", "), row, strict=True))
-    return ErrorRow(**{**fields, "is_shown": bool(fields["is_shown"])})
+    read = {"is_shown": bool(fields["is_shown"]), "earlier": _read_earlier(fields["earlier"])}
+    return ErrorRow(**{**fields, **read})
 
 
 def _without_numbers(text: str) -> str:

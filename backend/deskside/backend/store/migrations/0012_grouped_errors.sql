@@ -9,6 +9,8 @@ alter table error_log add column version text not null default '';
 alter table error_log add column doing text not null default '';
 -- Whether the user was told of it.
 alter table error_log add column is_shown integer not null default 0;
+-- The times and requests of the last ones before the newest, as JSON, newest first.
+alter table error_log add column earlier text not null default '[]';
 update error_log set first_ms = at_ms, is_shown = 1;
 create unique index error_log_by_fingerprint on error_log (fingerprint) where fingerprint <> '';
 create index error_log_by_time on error_log (at_ms);
