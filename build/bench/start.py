@@ -3,14 +3,17 @@
     python build/bench/start.py [--rounds 5] [--idle-s 60] [--engine gtk]
     /usr/lib/deskside/bin/deskside build/bench/start.py --installed
 
-The least is a pywebview window on a Litestar server with one small page. Both are started in turn as
+The least is a pywebview window on a Litestar server with one small page, with a button in it. Ours shows an
+empty chat, its field ready for a question. Both are started in turn, each time the other one first, as
 processes of their own with the same engine, Qt unless said otherwise: from the checkout or, with --installed,
-by a Python in which Deskside is installed (the second line: that of the Debian package). Usable: the page has
+by a Python in which Deskside is installed (the second line: that of the Debian package). A first round of both
+warms the disk's cache; of the others the median is told, and the quartiles in brackets. Usable: the page has
 loaded what it shows, drawn a frame, and told Python so; the time is since the process was asked for, read off
 every 10 ms. Memory: 5 s later, of the process and all its children, as PSS (shared pages divided among those
 who share them), USS (what only one of them has) and RSS (shared pages are counted each time). Idle: processor
 time of them all in the --idle-s after that, as a part of one core, with the window open and nothing running.
-Qt runs without a screen where there is none; WebKitGTK wants one. The on-device model is not started.
+Qt runs without a screen where there is none; WebKitGTK wants one. A window that does not have the keyboard
+shows no caret, so measure on a desktop, or run a window manager on Xvfb. The on-device model is not started.
 """
 
 from __future__ import annotations
@@ -73,8 +76,7 @@ def main() -> int:
     engine = options.engine or ("gtk" if options.installed else "qt")
     found: dict[str, list[list[float]]] = {"bare": [], "Deskside": []}
     for number in range(options.rounds + 1):
-        for name in found:
-            # The first of each warms the disk's cache.
+        for name in sorted(found, reverse=number % 2 == 1):
             figures = once(name, engine, options.installed, options.idle_s if number else 0)
             if number:
                 found[name].append(figures)
@@ -83,12 +85,16 @@ def main() -> int:
         ours = [figures[column] for figures in found["Deskside"]]
         # A bare window at rest may take less than a tick of the clock.
         ratios = [own / other for own, other in zip(ours, bare, strict=True) if other]
-        spread = f"{min(ratios):.2f} {statistics.median(ratios):.2f} {max(ratios):.2f}" if ratios else "-"
-        print(
-            f"{unit:13} bare {statistics.median(bare):8.2f}   Deskside {statistics.median(ours):8.2f}   "
-            f"ratio {spread} (min, median, max)"
-        )
+        print(f"{unit:13} bare {spread(bare)}   Deskside {spread(ours)}   ratio {spread(ratios)}")
     return 0
+
+
+def spread(figures: list[float]) -> str:
+    """The median and the quartiles."""
+    if len(figures) < 2:
+        return f"{figures[0]:.2f}" if figures else "-"
+    low, middle, high = statistics.quantiles(figures, n=4, method="inclusive")
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def once(name: str, engine: str, is_installed: bool, idle_s: float) -> list[float]:
@@ -123,8 +129,12 @@ def command(name: str, engine: str, is_installed: bool, folder: str) -> list[str
 
 def environment(engine: str, is_installed: bool) -> dict[str, str]:
     environ = {**os.environ, "DESKSIDE_WINDOW": engine, "QTWEBENGINE_DISABLE_SANDBOX": "1"}
+    # With a model chosen it shows a chat; nothing is asked of it.
+    environ["DESKSIDE_MODEL"] = "openai/gpt-5"
     if not is_installed:
-        environ["PYTHONPATH"] = os.pathsep.join(str(ROOT / root) for root in ("shell", "bridge", "backend"))
+        roots = [str(ROOT / root) for root in ("shell", "bridge", "backend")]
+        # Behind them what the caller has: python3-gi, say, which a virtual environment does not see.
+        environ["PYTHONPATH"] = os.pathsep.join([*roots, *filter(None, [environ.get("PYTHONPATH")])])
     if engine == "qt" and "DISPLAY" not in environ:
         environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     return environ

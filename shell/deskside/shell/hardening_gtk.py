@@ -12,6 +12,7 @@ from typing import Any
 
 from loguru import logger
 
+from deskside.shell.graphics import has_gpu
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
 from deskside.shell.request_filter_gtk import RequestFilter
@@ -35,6 +36,9 @@ FORBIDDEN = (
     "javascript_can_access_clipboard",
     "javascript_can_open_windows_automatically",
 )
+# A caret that blinks draws for as long as it is shown: WebKit does not end it when nobody types, as GTK does.
+# GTK's way of turning it off makes WebKit draw 60 times a second (2.50), so it blinks once in 24 days.
+CARET_CYCLE_MS = 2**31 - 1
 # A person needs longer than this to read what they are asked.
 ACCEPT_AFTER_MS = 700
 INSPECTOR = ("WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER")
@@ -59,6 +63,10 @@ def prepare(environ: MutableMapping[str, str]) -> None:
 
     Gdk.set_program_class(APP_ID)
     Gtk.Window.set_default_icon_name(APP_ID)
+    preferences = Gtk.Settings.get_default()
+    if preferences is not None:
+        preferences.props.gtk_cursor_blink = True
+        preferences.props.gtk_cursor_blink_time = CARET_CYCLE_MS
     webview.settings["ALLOW_FILE_URLS"] = False
     webview.settings["ALLOW_DOWNLOADS"] = False
     webview.settings["OPEN_EXTERNAL_LINKS_IN_BROWSER"] = False
@@ -80,6 +88,8 @@ def prefers_dark() -> bool:
 
 def harden(window: Any, lock: PageLock) -> None:
     """See engine.Engine."""
+    from gi.repository import WebKit2
+
     view = _view(window)
     manager = view.get_user_content_manager()
     manager.unregister_script_message_handler("jsBridge")
@@ -94,6 +104,9 @@ def harden(window: Any, lock: PageLock) -> None:
             setattr(settings, name, False)
     # Without them an inspector finds no page. `prepare` has left its address where it may look in.
     settings.enable_developer_extras = any(os.environ.get(name) for name in INSPECTOR)
+    if not has_gpu():
+        # WebKit would have the processor play one, and draw all of the window anew for each change in it.
+        settings.hardware_acceleration_policy = WebKit2.HardwareAccelerationPolicy.NEVER
     _offer_undo(view)
     _recover(window, view, lock)
 

@@ -94,6 +94,8 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     application = QApplication.instance() or QApplication(["deskside"])
     application.setApplicationName("Deskside")
     application.setDesktopFileName("deskside")
+    # A caret that blinks draws all of the window anew, twice a second for as long as it is shown.
+    application.setCursorFlashTime(0)
 
 
 def scrub(environ: MutableMapping[str, str]) -> str | None:
