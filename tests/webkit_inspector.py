@@ -32,6 +32,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 TITLE = "Deskside"
 ARRIVAL_S = 2  # for input that the page never gets, such as a key that GTK keeps
+LOOK_S = 2  # a page that is being loaded may never say whether it is
 ANSWER_S = 20  # a page that says nothing for so long has hung
 DRAG_STEPS = 5
 OWN_IDS = 2**30  # Playwright counts from 1
@@ -165,10 +166,10 @@ class Relay:
     def _is_loaded(self, path: str) -> bool:
         try:
             with self._connect(path) as inspector:
-                target = json.loads(inspector.recv(ANSWER_S))["params"]["targetInfo"]["targetId"]
+                target = json.loads(inspector.recv(LOOK_S))["params"]["targetInfo"]["targetId"]
                 script = "document.readyState === 'complete' && location.protocol === 'http:'"
                 inspector.send(_evaluation(target, OWN_IDS, script))
-                while (answer := _answer(json.loads(inspector.recv(ANSWER_S)))) is None:
+                while (answer := _answer(json.loads(inspector.recv(LOOK_S)))) is None:
                     continue
                 return answer[1] is True
         except (ConnectionError, ConnectionClosed, InvalidHandshake, TimeoutError):

@@ -88,6 +88,7 @@ class GtkEngine:
     def __init__(self, display: str, python_path: Path) -> None:
         self.display: str | None = display
         self._python_path = python_path
+        self._browser: Browser | None = None
         self._inspector = f"127.0.0.1:{free_port()}"
         self.relay = Relay(self._inspector, display)
 
@@ -105,7 +106,10 @@ class GtkEngine:
         }
 
     def connect(self, playwright: Playwright) -> Browser:
-        return playwright.webkit.connect_over_cdp(self.relay.address)
+        if self._browser is not None:
+            self._browser.close()  # a page has one inspector at a time
+        self._browser = playwright.webkit.connect_over_cdp(self.relay.address)
+        return self._browser
 
     def renderers(self, program: psutil.Process) -> list[psutil.Process]:
         # Linux cuts names at 15 characters, where psutil cannot complete them.

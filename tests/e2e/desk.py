@@ -97,8 +97,6 @@ class Desk:
     def attach(self) -> Page:
         """The page of the running window, after a start or after its renderer was killed."""
         until = time.monotonic() + START_S
-        if self._browser is not None:
-            self._browser.close()  # WebKit tells one inspector at a time
         while True:
             try:
                 self._browser = self._engine.connect(self._playwright)

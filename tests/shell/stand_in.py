@@ -27,7 +27,8 @@ PAGE = b"""<!doctype html><title>Stand-in</title><meta charset="utf-8">
 <h1>Stand-in page</h1>
 <a id="outside" href="https://example.com/">outside</a>
 <a id="blank" href="https://example.com/" target="_blank">outside, in a new window</a>
-<button id="popup" onclick="window.open('https://example.com/')">a window</button>
+<button id="window" onclick="window.open('/')">a window</button>
+<button id="popup" onclick="window.opened = window.open('https://example.com/') !== null">outside</button>
 <a id="download" href="/file" download="file.bin">download</a>
 <a id="unknown" href="/file">a file that is no page</a>
 """
@@ -41,7 +42,8 @@ GUARDED = b"""<!doctype html><title>Guarded</title><meta charset="utf-8">
 """
 ATTEMPTS = b"""
 const elsewhere = "https://example.com/x?secret";
-const outcome = (attempt) => new Promise((resolve) => attempt(() => resolve("done"), () => resolve("blocked")));
+const outcome = (attempt) =>
+  new Promise((resolve) => attempt(() => resolve("done"), () => resolve("blocked")));
 const attempts = {
   "inline script": (done, blocked) => (window.ranInline ? done() : blocked()),
   "script of text": (done, blocked) => (new Function("return 1")(), done()),
@@ -54,7 +56,9 @@ const attempts = {
     getComputedStyle(document.querySelector("h1")).color === "rgb(1, 2, 3)" ? done() : blocked(),
   "markup": (done) => { document.body.insertAdjacentHTML("beforeend", "<img>"); done(); },
   "fetch": (done, blocked) => fetch(elsewhere).then(done, blocked),
-  "image": (done, blocked) => { Object.assign(new Image(), { onload: done, onerror: blocked }).src = elsewhere; },
+  "image": (done, blocked) => {
+    Object.assign(new Image(), { onload: done, onerror: blocked }).src = elsewhere;
+  },
   "socket": (done, blocked) => {
     Object.assign(new WebSocket("wss://example.com/"), { onopen: done, onerror: blocked });
   },
@@ -63,7 +67,9 @@ const attempts = {
     Object.assign(new Worker(url), { onmessage: done, onerror: blocked });
   },
   "frame": (done, blocked) => {
-    document.addEventListener("securitypolicyviolation", (event) => event.effectiveDirective === "frame-src" && blocked());
+    document.addEventListener("securitypolicyviolation", (event) => {
+      if (event.effectiveDirective === "frame-src") blocked();
+    });
     const frame = document.createElement("iframe");
     frame.src = "/";
     document.body.append(frame);

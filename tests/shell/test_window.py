@@ -46,8 +46,6 @@ class Driven:
 
     def connect(self) -> Page:
         """Anew: to Playwright a page that crashed stays crashed."""
-        if self.browser is not None:
-            self.browser.close()
         wait_until(self._is_reached, "the page")
         assert self.browser is not None
         (page,) = self.browser.contexts[0].pages
@@ -59,7 +57,7 @@ class Driven:
             self.browser = self.engine.connect(self.playwright)
         except Error:
             return False
-        return True
+        return len(self.browser.contexts[0].pages) > 0
 
     @property
     def page(self) -> Page:
@@ -188,10 +186,12 @@ def test_the_programs_own_policy_stops_its_page_too(driven: Driven, page: Page) 
     page.goto(f"{driven.origin}/guarded")
     report = page.locator("#report")
     expect(report).not_to_be_empty(timeout=START_LIMIT_S * 1000)
-
-    assert {"blocked"} == set(json.loads(report.inner_text()).values()), report.inner_text()
-    assert "example.com" not in driven.log.read_text()[before:]
+    outcomes = json.loads(report.inner_text())
     page.goto(f"{driven.origin}/")
+
+    assert dict.fromkeys(outcomes, "blocked") == outcomes
+    # Stopped by the policy: nothing was left for the net below it.
+    assert "a request to" not in driven.log.read_text()[before:]
 
 
 def test_no_request_leaves_for_another_host(driven: Driven, page: Page) -> None:
@@ -211,19 +211,27 @@ def test_no_request_leaves_for_another_host(driven: Driven, page: Page) -> None:
     if driven.engine.name == "qt":  # WebKit tells nobody what its filter has stopped
         driven.wait_for_log("blocked a request to http://127.0.0.1\n", before)
     assert "was not blocked" not in driven.log.read_text()
-    assert "secret" not in driven.log.read_text()
+    assert "secret" not in driven.log.read_text()[before:]
 
 
 def test_a_window_cannot_be_opened(driven: Driven) -> None:
     before = len(driven.log.read_text())
 
+    click(driven, "#window")
+    driven.wait_for_log("blocked a window for http://127.0.0.1\n", before)
+    before = len(driven.log.read_text())
     click(driven, "#popup")
-    driven.wait_for_log("blocked a window for https://example.com\n", before)
+    if driven.engine.name == "qt":
+        driven.wait_for_log("blocked a window for https://example.com\n", before)
+    else:  # WebKit's filter stops it before anybody is asked
+        driven.page.wait_for_function("window.opened === false")
     before = len(driven.log.read_text())
     click(driven, "#blank")
     driven.wait_for_log("blocked a window for https://example.com\n", before)
 
-    driven.connect()  # which finds one page
+    if driven.engine.name == "gtk":
+        driven.connect()  # tells of the pages that there are now
+    assert len(driven.page.context.pages) == 1
     assert not driven.links.exists()
 
 
@@ -302,7 +310,9 @@ def test_the_page_comes_back_after_its_process_died(driven: Driven) -> None:
 
 def test_a_page_that_keeps_dying_is_not_loaded_for_ever(driven: Driven) -> None:
     kill_renderers(driven, "the page is loaded again in 0.5 s\n")
+    driven.connect()  # WebKit gives up when a process that it starts dies before it has come up
     kill_renderers(driven, "the page is loaded again in 2.0 s\n")
+    driven.connect()
     kill_renderers(driven, "the user is asked whether to load the page again\n")
 
     # The user is asked now. The window is there, and the next test closes it under the question.

@@ -94,7 +94,7 @@ def harden(window: Any, lock: PageLock) -> None:
     manager = view.get_user_content_manager()
     manager.unregister_script_message_handler("jsBridge")
     view.connect("decide-policy", _decider(lock, RequestFilter(manager)))
-    view.connect("create", lambda *_: None)  # no popups
+    view.connect("create", _refuse_window)
     view.connect("permission-request", _deny)
     view.connect("resource-load-started", _watcher(lock))
     view.get_context().connect("download-started", _cancel_download)
@@ -144,6 +144,11 @@ def _decider(lock: PageLock, requests: RequestFilter) -> Callable[[Any, Any, Any
         return True
 
     return decide
+
+
+def _refuse_window(_: Any, action: Any) -> None:
+    """For windows that a script opens; `decide-policy` is asked about those of links."""
+    logger.info("blocked a window for {}", describe(action.get_request().get_uri()))
 
 
 def _watcher(lock: PageLock) -> Callable[[Any, Any, Any], None]:
