@@ -5,7 +5,8 @@
 As the main.m and Main.cpp of Briefcase's templates do it: Python's options are not read, `sys.executable` is
 the program, and its one module is `deskside`, whatever is asked for. "macOS" takes what is printed into a
 log, as the logger of Python 3.14 does; "Windows" puts a log in place of the standard output, which a program
-without a console gets. The log and each start's arguments lie beside PROGRAM.
+without a console gets, and there are no other streams unless it was given pipes. The log and each start's
+arguments lie beside PROGRAM.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ with (beside / "starts").open("a", encoding="utf-8") as starts:
 log = (beside / "log").open("a", encoding="utf-8", buffering=1)
 if system == "Windows":
     os.dup2(log.fileno(), 1)
+    if "--role" not in sys.argv:  # nobody gave it streams: the menu started it
+        os.close(0)
+        os.close(2)
+        sys.stdin = sys.stderr = None  # type: ignore[assignment]
 else:
     sys.stdout = sys.stderr = log
 # What both systems have by default: whatever multiprocessing starts is then another of this program.

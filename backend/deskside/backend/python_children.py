@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
@@ -134,16 +133,19 @@ def take_streams(*, swapped: bool = False) -> None:
     system's log in place of `sys.stdout`.
 
     `swapped` answers on standard error and complains on standard output: in place of the latter the program
-    for Windows has put a log file.
+    for Windows has put a log file. Started from the menu there, it has no other streams: those that are not
+    there hold nothing and take everything, so that nobody has to ask.
     """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
     if swapped:
         kept = os.dup(1)
         os.dup2(2, 1)
         os.dup2(kept, 2)
         os.close(kept)
-    with suppress(OSError):  # there is none, as where Windows starts a program with a window
-        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
-    with suppress(OSError):
-        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
-    with suppress(OSError):
-        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
