@@ -72,7 +72,7 @@ class Hand:
         if self._place == (x, y):
             return False
         # Somewhere else first: where the pointer does not move, the page gets no event.
-        start = () if self._place else ("mousemove", "--window", self._find(), "0", "0")
+        start: tuple[str, ...] = () if self._place else ("mousemove", "--window", self._find(), "0", "0")
         if self._is_pressed and self._place:
             start = self._drag(x, y)
         self._do(*start, "mousemove", "--window", self._find(), str(x), str(y))
@@ -231,7 +231,7 @@ class _Page:
         """Whether it answers a question of our own."""
         answer = _answer(message)
         if answer is None:
-            return message.get("id", 0) >= OWN_IDS  # the question was passed on; its answer follows
+            return bool(message.get("id", 0) >= OWN_IDS)  # the question was passed on; its answer follows
         number, value = answer
         future = self._asked.get(number)
         if future is not None and not future.done():
