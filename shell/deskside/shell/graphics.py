@@ -10,7 +10,7 @@ DEVICES = ("dri/renderD*", "nvidiactl", "dxg")
 
 
 def has_gpu(devices: Path = Path("/dev")) -> bool:
-    """Is there a graphics processor that our user may use? On Linux; `devices` is where the kernel lists them."""
+    """Is there a graphics processor that our user may use? For Linux; `devices` is where it lists them."""
     return any(
         os.access(device, os.R_OK | os.W_OK) for pattern in DEVICES for device in devices.glob(pattern)
     )
