@@ -10,10 +10,10 @@ by a Python in which Deskside is installed (the second line: that of the Debian 
 both warms the disk's cache; of the others the median is told, and the quartiles in brackets.
 
 Usable: the page has loaded what it shows, drawn a frame, and told Python so; the time is since the process
-was asked for, read off every 10 ms. Memory: 5 s later, of the process and all its children, as PSS (shared pages
-divided among those who share them), USS (what only one of them has) and RSS (shared pages are counted each
-time). Idle: processor time of them all in the --idle-s after that, as a part of one core, with the window
-open and nothing running.
+was asked for, read off every 10 ms. Memory: 5 s later, of the process and all its children, as PSS (shared
+pages divided among those who share them), USS (what only one of them has) and RSS (shared pages are counted
+each time). Idle: processor time of them all in the --idle-s after that, as a part of one core, with the
+window open and nothing running.
 
 Qt runs without a screen where there is none; WebKitGTK wants one. A window that does not have the keyboard
 shows no caret, so measure on a desktop, or run a window manager on Xvfb. The on-device model is not started.
