@@ -264,7 +264,7 @@ def test_a_hasty_user_breaks_nothing(openai: Desk) -> None:
         assert 0 == openai.close()
 
 
-@pytest.mark.only_on("qt", reason="a field with two million letters in a row keeps WebKit busy for a minute")
+@pytest.mark.only_on("qt", reason="WebKit lays two million letters out for seconds at each step of a press")
 def test_a_question_without_end_is_refused_and_can_be_shortened(openai: Desk) -> None:
     with ProviderServer(chunks=3000, chunk_delay_s=0.01) as slow:
         openai.environ["OPENAI_BASE_URL"] = slow.openai_url
