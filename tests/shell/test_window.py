@@ -49,7 +49,7 @@ class Driven:
         wait_until(self._is_reached, "the page")
         assert self.browser is not None
         (page,) = self.browser.contexts[0].pages
-        page.wait_for_url(f"{self.origin}/")
+        page.wait_for_url(lambda url: url.startswith(f"{self.origin}/"))
         return page
 
     def _is_reached(self) -> bool:
@@ -301,11 +301,14 @@ def kill_renderers(driven: Driven, expect: str) -> None:
     driven.wait_for_log(expect, before)
 
 
-def test_the_page_comes_back_after_its_process_died(driven: Driven) -> None:
+def test_the_page_comes_back_where_it_was_after_its_process_died(driven: Driven) -> None:
+    driven.page.evaluate("location.hash = '#/chat/1'")
+
     kill_renderers(driven, "the page is loaded again in 0.0 s\n")
 
     page = driven.connect()
     assert page.text_content("h1") == "Stand-in page"
+    assert page.url == f"{driven.origin}/#/chat/1"
 
 
 def test_a_page_that_keeps_dying_is_not_loaded_for_ever(driven: Driven) -> None:
