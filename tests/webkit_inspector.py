@@ -213,7 +213,7 @@ class _Page:
         """Whether it answers a question of our own."""
         answer = _answer(message)
         if answer is None:
-            return message.get("id", 0) >= OWN_IDS  # the question was passed on; its answer follows
+            return bool(message.get("id", 0) >= OWN_IDS)  # the question was passed on; its answer follows
         number, value = answer
         future = self._asked.get(number)
         if future is not None and not future.done():
