@@ -64,6 +64,7 @@ TEST_PROGRAMS = {
     "gnome-keyring-daemon": "gnome-keyring",
     "Xvfb": "xvfb",
     "xauth": "xauth",  # xvfb-run wants it
+    "xdotool": "xdotool",
     "gpg": "gnupg",
 }
 

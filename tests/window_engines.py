@@ -85,21 +85,20 @@ class GtkEngine:
 
     name: Name = "gtk"
 
-    def __init__(self, display: str, python_path: Path) -> None:
+    def __init__(self, display: str, environ: dict[str, str]) -> None:
+        """`environ` is as `environment_with_gi` has it."""
         self.display: str | None = display
-        self._python_path = python_path
+        self._environ = environ
         self._browser: Browser | None = None
         self._inspector = f"127.0.0.1:{free_port()}"
         self.relay = Relay(self._inspector, display)
 
     def environ(self) -> dict[str, str]:
-        roots = [str(ROOT / root) for root in ("shell", "bridge", "backend")]
         assert self.display is not None
         return {
-            "DESKSIDE_WINDOW": "gtk",
+            **self._environ,
             "DISPLAY": self.display,
             "GDK_BACKEND": "x11",
-            "PYTHONPATH": os.pathsep.join([*roots, str(self._python_path)]),
             "DESKSIDE_ALLOW_DEBUGGING": "1",
             "WEBKIT_INSPECTOR_HTTP_SERVER": self._inspector,
             "GTK_IM_MODULE": "gtk-im-context-simple",
@@ -132,31 +131,34 @@ def window_engine(name: Name, tmp: Path) -> Iterator[WindowEngine]:
         pytest.importorskip("PySide6.QtWebEngineCore", exc_type=ImportError)
         yield QtEngine()
         return
-    python_path = path_with_gi(tmp)
+    environ = environment_with_gi(tmp)
     for program in ("Xvfb", "xdotool"):
         if shutil.which(program) is None:
             pytest.skip(f"WebKitGTK is driven on a screen: apt install xvfb xdotool ({program} is missing)")
     with screen() as display:
-        engine = GtkEngine(display, python_path)
+        engine = GtkEngine(display, environ)
         try:
             yield engine
         finally:
             engine.relay.close()
 
 
-def path_with_gi(tmp: Path) -> Path:
-    """A folder to import `gi` from. python3-gi belongs to the system's Python; a virtual environment of the
-    same version can use it."""
+def environment_with_gi(tmp: Path) -> dict[str, str]:
+    """What the program is started with to find WebKitGTK, over the test's own environment. python3-gi belongs
+    to the system's Python; a virtual environment of the same version can use it. Skips the test without."""
     folder = tmp / "system-gi"
     folder.mkdir(exist_ok=True)
     if SYSTEM_GI.is_dir() and not (folder / "gi").exists():
         (folder / "gi").symlink_to(SYSTEM_GI)
+    roots = [str(ROOT / root) for root in ("shell", "bridge", "backend")]
+    environ = {"DESKSIDE_WINDOW": "gtk", "PYTHONPATH": os.pathsep.join([*roots, str(folder)])}
     script = "import gi; gi.require_version('WebKit2', '4.1'); from gi.repository import WebKit2"
-    environ = {**os.environ, "PYTHONPATH": str(folder)}
-    tried = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, timeout=60)
+    tried = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, **environ}, capture_output=True, timeout=60
+    )
     if tried.returncode != 0:
         pytest.skip("this Python has no WebKitGTK: apt install python3-gi gir1.2-webkit2-4.1")
-    return folder
+    return environ
 
 
 def free_port() -> int:

@@ -40,11 +40,14 @@ class Desk:
 
     def start(self, *arguments: str) -> Page:
         """Start the program and return its page once it is loaded."""
+        own, engine = self._environment(), self._engine.environ()
+        paths = [own["PYTHONPATH"], *filter(None, [engine.get("PYTHONPATH")])]
+        environ = {**own, **engine, "PYTHONPATH": os.pathsep.join(paths)}
         log = (self.data.parent / "program.log").open("ab")
         with log:
             self.process = subprocess.Popen(
                 [sys.executable, *self._program(), "--data-dir", str(self.data), *arguments],
-                env={**self._environment(), **self._engine.environ()},
+                env=environ,
                 stdout=log,
                 stderr=log,
             )

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from provider_server import ProviderServer
 
-pytestmark = pytest.mark.window
+pytestmark = [pytest.mark.window, pytest.mark.both_engines]
 
 
 @pytest.fixture

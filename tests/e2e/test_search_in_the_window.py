@@ -89,7 +89,7 @@ def test_a_message_is_found_and_shown_in_its_place_and_both_ways_go_on_from_ther
 ) -> None:
     make_history(desk.data)
     desk.environ |= {**keyed, "DESKSIDE_MODEL": "openai/gpt-test"}
-    with ProviderServer(chunks=3000, chunk_delay_s=0.01) as slow:
+    with ProviderServer(chunks=3000, chunk_delay_s=0.1) as slow:
         desk.environ["OPENAI_BASE_URL"] = slow.openai_url
         page = desk.start()
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_window_gtk import environment_with_gi
 
 from deskside.backend.errors import Conflict, NeedsWindow
 from deskside.shell.desktop import WindowDesktop
+from window_engines import environment_with_gi
 
 ROOT = Path(__file__).parents[2]
 DEEDS = [("enter", False), ("escape", False), ("close", False), ("hasty", False), ("yes", True)]
@@ -51,7 +51,7 @@ def test_only_the_button_says_yes_on_qt(deed: str, is_yes: bool) -> None:
 @pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="GTK needs a screen: apt install xvfb")
 @pytest.mark.parametrize(("deed", "is_yes"), DEEDS)
 def test_only_the_button_says_yes_on_gtk(deed: str, is_yes: bool, tmp_path: Path) -> None:
-    found = answer("gtk", deed, environment_with_gi(tmp_path))
+    found = answer("gtk", deed, {**os.environ, **environment_with_gi(tmp_path)})
 
     assert is_yes == found["answer"]
     assert_all_is_shown(found)

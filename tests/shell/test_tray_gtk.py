@@ -1,9 +1,10 @@
-"""The tray of the window on the system's WebKitGTK. Its page cannot be driven, so the terminal and the
-desktop look at it from outside."""
+"""The tray of the window on the system's WebKitGTK, as the desktop sees it."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,15 +13,16 @@ from pathlib import Path
 
 import pytest
 from test_window import START_LIMIT_S, wait_until
-from test_window_gtk import environment_with_gi
-from test_window_gtk import pytestmark as needs_gtk
 
 from desktop_bus import TrayHost, TrayIcon, session_bus
 from screen import is_on_screen, press_close_button, screen
+from window_engines import environment_with_gi
 
 TYPELIBS = Path("/usr/lib").glob("*/girepository-1.0/AyatanaAppIndicator3-0.1.typelib")
 pytestmark = [
-    *needs_gtk,
+    pytest.mark.window,
+    pytest.mark.skipif(sys.platform != "linux", reason="WebKitGTK is for Linux"),
+    pytest.mark.skipif(shutil.which("Xvfb") is None, reason="GTK needs a screen: apt install xvfb"),
     pytest.mark.skipif(not any(TYPELIBS), reason="apt install gir1.2-ayatanaappindicator3-0.1"),
 ]
 
@@ -63,7 +65,12 @@ def run(environ: dict[str, str], data: Path, *words: str) -> str:
 def shown(tmp_path: Path) -> Iterator[Shown]:
     data = tmp_path / "data"
     with session_bus() as bus, screen() as display, TrayHost(bus) as host:
-        environ = {**environment_with_gi(tmp_path), "DISPLAY": display, "DBUS_SESSION_BUS_ADDRESS": bus}
+        environ = {
+            **os.environ,
+            **environment_with_gi(tmp_path),
+            "DISPLAY": display,
+            "DBUS_SESSION_BUS_ADDRESS": bus,
+        }
         run(environ, data, "call", "settings.change", json.dumps({"closes_to_tray": True}))
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(

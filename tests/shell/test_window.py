@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Error, Page, Playwright, expect, sync_playwright
 
-from window_engines import WindowEngine
+from window_engines import WindowEngine, free_port
 
 pytestmark = [pytest.mark.window, pytest.mark.both_engines]
 
@@ -49,7 +50,7 @@ class Driven:
         wait_until(self._is_reached, "the page")
         assert self.browser is not None
         (page,) = self.browser.contexts[0].pages
-        page.wait_for_url(f"{self.origin}/")
+        page.wait_for_url(lambda url: url.startswith(f"{self.origin}/"))
         return page
 
     def _is_reached(self) -> bool:
@@ -98,14 +99,14 @@ def window_environment(tmp: Path, engine: WindowEngine) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def driven(engine: WindowEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
-    tmp = tmp_path_factory.mktemp("window")
+@contextmanager
+def stand_in(tmp: Path, engine: WindowEngine, environ: dict[str, str]) -> Iterator[tuple[int, str]]:
+    """The process and the origin of a window that is on the screen; `tmp` gets its log."""
     log = tmp / "log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, *WARNINGS[engine.name], str(Path(__file__).with_name("stand_in.py")), str(tmp)],
-            env=window_environment(tmp, engine),
+            env=environ,
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
@@ -114,14 +115,22 @@ def driven(engine: WindowEngine, tmp_path_factory: pytest.TempPathFactory) -> It
         assert process.stdout is not None
         origin = json.loads(process.stdout.readline())["origin"]
         wait_until(lambda: "the window shows" in log.read_text(), "the window")
-        with sync_playwright() as playwright:
-            program = psutil.Process(process.pid)
-            driven = Driven(engine, playwright, program, origin, log, tmp / "links", tmp)
-            driven.connect()
-            yield driven
+        yield process.pid, origin
     finally:
         process.terminate()
         process.communicate(timeout=START_LIMIT_S)
+
+
+@pytest.fixture(scope="module")
+def driven(engine: WindowEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
+    tmp = tmp_path_factory.mktemp("window")
+    with (
+        stand_in(tmp, engine, window_environment(tmp, engine)) as (pid, origin),
+        sync_playwright() as playwright,
+    ):
+        driven = Driven(engine, playwright, psutil.Process(pid), origin, tmp / "log", tmp / "links", tmp)
+        driven.connect()
+        yield driven
 
 
 @pytest.fixture
@@ -291,6 +300,17 @@ def test_the_page_gets_nothing_from_pywebview(page: Page) -> None:
     assert page.evaluate("() => document.querySelectorAll('style, [style]').length") == 0
 
 
+def test_no_debugger_gets_in_unless_that_is_allowed(engine: WindowEngine, tmp_path: Path) -> None:
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    environ = window_environment(tmp_path, engine)
+    environ |= {"QTWEBENGINE_REMOTE_DEBUGGING": address, "WEBKIT_INSPECTOR_HTTP_SERVER": address}
+    del environ["DESKSIDE_ALLOW_DEBUGGING"]
+
+    with stand_in(tmp_path, engine, environ), pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
 def kill_renderers(driven: Driven, expect: str) -> None:
     """Kill what draws the page, and return when the log tells what is done about it."""
     wait_until(lambda: bool(driven.renderers), "a renderer")
@@ -301,11 +321,14 @@ def kill_renderers(driven: Driven, expect: str) -> None:
     driven.wait_for_log(expect, before)
 
 
-def test_the_page_comes_back_after_its_process_died(driven: Driven) -> None:
+def test_the_page_comes_back_where_it_was_after_its_process_died(driven: Driven) -> None:
+    driven.page.evaluate("location.hash = '#/chat/1'")
+
     kill_renderers(driven, "the page is loaded again in 0.0 s\n")
 
     page = driven.connect()
     assert page.text_content("h1") == "Stand-in page"
+    assert page.url == f"{driven.origin}/#/chat/1"
 
 
 def test_a_page_that_keeps_dying_is_not_loaded_for_ever(driven: Driven) -> None:

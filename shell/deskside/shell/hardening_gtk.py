@@ -201,9 +201,15 @@ def _recover(window: Any, view: Any, lock: PageLock) -> None:
     from gi.repository import GLib
 
     recovery = Recovery()
+    shown = ""
+
+    def moved(*_: Any) -> None:
+        nonlocal shown
+        # Empty once the process has died.
+        shown = view.get_uri() or shown
 
     def load() -> bool:
-        view.load_uri(lock.fresh_url(view.get_uri() or ""))
+        view.load_uri(lock.fresh_url(shown))
         return False  # once
 
     def reload_anew() -> None:
@@ -220,6 +226,7 @@ def _recover(window: Any, view: Any, lock: PageLock) -> None:
             logger.info("the page is loaded again in {} s", wait_s)
             GLib.timeout_add(round(wait_s * 1000), load)
 
+    view.connect("notify::uri", moved)
     view.connect("web-process-terminated", died)
 
 
