@@ -379,7 +379,7 @@ async def test_what_cannot_be_read_says_so_and_stays_attached(content: bytes, tm
 async def test_a_reader_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     endless = tmp_path / "endless.py"
     endless.write_text("while True: pass", "utf-8")
-    monkeypatch.setattr(documents, "WORKER", endless)
+    monkeypatch.setattr(documents, "EXTRACT_WORKER", endless)
     monkeypatch.setattr(documents, "TIME_LIMIT_S", 0.3)
     async with opened(tmp_path) as app:
         row = await read(app, await attach(app, pdf_with("x")))

@@ -158,7 +158,7 @@ async def test_the_answer_waits_until_the_files_were_read(
         f"while not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)\nprint('[Page 1] late plums')",
         "utf-8",
     )
-    monkeypatch.setattr(documents, "WORKER", worker)
+    monkeypatch.setattr(documents, "EXTRACT_WORKER", worker)
     async with opened(paths, server) as app:
         row = await attach(app, pdf_with("x").replace(b"PDF-1.4", b"PDF-1.5"), "plums.pdf")
         started = await app.runs.start(None, "Read it.", "local/local-model", None, [row.id])
@@ -176,7 +176,7 @@ async def test_a_file_that_is_never_read_does_not_hold_the_answer_up(
 ) -> None:
     endless = tmp_path / "endless.py"
     endless.write_text("while True: pass", "utf-8")
-    monkeypatch.setattr(documents, "WORKER", endless)
+    monkeypatch.setattr(documents, "EXTRACT_WORKER", endless)
     monkeypatch.setattr("deskside.backend.attachments.attachments.LONGEST_WAIT_S", 0.2)
     async with opened(paths, server) as app:
         await ask(app, wire, "Read it.", await attach(app, pdf_with("x"), "plums.pdf"))

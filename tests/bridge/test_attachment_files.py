@@ -197,7 +197,7 @@ async def test_a_page_that_takes_for_ever_is_given_up(
 ) -> None:
     endless = tmp_path / "endless.py"
     endless.write_text("while True: pass", "utf-8")
-    monkeypatch.setattr(documents, "WORKER", endless)
+    monkeypatch.setattr(documents, "EXTRACT_WORKER", endless)
     monkeypatch.setattr(documents, "PAGE_TIME_LIMIT_S", 0.3)
     async with served(tmp_path, web) as (_, http):
         answer = await http.get(f"/attachments/{await put(http, pdf_of([(612, 792)]))}/pages/1")
