@@ -223,6 +223,23 @@ async def test_a_schema_that_is_no_text_any_more_is_damage_like_any_other(
             raise AssertionError("opened")
 
 
+@pytest.mark.parametrize("table", ["agent", "conversation", "message", "message_part", "run", "setting"])
+def test_a_table_whose_name_is_damaged_is_found_by_what_is_in_it(
+    whole: Path, damaged: Path, table: str
+) -> None:
+    schema = damaged.read_bytes()
+    entry = f"table{table}{table}".encode()  # kind, name, and the table it is about
+    assert 1 == schema.count(entry)
+    damaged.write_bytes(schema.replace(entry, f"table{table[:-1]}\x01{table}".encode()))
+
+    target = damaged.with_name("rescued.db")
+    rescue = salvage(damaged, target)
+
+    check_rescued(target)
+    check_losses_are_told(whole, rescue)
+    assert counts_of(whole)[table] == counts_of(target)[table]
+
+
 def test_a_whole_database_is_rescued_as_it_is(whole: Path, tmp_path: Path) -> None:
     rescue = salvage(whole, tmp_path / "rescued.db")
 

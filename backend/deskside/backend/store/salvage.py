@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,8 @@ from deskside.backend.store.text import title_of
 NOTHING_LEFT = "Restore a backup; or close Deskside, move the file elsewhere, and begin anew."
 LOST_TEXT = "(This text is on a damaged page of the database and cannot be read.)"
 LOST_TITLE = "A conversation without its title"
+# What SQLite itself adds to a database that it has looked over.
+OF_SQLITE = {"sqlite_stat1", "sqlite_stat4"}
 LOST_PLACE = "Messages without their conversation"
 
 # What a reader sees must hang together, whatever rows are gone. In this order, at the schema of the source …
@@ -565,7 +567,9 @@ def _place_strays(copy: sqlite3.Connection, tables: list[_Table], source: _Sourc
     if not damaged:
         return
     entries: list[int] = []
-    for number in _strays(source, [table.name for table in damaged]):
+    # A name that none of ours has was damaged: nobody knows whose pages those are.
+    named = {str(name) for (name,) in copy.execute("select name from sqlite_master")} | OF_SQLITE
+    for number in _strays(source, named - {table.name for table in damaged}):
         with suppress(Broken):
             if source.image.page(number)[0] == TABLE_LEAF:
                 _place(copy, [table for table in damaged if not table.is_without_row_id], source, number)
@@ -609,10 +613,11 @@ def _refer_to_something(copy: sqlite3.Connection, table: _Table, rows: Sequence[
     return True
 
 
-def _strays(source: _Source, read_already: Sequence[str]) -> Iterator[int]:
+def _strays(source: _Source, others: Set[str]) -> Iterator[int]:
+    """Pages of rows that are no part of these trees, and of none that was read."""
     image = source.image
     for name, root in source.roots.items():
-        if name in read_already:
+        if name not in others:
             continue
         tree = image.walk(root)
         source.taken |= tree.pages
