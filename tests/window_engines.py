@@ -50,9 +50,10 @@ class QtEngine:
     display: str | None = None
 
     def __init__(self) -> None:
-        self._port = free_port()
+        self._port = 0
 
     def environ(self) -> dict[str, str]:
+        self._port = free_port()  # that of the program before may still be closing
         return {
             "DESKSIDE_WINDOW": "qt",
             "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen"),

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_window_gtk import environment_with_gi
 
 from deskside.shell.graphics import has_gpu
+from window_engines import environment_with_gi
 
 ROOT = Path(__file__).parents[2]
 LONGEST_MS = 2**31 - 1
@@ -43,7 +43,7 @@ def test_the_caret_is_steady_on_qt() -> None:
 @pytest.mark.window
 @pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="GTK needs a screen: apt install xvfb")
 def test_the_caret_is_steady_on_gtk(tmp_path: Path) -> None:
-    environ = environment_with_gi(tmp_path)
+    environ = {**os.environ, **environment_with_gi(tmp_path)}
 
     # Not off: WebKitGTK 2.50 then draws 60 times a second.
     assert f"True {LONGEST_MS}" == printed(ON_GTK, environ, "xvfb-run", "-a")
