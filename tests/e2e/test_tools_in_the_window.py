@@ -40,7 +40,7 @@ def test_a_tool_is_typed_tried_mended_kept_and_deleted_and_comes_back(
         '    """Share a sum."""\n    if people:\n        return total / nobody'
     )
     page.keyboard.press("Control+Shift+z")
-    expect(code).to_have_value(re.compile("nobody    $"))
+    expect(code).to_have_value(re.compile("nobody +$"))
     page.keyboard.press("Control+z")
     expect(page.get_by_label("Name")).to_have_value("share")
     expect(page.get_by_role("textbox", name="Description")).to_have_value("Share a sum.")
