@@ -52,6 +52,7 @@ BY_ITSELF = frozenset(
         "save_draft",
         "saved_draft",
         "servers",
+        "shown",
         "spent",
         "state",
         "statistics",
