@@ -13,6 +13,8 @@ from provider_server import ProviderServer
 
 pytestmark = [pytest.mark.window, pytest.mark.both_engines]
 
+FIRST_LINE_Y = 16  # the middle of a menu's first line, in the window's pixels
+
 
 @pytest.fixture
 def anthropic(desk: Desk, keyed: dict[str, str]) -> Desk:
@@ -110,3 +112,23 @@ def test_a_model_calls_what_the_user_wrote(anthropic: Desk, provider: ProviderSe
     offered = {tool["name"]: tool for tool in provider.requests[-1].json["tools"]}
     assert parameters == offered["share"]["input_schema"]
     assert "42.0" in json.dumps(provider.requests[-1].json["messages"])
+
+
+@pytest.mark.only_on("gtk", reason="off screen nobody can press a line of Qt's own menu")
+def test_the_right_button_offers_what_writing_needs_and_nothing_else(anthropic: Desk) -> None:
+    page = anthropic.start()
+    field = page.get_by_test_id("chat-input")
+    field.fill("Some words")
+
+    # Back, Reload and the like are for no program: where nothing is to be edited there is no menu.
+    page.get_by_test_id("new-chat").click(button="right")
+    field.press("Control+a")
+    # The menu, which is no part of the page, begins where the button is pressed. Its first line cuts.
+    field.click(button="right", position={"x": 20, "y": 10})
+    box = field.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 60, box["y"] + 10 + FIRST_LINE_Y)
+
+    expect(field).to_have_value("")
+    field.press("Control+v")
+    expect(field).to_have_value("Some words")

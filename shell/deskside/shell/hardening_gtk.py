@@ -39,6 +39,8 @@ FORBIDDEN = (
 # A caret that blinks draws for as long as it is shown: WebKit does not end it when nobody types, as GTK does.
 # GTK's way of turning it off makes WebKit draw 60 times a second (2.50), so it blinks once in 24 days.
 CARET_CYCLE_MS = 2**31 - 1
+# The standard menu also offers Back, Reload and Save: none of them is for a program.
+MENU_ACTIONS = ("CUT", "COPY", "PASTE", "DELETE", "SELECT_ALL")
 # A person needs longer than this to read what they are asked.
 ACCEPT_AFTER_MS = 700
 INSPECTOR = ("WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER")
@@ -108,6 +110,7 @@ def harden(window: Any, lock: PageLock) -> None:
         # WebKit would have the processor play one, and draw all of the window anew for each change in it.
         settings.hardware_acceleration_policy = WebKit2.HardwareAccelerationPolicy.NEVER
     _offer_undo(view)
+    _offer_edit_menu(view)
     _recover(window, view, lock)
 
 
@@ -194,6 +197,27 @@ def _offer_undo(view: Any) -> None:
 
     # After the page, which may have another use for the keys: what it leaves comes here a second time.
     view.connect_after("key-press-event", pressed)
+
+
+def _offer_edit_menu(view: Any) -> None:
+    """pywebview takes the whole context menu away; writing needs Cut, Copy and Paste."""
+    from gi.repository import GObject, WebKit2
+
+    actions = [getattr(WebKit2.ContextMenuAction, name) for name in MENU_ACTIONS]
+
+    def show(_: Any, menu: Any, *__: Any) -> bool:
+        for item in menu.get_items():
+            if item.get_stock_action() not in actions or not item.get_gaction().get_enabled():
+                menu.remove(item)
+        return menu.get_n_items() == 0  # True shows none
+
+    # Whoever comes first decides. GObject's call that disconnects by the signal finds nothing from Python.
+    signal = GObject.signal_lookup("context-menu", view)
+    while theirs := GObject.signal_handler_find(
+        view, GObject.SignalMatchType.ID, signal, 0, None, None, None
+    ):
+        view.disconnect(theirs)
+    view.connect("context-menu", show)
 
 
 def _recover(window: Any, view: Any, lock: PageLock) -> None:
