@@ -30,6 +30,9 @@ class WindowEngine(Protocol):
     name: Name
     display: str | None
 
+    def start_anew(self) -> None:
+        """Before a program takes the place of one that has ended, whose port may still be closing."""
+
     def environ(self) -> dict[str, str]:
         """What the program is started with, over the test's own."""
 
@@ -50,10 +53,12 @@ class QtEngine:
     display: str | None = None
 
     def __init__(self) -> None:
-        self._port = 0
+        self._port = free_port()
+
+    def start_anew(self) -> None:
+        self._port = free_port()
 
     def environ(self) -> dict[str, str]:
-        self._port = free_port()  # that of the program before may still be closing
         return {
             "DESKSIDE_WINDOW": "qt",
             "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen"),
@@ -93,6 +98,9 @@ class GtkEngine:
         self._browser: Browser | None = None
         self._inspector = f"127.0.0.1:{free_port()}"
         self.relay = Relay(self._inspector, display)
+
+    def start_anew(self) -> None:
+        """WebKit takes a port that is still closing."""
 
     def environ(self) -> dict[str, str]:
         assert self.display is not None

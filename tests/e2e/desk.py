@@ -40,6 +40,7 @@ class Desk:
 
     def start(self, *arguments: str) -> Page:
         """Start the program and return its page once it is loaded."""
+        self._engine.start_anew()
         own, engine = self._environment(), self._engine.environ()
         paths = [own["PYTHONPATH"], *filter(None, [engine.get("PYTHONPATH")])]
         environ = {**own, **engine, "PYTHONPATH": os.pathsep.join(paths)}
