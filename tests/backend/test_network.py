@@ -7,10 +7,12 @@ connect.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import ssl
 import sys
+import warnings
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -600,3 +602,25 @@ async def test_every_connect_of_the_program_goes_through_the_gate(
 
     assert len(connects.seen) > 5
     assert [] == [place for place, is_ours in connects.seen if not is_ours]
+
+
+async def test_a_line_that_is_given_up_as_it_connects_leaves_no_socket_open() -> None:
+    """The moment cannot be chosen from outside, so many are tried. An open socket warns once it is lost."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
+        gate = Gate()
+        for tick in range(400):
+            line = gate.line("127.0.0.1", server.getsockname()[1])
+            dialling = asyncio.create_task(line.dial("127.0.0.1", server.getsockname()[1]))
+            until_s = asyncio.get_running_loop().time() + tick % 50 * 20e-6
+            while asyncio.get_running_loop().time() < until_s:
+                await asyncio.sleep(0)
+            dialling.cancel()
+            (result,) = await asyncio.gather(dialling, return_exceptions=True)
+            if isinstance(result, socket.socket):
+                result.close()
+            line.close("stopped")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", ResourceWarning)
+        await asyncio.sleep(0)
+        gc.collect()
+    assert [] == [str(each.message) for each in found]

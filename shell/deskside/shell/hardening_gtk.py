@@ -209,7 +209,7 @@ def _offer_edit_menu(view: Any) -> None:
         for item in menu.get_items():
             if item.get_stock_action() not in actions or not item.get_gaction().get_enabled():
                 menu.remove(item)
-        return menu.get_n_items() == 0  # True shows none
+        return not menu.get_items()  # True shows none
 
     # Whoever comes first decides. GObject's call that disconnects by the signal finds nothing from Python.
     signal = GObject.signal_lookup("context-menu", view)

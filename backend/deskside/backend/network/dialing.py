@@ -78,7 +78,7 @@ async def dial(host: str, port: int, may_reach: Callable[[str], bool] = lambda n
     finally:
         for attempt in attempts:
             attempt.cancel()
-            attempt.add_done_callback(_close_late)
+            attempt.add_done_callback(close_late)
 
 
 def _families_in_turn(found: list[Address]) -> deque[Address]:
@@ -106,6 +106,7 @@ async def _connected(family: int, address: Sequence[object]) -> socket.socket:
     return made
 
 
-def _close_late(attempt: asyncio.Task[socket.socket]) -> None:
+def close_late(attempt: asyncio.Task[socket.socket]) -> None:
+    """Close what an attempt has connected that nobody waits for any more."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().close()

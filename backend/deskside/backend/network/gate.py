@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 from deskside.backend.errors import Offline, WentOffline
 from deskside.backend.log import request_id
 from deskside.backend.network import dialing, purpose
-from deskside.backend.network.dialing import Address, SocketOptions, dial, is_loopback, look_up
+from deskside.backend.network.dialing import Address, SocketOptions, close_late, dial, is_loopback, look_up
 
 Outcome = Literal["done", "stopped", "failed", "cut", "refused", "lost"]
 """Everything came; we gave up on it; it was not reached, or broke off; going offline cut it; offline, it was
@@ -107,11 +107,12 @@ class Line:
     async def dial(self, host: str, port: int) -> socket.socket:
         """Connect to an address that leads to the target. Raises OSError, Offline, and UnicodeError for what
         can be no name."""
-        dialling = asyncio.ensure_future(dial(host, port, self._gate.may_reach))
+        dialling = asyncio.create_task(dial(host, port, self._gate.may_reach))
         self.cut = dialling.cancel
         try:
             connected = await dialling
         except asyncio.CancelledError:
+            dialling.add_done_callback(close_late)  # it may have connected at this very moment
             self.check()
             raise
         self._socket = connected
