@@ -41,6 +41,17 @@ def expect_growth(page: Page) -> None:
     page.wait_for_function(f"(now) => ({text})() > now", arg=now, timeout=NOT_FOR_LONG_MS)
 
 
+@pytest.fixture
+def page(openai: Desk) -> Iterator[Page]:
+    """The window, in which an answer grows for half a minute."""
+    with ProviderServer(chunks=3000, chunk_delay_s=0.01) as slow:
+        openai.environ["OPENAI_BASE_URL"] = slow.openai_url
+        page = openai.start()
+        ask(page, "Tell me a story.")
+        expect_growth(page)
+        yield page
+
+
 @contextmanager
 def full_disk(desk: Desk) -> Iterator[None]:
     """No file of the program can grow: to it that is a disk without space."""
@@ -73,57 +84,44 @@ def damage(database: Path, index: str) -> None:
 
 
 @pytest.mark.only_on("qt", reason="the limit on files would limit the memory that WebKit's processes share")
-def test_a_full_disk_is_told_and_loses_nothing(openai: Desk) -> None:
-    with ProviderServer(chunks=3000, chunk_delay_s=0.01) as slow:
-        openai.environ["OPENAI_BASE_URL"] = slow.openai_url
-        page = openai.start()
-        ask(page, "Tell me a story.")
-        expect_growth(page)
-
-        with full_disk(openai):
-            toast = page.locator(".toast")
-            expect(toast).to_contain_text("disk", timeout=NOT_FOR_LONG_MS)
-            expect(toast).to_contain_text("space")
-            expect_growth(page)
-            page.get_by_test_id("chat-stop").click()
-            expect(last_reply(page)).to_have_attribute("data-status", "failed")
-            said = last_reply(page).get_by_test_id("chat-response").inner_text()
-            expect(last_reply(page).get_by_role("alert")).to_contain_text("disk")
-            page.get_by_test_id("new-chat").click()
-            ask(page, "Is this kept?")
-            expect(page.get_by_role("alert")).to_contain_text("disk")
-            expect(page.get_by_test_id("chat-input")).to_have_value("Is this kept?")
-            page.get_by_test_id("conversation-item").first.click()
-            expect(last_reply(page).get_by_test_id("chat-response")).to_have_text(said, use_inner_text=True)
-        expect(last_reply(page)).to_have_attribute("data-status", "stopped", timeout=NOT_FOR_LONG_MS)
-        page.get_by_test_id("new-chat").click()
-        page.get_by_test_id("chat-send").click()
-        expect_growth(page)
-        assert 0 == openai.close()
-
-
-def test_a_store_that_is_locked_or_damaged_is_told_and_loses_nothing(openai: Desk) -> None:
-    with ProviderServer(chunks=3000, chunk_delay_s=0.01) as slow:
-        openai.environ["OPENAI_BASE_URL"] = slow.openai_url
-        page = openai.start()
-        ask(page, "Tell me a story.")
+def test_a_full_disk_is_told_and_loses_nothing(openai: Desk, page: Page) -> None:
+    with full_disk(openai):
+        toast = page.locator(".toast")
+        expect(toast).to_contain_text("disk", timeout=NOT_FOR_LONG_MS)
+        expect(toast).to_contain_text("space")
         expect_growth(page)
         page.get_by_test_id("chat-stop").click()
-        expect(last_reply(page)).to_have_attribute("data-status", "stopped")
+        expect(last_reply(page)).to_have_attribute("data-status", "failed")
         said = last_reply(page).get_by_test_id("chat-response").inner_text()
-
-        with locked(openai.data / "deskside.db"):
-            page.get_by_test_id("new-chat").click()
-            ask(page, "Is this kept?")
-            expect(page.get_by_role("alert")).to_contain_text(
-                "Another program is using", timeout=NOT_FOR_LONG_MS
-            )
-            page.get_by_test_id("conversation-item").first.click()
-            expect(last_reply(page).get_by_test_id("chat-response")).to_have_text(said, use_inner_text=True)
+        expect(last_reply(page).get_by_role("alert")).to_contain_text("disk")
         page.get_by_test_id("new-chat").click()
-        page.get_by_test_id("chat-send").click()
-        expect_growth(page)
-        assert 0 == openai.close()
+        ask(page, "Is this kept?")
+        expect(page.get_by_role("alert")).to_contain_text("disk")
+        expect(page.get_by_test_id("chat-input")).to_have_value("Is this kept?")
+        page.get_by_test_id("conversation-item").first.click()
+        expect(last_reply(page).get_by_test_id("chat-response")).to_have_text(said, use_inner_text=True)
+    expect(last_reply(page)).to_have_attribute("data-status", "stopped", timeout=NOT_FOR_LONG_MS)
+    page.get_by_test_id("new-chat").click()
+    page.get_by_test_id("chat-send").click()
+    expect_growth(page)
+    assert 0 == openai.close()
+
+
+def test_a_store_that_is_locked_or_damaged_is_told_and_loses_nothing(openai: Desk, page: Page) -> None:
+    page.get_by_test_id("chat-stop").click()
+    expect(last_reply(page)).to_have_attribute("data-status", "stopped")
+    said = last_reply(page).get_by_test_id("chat-response").inner_text()
+
+    with locked(openai.data / "deskside.db"):
+        page.get_by_test_id("new-chat").click()
+        ask(page, "Is this kept?")
+        expect(page.get_by_role("alert")).to_contain_text("Another program is using", timeout=NOT_FOR_LONG_MS)
+        page.get_by_test_id("conversation-item").first.click()
+        expect(last_reply(page).get_by_test_id("chat-response")).to_have_text(said, use_inner_text=True)
+    page.get_by_test_id("new-chat").click()
+    page.get_by_test_id("chat-send").click()
+    expect_growth(page)
+    assert 0 == openai.close()
 
     damage(openai.data / "deskside.db", "conversation_listed")
     page = openai.start()

@@ -99,7 +99,9 @@ export function AppView({ app, isConnected }: Props) {
     };
     window.addEventListener("keydown", onKeyDown);
     const ignoreMenu = app.menuChoice.subscribe((chosen) => {
-      if (chosen) actions[chosen.choice]();
+      if (!chosen) return;
+      app.menuChoice.value = null; // done once, also where this view is made anew
+      actions[chosen.choice]();
     });
     return () => {
       window.removeEventListener("keydown", onKeyDown);

@@ -588,7 +588,7 @@ export function createConversation(api: ConversationApi, options: ConversationOp
       await api.recordings.shown({ run_id: runId, ...shown });
     } catch (error) {
       // It is of use to who looks into a run later; nobody waits for it now.
-      asProblem(error);
+      if (!(error instanceof BridgeError)) throw error;
     }
   }
 

@@ -47,8 +47,6 @@ from deskside.backend.store.text import title_of
 NOTHING_LEFT = "Restore a backup; or close Deskside, move the file elsewhere, and begin anew."
 LOST_TEXT = "(This text is on a damaged page of the database and cannot be read.)"
 LOST_TITLE = "A conversation without its title"
-# What SQLite itself adds to a database that it has looked over.
-OF_SQLITE = {"sqlite_stat1", "sqlite_stat4"}
 LOST_PLACE = "Messages without their conversation"
 
 # What a reader sees must hang together, whatever rows are gone. In this order, at the schema of the source …
@@ -89,6 +87,8 @@ CLOSE_GAPS_NOW = (
       where status = 'complete' and id not in (select message from message_part)""",
 )
 TEXTS = {"text": LOST_TEXT}
+# What SQLite itself adds to a database that it has looked over.
+OF_SQLITE = {"sqlite_stat1", "sqlite_stat4"}
 
 Shape = tuple[type, ...]
 """The types of the values of a record."""
