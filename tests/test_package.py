@@ -76,6 +76,10 @@ def test_the_icon_is_there_in_the_sizes_that_linux_asks_for(size: int) -> None:
         assert (0, 255) == image.getchannel("A").getextrema()
 
 
+def test_the_program_brings_the_same_icon() -> None:
+    assert (icons.FOLDER / "deskside-128.png").read_bytes() == icons.PROGRAM.read_bytes()
+
+
 def test_the_icons_of_windows_and_macos_hold_every_size() -> None:
     with IcoImagePlugin.IcoImageFile(str(icons.FOLDER / "deskside.ico")) as ico:
         assert {(size, size) for size in icons.ICO_SIZES} == ico.ico.sizes()
@@ -158,6 +162,7 @@ def test_a_wheel_has_its_licence_read_out_of_it(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "thing-1.2-py3-none-any.whl", "w") as wheel:
         wheel.writestr("thing/LICENSE-of-data.txt", "not of the package")
         wheel.writestr("thing-1.2.dist-info/METADATA", "Name: thing\nVersion: 1.2\nLicense-Expression: MIT\n")
+        wheel.writestr("thing-1.2.dist-info/licenses/", "")  # some list their folders
         wheel.writestr("thing-1.2.dist-info/licenses/LICENSES/MIT.txt", "As is.\n")
 
     (part,) = notices.python_parts(tmp_path)

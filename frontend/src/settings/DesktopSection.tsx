@@ -52,7 +52,7 @@ export function DesktopSection({ app }: { app: App }) {
           hint={
             canNotify
               ? "Only while you look at something else. A click opens the conversation."
-              : "Your desktop shows no notifications of programs now."
+              : "Nothing here shows notifications. On Linux it takes a desktop that does, on a Mac the installed Deskside."
           }
         >
           {() => (
