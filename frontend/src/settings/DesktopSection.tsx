@@ -103,7 +103,9 @@ export function DesktopSection({ app }: { app: App }) {
           hint={
             found === null
               ? "Deskside runs without a window here: have your system start it."
-              : "The window opens when you log in to this computer."
+              : found.starts_at_login === null
+                ? "Deskside cannot see to that here: add it to what your system starts."
+                : "The window opens when you log in to this computer."
           }
         >
           {() => (

@@ -126,7 +126,9 @@ def _show_until_closed(instance: Instance, paths: Paths, state: Path, target: st
 
     data_dir = None if paths.pointer is not None else str(paths.data)
     command = this_program(sys.orig_argv, sys.executable, data_dir, is_embedded=IS_EMBEDDED)
-    desktop = WindowDesktop(autostart(command, Path.home()))
+    # A Flatpak has no way into the folder of what starts at login.
+    can_start_at_login = "FLATPAK_ID" not in os.environ
+    desktop = WindowDesktop(autostart(command, Path.home()) if can_start_at_login else None)
 
     def open_backend() -> AbstractContextManager[Running]:
         from deskside.bridge.thread import run_backend
