@@ -158,6 +158,9 @@ def build(options: argparse.Namespace) -> list[Path]:
             import deb
 
             return [deb.build(tree, merged_configuration(wheels), DIST)]
+        import rpm
+
+        return [rpm.build(tree, merged_configuration(wheels), DIST, options.sign)]
     if target.output_format == "flatpak":
         briefcase(stage, "create", target)
         # Where the manifest is, which copies it.

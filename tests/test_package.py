@@ -19,6 +19,7 @@ import dev
 import icons
 import notices
 import package
+import rpm
 from deskside.backend.updates import origin
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,6 +142,27 @@ def test_where_the_system_brings_updates_the_program_does_not_look(
 
 
 @pytest.mark.slow
+def test_an_rpm_owns_its_own_folders_and_no_others_and_takes_one_python_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+    for name in ("usr/lib/deskside/bin/deskside", "usr/bin/deskside", "usr/share/mime/packages/x y.xml"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+
+    spec = rpm.spec_text(tmp_path, package.merged_configuration(tmp_path))
+
+    owned = spec.partition("%files\n")[2].partition("\n\n")[0].splitlines()
+    assert {
+        "/usr/lib/deskside",
+        "/usr/share/doc/deskside",
+        '"/usr/bin/deskside"',
+        '"/usr/share/mime/packages/x y.xml"',
+    } == set(owned)
+    assert f"Requires: python(abi) = {sys.version_info.major}.{sys.version_info.minor}\n" in spec
+    assert "* Mon Sep 21 2026 " in spec
+
+
 def test_briefcase_accepts_the_configuration_for_all_three_systems() -> None:
     lines = run_package("check").splitlines()
 
