@@ -5,7 +5,8 @@ stand-ins for the few classes of AppKit, Foundation and WebKit that they use.
 
 ADDRESSES is a JSON list of what the system starts the program with. What happens to it afterwards comes as
 lines of JSON, each answered with a line that says how things are: {"open": [address …]}, {"activate": bool},
-{"choose": "Window/Minimize"}, {"look": null}. Nothing answers when the program has ended.
+{"choose": "Window/Minimize"}, what the page does ({"navigate": address} and the like), {"look": null}.
+Nothing answers when the program has ended.
 
 A stand-in does what Apple's documentation says of it. What it does not know it refuses, as Objective-C does;
 setters that only change how something looks are taken and forgotten.
@@ -371,18 +372,82 @@ def perform(selector: str, sender: Any, target: Any = None) -> None:
 
 
 class WKWebView(NSObject):
+    """Loads nothing, but asks its delegates what it may, and keeps what it was let load."""
+
     def initWithFrame_configuration_(self, frame: Rect, configuration: Any) -> WKWebView:
         self._configuration = configuration
+        self._navigates: Any = None
+        self._shows: Any = None
+        self.loaded: list[str] = []
+        self.permissions: list[int] = []
+        views.append(self)
         return self
 
     def configuration(self) -> Any:
         return self._configuration
 
-    def loadHTMLString_baseURL_(self, text: str, base: Any) -> None: ...
+    def setNavigationDelegate_(self, delegate: Any) -> None:
+        self._navigates = delegate
 
-    def loadRequest_(self, request: Any) -> None: ...
+    def setUIDelegate_(self, delegate: Any) -> None:
+        self._shows = delegate
+
+    def loadHTMLString_baseURL_(self, text: str, base: Any) -> None:
+        self.navigate("about:blank")
+
+    def loadRequest_(self, request: Any) -> None:
+        self.navigate(request.URL().absoluteString())
 
     def removeFromSuperview(self) -> None: ...
+
+    def navigate(self, address: str, is_download: bool = False) -> None:
+        if self._navigates is None:
+            return  # its window is being closed
+        decisions: list[int] = []
+        self._navigates.webView_decidePolicyForNavigationAction_decisionHandler_(
+            self, action(address, is_download), decisions.append
+        )
+        (decision,) = decisions  # WebKit ends the program where it is not told, or told twice
+        if decision == 1:
+            self.loaded.append(address)
+
+    def download(self, address: str) -> None:
+        self.navigate(address, is_download=True)
+
+    def open_window(self, address: str) -> None:
+        opened = self._shows.webView_createWebViewWithConfiguration_forNavigationAction_windowFeatures_(
+            self, self._configuration, action(address), None
+        )
+        assert opened is None
+
+    def ask_for_camera(self, address: str) -> None:
+        self._shows.webView_requestMediaCapturePermissionForOrigin_initiatedByFrame_type_decisionHandler_(
+            self, address, None, 0, self.permissions.append
+        )
+
+    def lose_process(self, _: None) -> None:
+        self._navigates.webViewWebContentProcessDidTerminate_(self)
+
+
+views: list[WKWebView] = []
+
+
+def action(address: str, is_download: bool = False) -> Any:
+    return SimpleNamespace(
+        request=lambda: NSURLRequest(NSURL(address)), shouldPerformDownload=lambda: is_download
+    )
+
+
+class NSURLRequest(NSObject):
+    def __init__(self, url: NSURL) -> None:
+        self._url = url
+
+    @classmethod
+    def requestWithURL_(cls, url: NSURL) -> NSURLRequest:
+        return cls(url)
+
+    def URL(self) -> NSURL:
+        return self._url
 
 
 class Scripts(NSObject):
@@ -481,7 +546,7 @@ def modules() -> dict[str, ModuleType]:
         "NO": False,
         "NSMakePoint": appkit["NSPoint"],
         "NSURL": NSURL,
-        "NSURLRequest": SimpleNamespace(requestWithURL_=lambda url: url),
+        "NSURLRequest": NSURLRequest,
         "NSUserDefaults": NSUserDefaults,
     }
     webkit = {
@@ -508,6 +573,11 @@ def listen() -> None:
             "open": application.open,
             "activate": application.activate,
             "choose": choose,
+            "navigate": views[0].navigate,
+            "download": views[0].download,
+            "open_window": views[0].open_window,
+            "ask_for_camera": views[0].ask_for_camera,
+            "lose_process": views[0].lose_process,
             "look": lambda _: None,
         }[what]
         application.events.put(lambda done=done, given=given: done(given))
@@ -532,6 +602,8 @@ def answer() -> None:
         "windows_menu": None if windows is None else windows.title(),
         "front": front[-1],
         "is_visible": application.windows[0].isVisible(),
+        "loaded": views[0].loaded,
+        "permissions": views[0].permissions,
         "faults": faults,
     }
     sys.__stdout__.write(json.dumps(described) + "\n")  # type: ignore[union-attr]

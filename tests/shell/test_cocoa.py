@@ -220,6 +220,32 @@ def test_the_window_is_in_front_while_the_program_is_the_active_one_and_it_is_no
     wait_until(lambda: bool(mac.tell(look=None)["front"]), "the window to be in front again")
 
 
+def test_the_page_is_the_only_thing_that_is_ever_loaded(mac: Mac) -> None:
+    wait_until(lambda: len(mac.tell(look=None)["loaded"]) == 1, "the page")
+    [page] = mac.tell(look=None)["loaded"]
+    origin = page.partition("/__boot/")[0]
+
+    for address in ("https://example.com/", "about:blank", "file:///etc/passwd", f"{origin}0/", "data:,x"):
+        mac.tell(navigate=address)
+    mac.tell(download=f"{origin}/file")
+    mac.tell(open_window="https://example.com/")
+    now = mac.tell(ask_for_camera=origin)
+
+    assert ([page], [2], []) == (now["loaded"], now["permissions"], now["faults"])
+    assert [page, f"{origin}/#/1"] == mac.tell(navigate=f"{origin}/#/1")["loaded"]
+
+
+def test_a_page_whose_process_died_is_loaded_again_under_a_new_address(mac: Mac) -> None:
+    wait_until(lambda: len(mac.tell(look=None)["loaded"]) == 1, "the page")
+
+    assert [] == mac.tell(lose_process=None)["faults"]
+
+    wait_until(lambda: len(mac.tell(look=None)["loaded"]) == 2, "the page, again")
+    first, again = mac.tell(look=None)["loaded"]
+    assert first.partition("/__boot/")[0] == again.partition("/__boot/")[0]
+    assert first != again
+
+
 def test_closing_the_window_ends_the_program(mac: Mac) -> None:
     mac.tell(choose="Window/Close")
 
