@@ -213,7 +213,7 @@ async def export_file(bridge: Bridge, params: NamedAgent) -> SavedFile:
     """Let the user choose where to write an agent's file. NeedsWindow without a window."""
     agent = await bridge.app.store.read(agents.by_name, params.name)
     path = await bridge.desktop.save_file(
-        "Export the agent", f"{agent.name}.agent.json", agent_file.exported(agent)
+        "Export the agent", f"{agent.name}.desksideagent", agent_file.exported(agent)
     )
     return SavedFile(path)
 
