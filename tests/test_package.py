@@ -107,8 +107,28 @@ def test_menu_store_and_file_types_name_the_same_things() -> None:
     assert APP_ID == stored.findtext("id") == entry()["Icon"] == entry()["StartupWMClass"]
     assert f"{APP_ID}.desktop" == stored.findtext("launchable")
     assert project["license"] == stored.findtext("project_license")
-    assert opened == {each.text for each in stored.iter("mediatype")}
-    assert opened <= declared
+    assert opened == {each.text for each in stored.iter("mediatype")} == declared
+
+
+def test_macos_and_windows_know_the_same_types_as_linux_and_claim_no_ending_of_others() -> None:
+    types = ElementTree.parse(SHARE / "mime" / "packages" / f"{APP_ID}.xml").getroot()
+    space = {"": "http://www.freedesktop.org/standards/shared-mime-info"}
+    linux = {
+        each.attrib["type"]: (
+            each.findtext("comment", namespaces=space),
+            {glob.attrib["pattern"] for glob in each.iterfind("glob", space)},
+        )
+        for each in types
+    }
+    configuration = tomllib.loads((ROOT / "briefcase.toml").read_text("utf-8"))
+    elsewhere = configuration["tool"]["briefcase"]["app"]["deskside"]["document_type"].values()
+
+    assert set(linux) == {each["mime_type"] for each in elsewhere}
+    for each in elsewhere:
+        description, globs = linux[each["mime_type"]]
+        assert description == each["description"]
+        assert f"*.{each['extension']}" in globs
+        assert each["extension"].startswith("deskside")
 
 
 def run_package(*arguments: str) -> str:
