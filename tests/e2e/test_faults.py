@@ -234,9 +234,8 @@ def test_a_hasty_user_breaks_nothing(openai: Desk) -> None:
         page.get_by_test_id("chat-send").evaluate("button => { button.click(); button.click(); }")
         page.get_by_test_id("chat-stop").click()
         expect(last_reply(page)).to_have_attribute("data-status", "stopped")
-        assert (
-            1 == len([request for request in slow.requests if request.method == "POST"]) or not slow.requests
-        )
+        # None where the stop was there before the question was sent.
+        assert len([request for request in slow.requests if request.method == "POST"]) <= 1
         assert 1 == page.locator("[data-testid=message][data-role=user]").count()
 
         for name in ("first", "second", "third"):
@@ -247,7 +246,7 @@ def test_a_hasty_user_breaks_nothing(openai: Desk) -> None:
             page.get_by_test_id("conversation-item").filter(has_text=name).click()
             expect(page.locator("[data-testid=message][data-role=user]")).to_contain_text(name)
             expect_growth(page)
-        page.evaluate("location.reload()")
+        page.reload()
         expect(page.locator("[data-testid=message][data-role=user]")).to_contain_text("second")
         expect_growth(page)
 

@@ -132,11 +132,27 @@ test("a change that Python refuses is said, and the list stays", async () => {
   await waitFor(() => expect(app.toasts.shown.value[0]?.message).toContain("no tool named"));
 });
 
+test("what was changed right before a tool was deleted comes back with Undo", async () => {
+  const { app, server } = await shown();
+
+  fireEvent.change(screen.getByRole("combobox", { name: "When to ask before add runs" }), {
+    target: { value: "always_ask" },
+  });
+  fireEvent.click(screen.getByRole("button", { name: "Delete add" }));
+  await waitFor(() => expect(app.toasts.shown.value[0]?.message).toContain("was deleted"));
+  expect(screen.queryByText("add")).toBeNull();
+  app.toasts.shown.value[0]?.action?.run();
+
+  await screen.findByText("add");
+  expect(server.params("tools.create")).toEqual([expect.objectContaining({ approval: "always_ask" })]);
+});
+
 test("a tool that was deleted comes back whole with Undo", async () => {
   const { app, server } = await shown();
 
   fireEvent.click(screen.getByRole("button", { name: "Delete add" }));
-  await waitFor(() => expect(screen.queryByText("add")).toBeNull());
+  await waitFor(() => expect(app.toasts.shown.value[0]?.message).toContain("was deleted"));
+  expect(screen.queryByText("add")).toBeNull();
   app.toasts.shown.value[0]?.action?.run();
 
   await screen.findByText("add");

@@ -37,8 +37,12 @@ function ToolList({ app, isBack }: ListProps) {
   const problem = tools.loadProblem.value;
 
   const remove = async (tool: ToolRow) => {
-    if (!(await toasts.attempt(() => tools.remove(tool)))) return;
-    const restore = () => void toasts.attempt(() => tools.restore(tool));
+    let gone = tool;
+    const remove = async () => {
+      gone = await tools.remove(tool);
+    };
+    if (!(await toasts.attempt(remove))) return;
+    const restore = () => void toasts.attempt(() => tools.restore(gone));
     const action = { label: "Undo", run: restore };
     toasts.show({ level: "info", message: `“${tool.name}” was deleted.`, hint: "", action });
   };

@@ -207,10 +207,18 @@ export function createTools(api: Pick<Commands, "tools">) {
     list.value = [...others, row].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Raises BridgeError, as the others below: who called says why. */
-  async function change(name: string, changes: { approval?: Approval; is_enabled?: boolean }): Promise<void> {
-    put(await api.tools.change({ name, ...changes }));
+  /** What was asked for last. What comes after it finds what it left. */
+  let underWay: Promise<unknown> = Promise.resolve();
+
+  function inOrder<T>(act: () => Promise<T>): Promise<T> {
+    const done = underWay.then(act, act);
+    underWay = done;
+    return done;
   }
+
+  /** Raises BridgeError, as the others below: who called says why. */
+  const change = (name: string, changes: { approval?: Approval; is_enabled?: boolean }): Promise<void> =>
+    inOrder(async () => put(await api.tools.change({ name, ...changes })));
 
   async function save(tool: CreateToolInput, kept: ToolRow | null): Promise<void> {
     if (kept) put(await api.tools.update({ name: kept.name, tool }), kept.name);
@@ -218,10 +226,14 @@ export function createTools(api: Pick<Commands, "tools">) {
     draft.value = null;
   }
 
-  async function remove(row: ToolRow): Promise<void> {
-    await api.tools.delete({ name: row.name });
-    list.value = (list.value ?? []).filter(({ name }) => name !== row.name);
-  }
+  /** Gives what `restore` takes: the tool as it was then, a change that was still under way in it. */
+  const remove = (row: ToolRow): Promise<ToolRow> =>
+    inOrder(async () => {
+      const now = list.value?.find(({ name }) => name === row.name) ?? row;
+      await api.tools.delete({ name: row.name });
+      list.value = (list.value ?? []).filter(({ name }) => name !== row.name);
+      return now;
+    });
 
   /** Undo `remove`. */
   async function restore(row: ToolRow): Promise<void> {
