@@ -85,7 +85,7 @@ def test_the_command_for_terminals_is_in_the_folder_that_is_put_on_the_path(bund
     assert ("PATH", "last", "no") == (path.get("Name"), path.get("Part"), path.get("System"))
     # Any value keeps the program's hands off the streams; this one also names what it runs.
     assert "\nset BRIEFCASE_MAIN_MODULE=deskside\n" in script
-    assert script.endswith('\n"%~dp0..\\Deskside.exe" %*\n')
+    assert script.endswith('\n"%~dp0..\\Deskside.exe" %*\nexit /b %ERRORLEVEL%\n')
 
 
 def test_removing_it_takes_the_name_for_notifications_out_of_the_registry(bundle: Path) -> None:

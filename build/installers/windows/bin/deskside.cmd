@@ -5,3 +5,4 @@ rem Deskside.exe is a window's program: it puts the console, or a log, in place 
 rem run, and this is the one that it runs anyway.
 set BRIEFCASE_MAIN_MODULE=deskside
 "%~dp0..\Deskside.exe" %*
+exit /b %ERRORLEVEL%
