@@ -76,7 +76,7 @@ def _program(tree: Path, configuration: dict[str, Any]) -> Package:
         "Description": _description(project["description"], app["long_description"]),
     }
     package = Package(tree, fields)
-    _strip(tree)
+    strip(tree)
     # Debian's policy wants it relative within /usr.
     python = tree / "usr" / "lib" / NAME / "bin" / NAME
     python.unlink()
@@ -122,7 +122,7 @@ def _model(tree: Path, configuration: dict[str, Any]) -> Package:
     return package
 
 
-def _strip(tree: Path) -> None:
+def strip(tree: Path) -> None:
     """Take symbols for debuggers out of compiled modules: three quarters of the largest are that.
 
     Not out of the libraries that wheels were mended with (`*.libs`): a mended file can break of it.
@@ -191,14 +191,16 @@ def _pack(package: Package, dist: Path) -> Path:
     fields = {**package.fields, "Installed-Size": str(size)}
     control = "".join(f"{name}: {value}\n" for name, value in fields.items())
     (tree / "DEBIAN" / "control").write_text(control, "utf-8")
-    _settle(tree)
+    settle(tree)
+    for name in ("control", "md5sums"):
+        (tree / "DEBIAN" / name).chmod(0o644)
     target = dist / package.file_name
     command = ["dpkg-deb", "--root-owner-group", "--threads-max=2", "--build", str(tree), str(target)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return target
 
 
-def _settle(tree: Path) -> None:
+def settle(tree: Path) -> None:
     """Give everything the time of the commit, and the rights that such a file has; wheels bring odd ones."""
     when = int(os.environ["SOURCE_DATE_EPOCH"])
     for path in [tree, *tree.rglob("*")]:
@@ -206,8 +208,6 @@ def _settle(tree: Path) -> None:
             may_run = path.is_dir() or path.parent.name in ("bin", "DEBIAN")
             path.chmod(0o755 if may_run else 0o644)
         os.utime(path, (when, when), follow_symlinks=False)
-    for name in ("control", "md5sums"):
-        (tree / "DEBIAN" / name).chmod(0o644)
 
 
 def _output(*command: str) -> str:

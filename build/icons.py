@@ -3,8 +3,9 @@
 
     .venv/bin/python build/icons.py
 
-Writes deskside-SIZE.png for Linux, deskside.ico for Windows and deskside.icns for macOS, beside the source.
-They are committed: who builds an installer needs no program that draws.
+Writes deskside-SIZE.png for Linux, deskside.ico for Windows and deskside.icns for macOS beside the source,
+and the one that the program brings into shell/. They are committed: who builds an installer needs no
+program that draws.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent / "icons"
 SOURCE = FOLDER / "deskside.svg"
+PROGRAM = FOLDER.parents[1] / "shell" / "deskside" / "shell" / "deskside.png"
+PROGRAM_SIZE = 128
 PNG_SIZES = (16, 24, 32, 48, 64, 128, 256, 512)
 ICO_SIZES = (16, 20, 24, 32, 40, 48, 64, 256)
 # Points; an .icns file holds each for plain and for dense screens.
@@ -33,6 +36,7 @@ def main() -> int:
         return 1
     for size in PNG_SIZES:
         drawn(size).save(FOLDER / f"deskside-{size}.png", optimize=True)
+    drawn(PROGRAM_SIZE).save(PROGRAM, optimize=True)
     # Each size is drawn by itself: made smaller from the largest, the desk would be a grey line.
     ico = [drawn(size) for size in ICO_SIZES]
     ico[-1].save(

@@ -61,7 +61,7 @@ def python_parts(wheels: Path) -> Iterator[Part]:
             texts = tuple(
                 wheel.read(name).decode("utf-8", "replace").strip()
                 for name in sorted(names)
-                if ".dist-info/" in name and _is_licence(PurePosixPath(name))
+                if ".dist-info/" in name and not name.endswith("/") and _is_licence(PurePosixPath(name))
             )
             yield Part(metadata["Name"], metadata["Version"], _licence(metadata), texts)
 

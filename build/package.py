@@ -152,12 +152,19 @@ def build(options: argparse.Namespace) -> list[Path]:
     if target.output_format == "system":
         briefcase(stage, "create", target)
         tree = linux_tree(stage)
-        add_linux_files(tree)
+        add_linux_files(tree / "usr" / "share")
         briefcase(stage, "build", target)
         if target.packaging_format == "deb":
             import deb
 
             return [deb.build(tree, merged_configuration(wheels), DIST)]
+        import rpm
+
+        return [rpm.build(tree, merged_configuration(wheels), DIST, options.sign)]
+    if target.output_format == "flatpak":
+        briefcase(stage, "create", target)
+        # Where the manifest is, which copies it.
+        add_linux_files(stage / "build" / APP / "linux" / "flatpak" / "share")
     if target.packaging_format == "msi":
         import msi
 
@@ -334,15 +341,15 @@ def linux_tree(stage: Path) -> Path:
     return tree
 
 
-def add_linux_files(tree: Path) -> None:
+def add_linux_files(share: Path) -> None:
     """The entry in menus, the description for stores, the file types, and the icons for any size."""
-    shutil.copytree(LINUX_FILES, tree, dirs_exist_ok=True)
-    (described,) = tree.glob("usr/share/metainfo/*.xml")
+    shutil.copytree(LINUX_FILES / "usr" / "share", share, dirs_exist_ok=True)
+    (described,) = share.glob("metainfo/*.xml")
     day = time.strftime("%Y-%m-%d", time.gmtime(int(os.environ["SOURCE_DATE_EPOCH"])))
     text = described.read_text("utf-8").replace("@VERSION@", project_version()).replace("@DATE@", day)
     described.write_text(text, "utf-8")
     for folder, ending in (("scalable", ""), ("symbolic", "-symbolic")):
-        icons = tree / "usr" / "share" / "icons" / "hicolor" / folder / "apps"
+        icons = share / "icons" / "hicolor" / folder / "apps"
         icons.mkdir(parents=True)
         shutil.copy(ROOT / "build" / "icons" / f"{APP}{ending}.svg", icons / f"{APP_ID}{ending}.svg")
 

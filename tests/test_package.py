@@ -19,6 +19,7 @@ import dev
 import icons
 import notices
 import package
+import rpm
 from deskside.backend.updates import origin
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +77,10 @@ def test_the_icon_is_there_in_the_sizes_that_linux_asks_for(size: int) -> None:
         assert (0, 255) == image.getchannel("A").getextrema()
 
 
+def test_the_program_brings_the_same_icon() -> None:
+    assert (icons.FOLDER / "deskside-128.png").read_bytes() == icons.PROGRAM.read_bytes()
+
+
 def test_the_icons_of_windows_and_macos_hold_every_size() -> None:
     with IcoImagePlugin.IcoImageFile(str(icons.FOLDER / "deskside.ico")) as ico:
         assert {(size, size) for size in icons.ICO_SIZES} == ico.ico.sizes()
@@ -102,8 +107,28 @@ def test_menu_store_and_file_types_name_the_same_things() -> None:
     assert APP_ID == stored.findtext("id") == entry()["Icon"] == entry()["StartupWMClass"]
     assert f"{APP_ID}.desktop" == stored.findtext("launchable")
     assert project["license"] == stored.findtext("project_license")
-    assert opened == {each.text for each in stored.iter("mediatype")}
-    assert opened <= declared
+    assert opened == {each.text for each in stored.iter("mediatype")} == declared
+
+
+def test_macos_and_windows_know_the_same_types_as_linux_and_claim_no_ending_of_others() -> None:
+    types = ElementTree.parse(SHARE / "mime" / "packages" / f"{APP_ID}.xml").getroot()
+    space = {"": "http://www.freedesktop.org/standards/shared-mime-info"}
+    linux = {
+        each.attrib["type"]: (
+            each.findtext("comment", namespaces=space),
+            {glob.attrib["pattern"] for glob in each.iterfind("glob", space)},
+        )
+        for each in types
+    }
+    configuration = tomllib.loads((ROOT / "briefcase.toml").read_text("utf-8"))
+    elsewhere = configuration["tool"]["briefcase"]["app"]["deskside"]["document_type"].values()
+
+    assert set(linux) == {each["mime_type"] for each in elsewhere}
+    for each in elsewhere:
+        description, globs = linux[each["mime_type"]]
+        assert description == each["description"]
+        assert f"*.{each['extension']}" in globs
+        assert each["extension"].startswith("deskside")
 
 
 def run_package(*arguments: str) -> str:
@@ -137,6 +162,27 @@ def test_where_the_system_brings_updates_the_program_does_not_look(
 
 
 @pytest.mark.slow
+def test_an_rpm_owns_its_own_folders_and_no_others_and_takes_one_python_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+    for name in ("usr/lib/deskside/bin/deskside", "usr/bin/deskside", "usr/share/mime/packages/x y.xml"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+
+    spec = rpm.spec_text(tmp_path, package.merged_configuration(tmp_path))
+
+    owned = spec.partition("%files\n")[2].partition("\n\n")[0].splitlines()
+    assert {
+        "/usr/lib/deskside",
+        "/usr/share/doc/deskside",
+        '"/usr/bin/deskside"',
+        '"/usr/share/mime/packages/x y.xml"',
+    } == set(owned)
+    assert f"Requires: python(abi) = {sys.version_info.major}.{sys.version_info.minor}\n" in spec
+    assert "* Mon Sep 21 2026 " in spec
+
+
 def test_briefcase_accepts_the_configuration_for_all_three_systems() -> None:
     lines = run_package("check").splitlines()
 
@@ -158,6 +204,7 @@ def test_a_wheel_has_its_licence_read_out_of_it(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "thing-1.2-py3-none-any.whl", "w") as wheel:
         wheel.writestr("thing/LICENSE-of-data.txt", "not of the package")
         wheel.writestr("thing-1.2.dist-info/METADATA", "Name: thing\nVersion: 1.2\nLicense-Expression: MIT\n")
+        wheel.writestr("thing-1.2.dist-info/licenses/", "")  # some list their folders
         wheel.writestr("thing-1.2.dist-info/licenses/LICENSES/MIT.txt", "As is.\n")
 
     (part,) = notices.python_parts(tmp_path)

@@ -655,7 +655,7 @@ export interface ChosenFile {
 /**
  * What this desktop and this window can do together. `tray`: one is `there`, the desktop has `none`, or
  * the window cannot use one. `notifies`: the desktop can be asked to show notifications.
- * `starts_at_login`: None where that is not known.
+ * `starts_at_login`: None where Deskside cannot see to that.
  */
 export interface Integration {
   tray: "none" | "there" | "unsupported";

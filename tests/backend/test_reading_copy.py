@@ -405,8 +405,8 @@ def test_a_suggested_name_says_what_it_is() -> None:
     ]
 
     assert [
-        "Plans.json", "Plans.zip", "Plans.html", f"deskside-conversations-{today}.zip",
-        f"deskside-conversations-{today}.json",
+        "Plans.deskside", "Plans.zip", "Plans.html", f"deskside-conversations-{today}.zip",
+        f"deskside-conversations-{today}.deskside",
     ] == names  # fmt: skip
     assert Path("/a/b.html.zip") == target_of(Path("/a/b.html"), "html", 2)
     assert Path("/a/b.html") == target_of(Path("/a/b.html"), "html", 1)

@@ -168,7 +168,7 @@ async def test_a_file_goes_out_and_comes_in_through_the_systems_dialogs(
     assert {"found": opened} == await call("agents.open_file")
     assert {"path": None} == await call("agents.export_file", name="assistant")
     assert {"found": None} == await call("agents.open_file")
-    assert ["assistant.agent.json"] * 2 == files.suggested
+    assert ["assistant.desksideagent"] * 2 == files.suggested
 
 
 async def test_a_chosen_file_that_is_no_agents_is_refused_with_a_sentence(

@@ -194,6 +194,16 @@ def test_it_starts_at_login_where_the_user_wants_that(answered: Desk, home: Path
     assert not entry.exists()
 
 
+def test_where_it_cannot_start_at_login_it_says_so(answered: Desk) -> None:
+    answered.environ["FLATPAK_ID"] = "org.deskside.deskside"
+    page = answered.start()
+    page.get_by_test_id("settings-button").click()
+    page.get_by_role("button", name="Desktop", exact=True).click()
+
+    expect(page.get_by_role("switch", name="Start when I log in")).to_be_disabled()
+    expect(page.get_by_text("add it to what your system starts")).to_be_visible()
+
+
 # -- the tray --------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,14 @@ from deskside.backend.agent.scripted_model import Hang, ScriptedModel, Step
 from deskside.backend.app import App, open_app
 from deskside.backend.errors import BadKey
 from deskside.shell.attention import Attention
-from deskside.shell.notifications import DBusNotifier, Notification, can_notify
+from deskside.shell.notifications import BUNDLE, Notification, can_notify, make_notifier
+from deskside.shell.notifications_dbus import DBusNotifier
+from deskside.shell.notifications_native import NativeNotifier
 from deskside.shell.tray import Activity
 from desktop_bus import NotificationServer, session_bus
 from stores import paths_in
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -91,17 +96,34 @@ async def test_a_bus_that_is_gone_costs_nothing(monkeypatch: pytest.MonkeyPatch)
     await notifier.close()
 
 
+A_BUS = {"DBUS_SESSION_BUS_ADDRESS": "unix:path=/x"}
+
+
 @pytest.mark.parametrize(
-    ("environ", "platform", "can"),
+    ("environ", "platform", "bundle", "kind"),
     [
-        ({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/x"}, "linux", True),
-        ({}, "linux", False),
-        ({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/x"}, "darwin", False),
-        ({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/x"}, "win32", False),
+        (A_BUS, "linux", None, DBusNotifier),
+        ({}, "linux", None, None),
+        ({}, "win32", None, NativeNotifier),
+        ({}, "darwin", BUNDLE, NativeNotifier),
+        (A_BUS, "darwin", None, None),
+        ({}, "darwin", "org.python.python", None),
+        (A_BUS, "freebsd14", None, None),
     ],
 )
-def test_where_there_are_notifications(environ: dict[str, str], platform: str, can: bool) -> None:
-    assert can == can_notify(environ, platform)
+def test_each_system_has_its_own(
+    environ: dict[str, str], platform: str, bundle: str | None, kind: type | None
+) -> None:
+    notifier = make_notifier(lambda _: None, environ, platform, lambda: bundle)
+
+    assert kind == (None if notifier is None else type(notifier))
+    assert can_notify(environ, platform, lambda: bundle) == (kind is not None)
+
+
+def test_the_bundle_is_the_one_that_the_installer_makes() -> None:
+    settings = tomllib.loads((ROOT / "briefcase.toml").read_text("utf-8"))["tool"]["briefcase"]
+
+    assert f"{settings['bundle']}.{next(iter(settings['app']))}" == BUNDLE
 
 
 # -- what they say ---------------------------------------------------------------------------------

@@ -63,10 +63,15 @@ class Proposals:
             else:
                 found = await self._from_file(id, Path(target))
         except AppError as error:
-            logger.info("a proposal was refused: {}", error.code)
-            found = RefusedProposal(id, error.message, error.hint)
+            self._refuse(id, error)
+            return
         if found is not None:
             self._add(found)
+
+    async def refuse(self, error: AppError) -> None:
+        """Say why something that came cannot be opened, where that was seen before it came here."""
+        self._ids += 1
+        self._refuse(self._ids, error)
 
     async def open_conversation(self, conversation_id: int) -> None:
         """Show a conversation; the window says where it is gone."""
@@ -83,6 +88,10 @@ class Proposals:
         self._waiting = [each for each in self._waiting if each.id != id]
         if len(self._waiting) != before:
             self._events.publish(ProposalsChanged(self.waiting))
+
+    def _refuse(self, id: int, error: AppError) -> None:
+        logger.info("a proposal was refused: {}", error.code)
+        self._add(RefusedProposal(id, error.message, error.hint))
 
     def _add(self, proposal: Proposal) -> None:
         if len(self._waiting) >= MOST_WAITING:

@@ -52,7 +52,7 @@ export function DesktopSection({ app }: { app: App }) {
           hint={
             canNotify
               ? "Only while you look at something else. A click opens the conversation."
-              : "Your desktop shows no notifications of programs now."
+              : "Nothing here shows notifications. On Linux it takes a desktop that does, on a Mac the installed Deskside."
           }
         >
           {() => (
@@ -103,7 +103,9 @@ export function DesktopSection({ app }: { app: App }) {
           hint={
             found === null
               ? "Deskside runs without a window here: have your system start it."
-              : "The window opens when you log in to this computer."
+              : found.starts_at_login === null
+                ? "Deskside cannot see to that here: add it to what your system starts."
+                : "The window opens when you log in to this computer."
           }
         >
           {() => (

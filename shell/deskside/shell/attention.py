@@ -8,11 +8,11 @@ a locked screen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from deskside.backend.events import ConversationChanged, ConversationDeleted, MessageChanged, SettingsChanged
 from deskside.backend.store.messages import TextPart
-from deskside.shell.notifications import Notification
+from deskside.shell.notifications import Notification, Notifier
 from deskside.shell.tray import Activity
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ LONGEST_EXCERPT = 200
 # Those that ended because somebody wanted it so are no news to them.
 HEADINGS = {"complete": "The answer is there", "failed": "The answer failed"}
 WAITS = "Deskside waits for you"
-
-
-class Notifier(Protocol):
-    async def show(self, notification: Notification) -> None:
-        """Show it, if there is who shows it. Raises nothing."""
 
 
 class Attention:

@@ -64,7 +64,9 @@ class WindowDesktop:
     async def set_start_at_login(self, is_on: bool) -> None:
         autostart = self._autostart
         if autostart is None:
-            raise NeedsWindow("Deskside does not know how it was started.")
+            raise NeedsWindow(
+                "Deskside cannot start itself at login here.", hint="Have your system's settings start it."
+            )
         await in_thread(lambda: autostart.switch(is_on))
 
     async def _tray_state(self) -> TrayState:

@@ -29,6 +29,15 @@ class Engine(Protocol):
     def prepare(self, environ: MutableMapping[str, str]) -> None:
         """Load the engine, its dangerous switches taken away. ImportError where it is not installed."""
 
+    def watch_opened(self, opened: Callable[[str], None]) -> None:
+        """Before the window is made. Tells each address of a link or a file that the system hands to a
+        program which runs, or which it started for it; where it passes such a one as an argument, none.
+        `opened` must not raise."""
+
+    def watch_end(self, end: Callable[[], None]) -> None:
+        """Before the window is made. Calls `end`, which returns once all is stored, where the system ends the
+        process without returning to whoever showed the window; elsewhere never."""
+
     def prefers_dark(self) -> bool:
         """Does the system ask programs to be dark?"""
 

@@ -26,6 +26,17 @@ HAS_MENU_BAR = True
 ALLOW, CANCEL = 1, 0  # WKNavigationActionPolicy and WKNavigationResponsePolicy
 DENY = 2  # WKPermissionDecision
 
+# Lines of every program: title, what whoever has the keyboard is told to do, and the key that is pressed with
+# Command. A capital letter is one with Shift.
+UNDOING: list[tuple[str, str, str] | None] = [("Undo", "undo:", "z"), ("Redo", "redo:", "Z"), None]
+WINDOW: list[tuple[str, str, str] | None] = [
+    ("Close", "performClose:", "w"),
+    ("Minimize", "performMiniaturize:", "m"),
+    ("Zoom", "performZoom:", ""),
+    None,
+    ("Bring All to Front", "arrangeInFront:", ""),
+]
+
 
 def prepare(environ: MutableMapping[str, str]) -> None:
     """Load Cocoa and WebKit."""
@@ -37,17 +48,66 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     webview.settings["OPEN_EXTERNAL_LINKS_IN_BROWSER"] = False
     platform.inject_pywebview = lambda *_: None
     make = platform.BrowserView._recreate_menus
-    platform.BrowserView._recreate_menus = lambda *given: _with_keys(make(*given))
+    platform.BrowserView._recreate_menus = lambda *given: _complete(make(*given))
 
 
-def _with_keys(bar: Any) -> Any:
-    """The bar of menus with its shortcuts, which pywebview has no way to say."""
+def _complete(bar: Any) -> Any:
+    """The bar of menus with what pywebview has no way to say: our lines' shortcuts, undoing, and a Window
+    menu."""
+    from AppKit import NSApplication, NSMenu, NSMenuItem  # type: ignore[import-not-found, unused-ignore]
+
     keys = {line.title: line.key for line in lines()}
     for menu in bar.itemArray():
         for item in menu.submenu().itemArray():
             if item.title() in keys:
                 item.setKeyEquivalent_(keys[item.title()])
+        if menu.submenu().title() == "Edit":
+            _insert(menu.submenu(), UNDOING)
+    window = NSMenu.alloc().initWithTitle_("Window")
+    _insert(window, WINDOW)
+    item = NSMenuItem.alloc().init()
+    item.setTitle_("Window")
+    item.setSubmenu_(window)
+    bar.insertItem_atIndex_(item, bar.numberOfItems() - 1)  # Help is the last one everywhere
+    NSApplication.sharedApplication().setWindowsMenu_(window)
     return bar
+
+
+def _insert(menu: Any, standard: list[tuple[str, str, str] | None]) -> None:
+    """Put lines at the top of a menu."""
+    from AppKit import NSMenuItem
+
+    for place, line in enumerate(standard):
+        if line is None:
+            menu.insertItem_atIndex_(NSMenuItem.separatorItem(), place)
+        else:
+            menu.insertItemWithTitle_action_keyEquivalent_atIndex_(*line, place)
+
+
+def watch_opened(opened: Callable[[str], None]) -> None:
+    """See engine.Engine. AppKit has kept what came before the window, and hands it over while the application
+    starts; it asks a delegate for what it answers when the delegate is set, so this one is taught before."""
+    import objc
+    from webview.platforms.cocoa import BrowserView
+
+    def application_openURLs_(self: Any, application: Any, urls: Any) -> None:
+        for url in urls:
+            # Finder may name a file by its number on the disk.
+            opened(str((url.filePathURL() or url).absoluteString()))
+
+    objc.classAddMethods(BrowserView.AppDelegate, [application_openURLs_])
+
+
+def watch_end(end: Callable[[], None]) -> None:
+    """See engine.Engine. Quit, and the end of the session, make AppKit call exit() once the window agrees to
+    close: `NSApplication.run` does not return then."""
+    import objc
+    from webview.platforms.cocoa import BrowserView
+
+    def applicationWillTerminate_(self: Any, notification: Any) -> None:
+        end()
+
+    objc.classAddMethods(BrowserView.AppDelegate, [applicationWillTerminate_])
 
 
 def prefers_dark() -> bool:
@@ -194,8 +254,23 @@ def bring_forward(window: Any) -> None:
 
 
 def watch_front(window: Any, tell: Callable[[bool], None]) -> None:
-    """Nobody asks here yet: there are no notifications on macOS."""
-    tell(True)
+    """See engine.Engine. A hidden application is not the active one; a window in the Dock is not visible."""
+    import AppKit
+
+    native, application = window.native, AppKit.NSApplication.sharedApplication()
+
+    def changed(_: Any) -> None:
+        tell(bool(application.isActive() and native.isVisible()))
+
+    center = AppKit.NSNotificationCenter.defaultCenter()
+    for name, source in (
+        (AppKit.NSApplicationDidBecomeActiveNotification, application),
+        (AppKit.NSApplicationDidResignActiveNotification, application),
+        (AppKit.NSWindowDidBecomeKeyNotification, native),  # shown, or taken out of the Dock
+        (AppKit.NSWindowDidMiniaturizeNotification, native),
+    ):
+        center.addObserverForName_object_queue_usingBlock_(name, source, None, changed)
+    changed(None)
 
 
 def make_tray(window: Any, wishes: TrayWishes) -> None:

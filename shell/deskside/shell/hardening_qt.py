@@ -129,6 +129,14 @@ def _restore(environ: MutableMapping[str, str], name: str, value: str | None) ->
         environ[name] = value
 
 
+def watch_opened(opened: Callable[[str], None]) -> None:
+    """Nothing is handed to a program that runs: each is opened by a start, with it as an argument."""
+
+
+def watch_end(end: Callable[[], None]) -> None:
+    """The window is shown until it is closed, here."""
+
+
 def prefers_dark() -> bool:
     return bool(QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark)
 

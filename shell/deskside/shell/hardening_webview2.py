@@ -80,6 +80,14 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     winforms._sigint_handler = lambda *_: None
 
 
+def watch_opened(opened: Callable[[str], None]) -> None:
+    """Nothing is handed to a program that runs: each is opened by a start, with it as an argument."""
+
+
+def watch_end(end: Callable[[], None]) -> None:
+    """The window is shown until it is closed, here."""
+
+
 def prefers_dark() -> bool:
     import winreg
 

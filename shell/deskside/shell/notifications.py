@@ -1,26 +1,16 @@
-"""Notifications on Linux and other systems with D-Bus: org.freedesktop.Notifications on the session bus.
+"""Notifications, as the desktop is told of runs by them; each kind of system shows them in its own way.
 
-Reference: the Desktop Notifications Specification 1.2. There is none on macOS and Windows yet.
+The ways are `notifications_dbus` and `notifications_native`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import html
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
-from loguru import logger
-
-NAME = "org.freedesktop.Notifications"
-PATH = "/org/freedesktop/Notifications"
-ANSWER_LIMIT_S = 5.0
-OPEN_ACTION = "default"  # what a click on the notification itself is called
-# Signals wait here while one is worked on.
-MOST_SIGNALS = 64
+BUNDLE = "org.deskside.deskside"  # as briefcase.toml says
 
 
 class Notification(NamedTuple):
@@ -31,115 +21,56 @@ class Notification(NamedTuple):
     body: str
 
 
-def can_notify(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
-    """Is there a session bus, on a system that shows notifications over one?"""
+class Notifier(Protocol):
+    """Used on the backend's loop. Reaches for whoever shows them at the first one, not before."""
+
+    async def show(self, notification: Notification) -> None:
+        """Show it, if there is who shows it and the user lets us. Raises nothing, and waits for no user."""
+
+    async def close(self) -> None:
+        """Tell of no more clicks. What is shown stays until the user has seen it."""
+
+
+def main_bundle() -> str | None:
+    """The identifier of the bundle that this program runs from, on macOS; None outside of one."""
+    from Foundation import NSBundle  # type: ignore[import-not-found, unused-ignore]
+
+    identifier = NSBundle.mainBundle().bundleIdentifier()
+    return None if identifier is None else str(identifier)
+
+
+def can_notify(
+    environ: Mapping[str, str] = os.environ,
+    platform: str = sys.platform,
+    bundle: Callable[[], str | None] = main_bundle,
+) -> bool:
+    """Is there anybody to show notifications? Whether the user lets us is not asked."""
+    if platform == "win32":
+        return True
+    if platform == "darwin":
+        # A checkout runs outside of any bundle, for which there is no notification centre, or in Python's,
+        # and then Python would ask the user for leave.
+        return bundle() == BUNDLE
     return platform.startswith("linux") and bool(
         environ.get("DBUS_SESSION_BUS_ADDRESS")
         or os.path.exists(os.path.join(environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "bus"))
     )
 
 
-class DBusNotifier:
-    """Fits `attention.Notifier`. Used on the backend's loop; connects at the first notification."""
+def make_notifier(
+    on_click: Callable[[int], None],
+    environ: Mapping[str, str] = os.environ,
+    platform: str = sys.platform,
+    bundle: Callable[[], str | None] = main_bundle,
+) -> Notifier | None:
+    """This system's, None where there is nobody to show them. `on_click` gets the number of the conversation,
+    on the backend's loop."""
+    if not can_notify(environ, platform, bundle):
+        return None
+    if platform in ("win32", "darwin"):
+        from deskside.shell.notifications_native import NativeNotifier
 
-    def __init__(self, on_click: Callable[[int], None]) -> None:
-        """`on_click` gets the number of the conversation, on that loop."""
-        self._on_click = on_click
-        self._stack = AsyncExitStack()
-        self._router: Any = None
-        self._listening: asyncio.Task[None] | None = None
-        self._has_markup = False
-        self._shown: dict[int, int] = {}  # the server's number of each conversation's
-        self._showing = asyncio.Lock()
+        return NativeNotifier(on_click)
+    from deskside.shell.notifications_dbus import DBusNotifier
 
-    async def show(self, notification: Notification) -> None:
-        try:
-            async with self._showing, asyncio.timeout(ANSWER_LIMIT_S):
-                if self._router is None or self._listening is None or self._listening.done():
-                    await self.close()
-                    await self._connect()
-                self._shown[notification.conversation_id] = await self._notify(notification)
-        except _faults() as error:
-            # Whoever answers on the bus is another program: that it is not there, or broken, must cost no
-            # more than the notification.
-            logger.info("a notification could not be shown: {}", type(error).__name__)
-            await self.close()
-
-    async def close(self) -> None:
-        """Hang up. What is shown stays until the user has seen it."""
-        if self._listening is not None:
-            self._listening.cancel()
-            self._listening = None
-        self._router = None
-        self._shown.clear()
-        stack, self._stack = self._stack, AsyncExitStack()
-        await stack.aclose()
-
-    async def _connect(self) -> None:
-        from jeepney import MatchRule
-        from jeepney.bus_messages import message_bus
-        from jeepney.io.asyncio import Proxy, open_dbus_router
-
-        router = await self._stack.enter_async_context(open_dbus_router("SESSION"))
-        rule = MatchRule(type="signal", interface=NAME, path=PATH)
-        signals: asyncio.Queue[Any] = asyncio.Queue(MOST_SIGNALS)
-        self._stack.enter_context(router.filter(rule, queue=signals))
-        await Proxy(message_bus, router).AddMatch(rule)
-        self._router = router
-        self._listening = asyncio.create_task(self._listen(signals))
-        (capabilities,) = await self._call("GetCapabilities")
-        self._has_markup = "body-markup" in capabilities
-
-    async def _notify(self, notification: Notification) -> int:
-        body = notification.body
-        (id,) = await self._call(
-            "Notify",
-            "susssasa{sv}i",
-            (
-                "Deskside",
-                self._shown.get(notification.conversation_id, 0),
-                "deskside",
-                notification.heading,
-                html.escape(body, quote=False) if self._has_markup else body,
-                [OPEN_ACTION, "Open"],
-                {"desktop-entry": ("s", "deskside"), "category": ("s", "im")},
-                -1,
-            ),
-        )
-        return int(id)
-
-    async def _call(self, method: str, signature: str | None = None, body: tuple[Any, ...] = ()) -> Any:
-        from jeepney import DBusAddress, new_method_call
-        from jeepney.wrappers import unwrap_msg
-
-        address = DBusAddress(PATH, NAME, NAME)
-        return unwrap_msg(
-            await self._router.send_and_get_reply(new_method_call(address, method, signature, body))
-        )
-
-    async def _listen(self, signals: asyncio.Queue[Any]) -> None:
-        from jeepney import HeaderFields
-
-        while True:
-            signal = await signals.get()
-            async with self._showing:  # a click may be here before the number that it is about
-                pass
-            fields = signal.header.fields
-            what = (fields.get(HeaderFields.member), fields.get(HeaderFields.signature))
-            if what == ("ActionInvoked", "us"):
-                id, _ = signal.body
-                for conversation_id in [key for key, value in self._shown.items() if value == id]:
-                    self._on_click(conversation_id)
-            elif what == ("NotificationClosed", "uu"):
-                id, _ = signal.body
-                self._shown = {key: value for key, value in self._shown.items() if value != id}
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    """What a bus, and a program on it that answers anything, can do to us."""
-    from jeepney.auth import AuthenticationError
-    from jeepney.io.common import RouterClosed
-    from jeepney.wrappers import DBusErrorResponse
-
-    answers = (ValueError, TypeError, LookupError)
-    return (OSError, EOFError, AuthenticationError, RouterClosed, DBusErrorResponse, *answers)
+    return DBusNotifier(on_click)

@@ -13,6 +13,8 @@ from deskside.backend.errors import NotFound, StoreReadOnly
 from deskside.backend.paths import Paths
 
 _HERE = Path(__file__).resolve().parent
+ICON = _HERE / "deskside.png"
+"""The program's icon, 128 by 128."""
 
 
 def find_paths(data_dir: str | None, environ: Mapping[str, str] = os.environ) -> Paths:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from deskside.shell.notifications import DBusNotifier, can_notify
+from deskside.shell.notifications import make_notifier
 
 if TYPE_CHECKING:
     from deskside.bridge.thread import Running
@@ -34,7 +34,7 @@ async def _follow(running: Running, window: AppWindow) -> None:
         window.bring_forward()
         running.call(app.proposals.open_conversation(conversation_id))
 
-    notifier = DBusNotifier(clicked) if can_notify() else None
+    notifier = make_notifier(clicked)
     attention = Attention(
         app, notifier, lambda: window.is_in_front, window.show_activity, window.follow_settings
     )

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from loguru import logger
 
 from deskside.backend.crashes import reporting
-from deskside.backend.errors import AppError, Conflict, NeedsWindow, StoreReadOnly
+from deskside.backend.errors import AppError, Conflict, InvalidRequest, NeedsWindow, StoreReadOnly
 from deskside.backend.log import Level, open_log
 from deskside.backend.paths import Paths
 from deskside.backend.python_children import IS_EMBEDDED
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from deskside.bridge.desktop import Desktop
     from deskside.bridge.thread import Running
     from deskside.shell.client import Client
+    from deskside.shell.window import AppWindow
 
 OFFLINE = "DESKSIDE_OFFLINE"  # what --offline sets; for this start, and for those that it leads to
 FOLDER_LIMIT_S = 4.0  # the other side of the control socket waits 5
@@ -132,7 +133,9 @@ def _show_until_closed(instance: Instance, paths: Paths, state: Path, target: st
 
     data_dir = None if paths.pointer is not None else str(paths.data)
     command = this_program(sys.orig_argv, sys.executable, data_dir, is_embedded=IS_EMBEDDED)
-    desktop = WindowDesktop(autostart(command, Path.home()))
+    # A Flatpak has no way into the folder of what starts at login.
+    can_start_at_login = "FLATPAK_ID" not in os.environ
+    desktop = WindowDesktop(autostart(command, Path.home()) if can_start_at_login else None)
 
     def open_backend() -> AbstractContextManager[Running]:
         from deskside.bridge.thread import run_backend
@@ -146,28 +149,48 @@ def _show_until_closed(instance: Instance, paths: Paths, state: Path, target: st
             _offer(instance, running.result())
 
     # The engine first: it must not be loaded while the backend's thread imports.
-    window = AppWindow(load_engine(os.environ), state / "window.json", desktop, attend)
+    engine = load_engine(os.environ)
+    window = AppWindow(engine, state / "window.json", desktop, attend)
     with closing_on_signals(window.close) as take_signals, Opening(open_backend) as opening:
         instance.on_show = window.bring_forward
         instance.on_open = partial(_propose, opening.running)
         opening.running.add_done_callback(offer)
         if target is not None:
             _propose(opening.running, target)
+        engine.watch_opened(partial(_opened, window, opening.running))
+        engine.watch_end(opening.close)
         window.show(opening.running, take_signals)
         instance.on_show = instance.on_open = None
         instance.boot_url = instance.on_folder = instance.on_file = None
     return desktop.wants_restart
 
 
+def _opened(window: AppWindow, opening: Future[Running], address: str) -> None:
+    """The system handed it to the running program. Any thread."""
+    from deskside.shell.open_target import target_of  # stands on the backend, imported beside the window
+
+    window.bring_forward()
+    try:
+        _propose(opening, target_of(address))
+    except InvalidRequest as refusal:
+        _with_backend(opening, partial(_refuse, refusal))
+
+
 def _propose(opening: Future[Running], target: str) -> None:
     """Once there is a backend. Any thread."""
+    _with_backend(opening, lambda running: running.call(running.app.proposals.open(target)))
 
-    def propose(opened: Future[Running]) -> None:
-        if opened.exception() is None:
-            running = opened.result()
-            running.call(running.app.proposals.open(target))
 
-    opening.add_done_callback(propose)
+def _refuse(refusal: AppError, running: Running) -> None:
+    running.call(running.app.proposals.refuse(refusal))
+
+
+def _with_backend(opening: Future[Running], use: Callable[[Running], object]) -> None:
+    def opened(done: Future[Running]) -> None:
+        if done.exception() is None:
+            use(done.result())
+
+    opening.add_done_callback(opened)
 
 
 def serve(paths: Paths, level: str, port: int, *, with_metrics: bool = False) -> int:

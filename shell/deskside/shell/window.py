@@ -70,7 +70,11 @@ class Opening:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Returns once the backend has closed: running replies are stored by then."""
+        self.close()
+
+    def close(self) -> None:
+        """Returns once the backend has closed: running replies are stored by then. Any thread, any number of
+        times."""
         self._closing.set()
         self._thread.join()
 

@@ -34,7 +34,8 @@ from deskside.backend.store.database import Store
 from deskside.backend.store.text import plain_title
 
 Format = Literal["json", "markdown", "html"]
-ENDINGS: dict[Format, str] = {"json": ".json", "markdown": ".md", "html": ".html"}
+# JSON of ours has an ending of its own: macOS and Windows look behind the last dot to know what opens a file.
+ENDINGS: dict[Format, str] = {"json": ".deskside", "markdown": ".md", "html": ".html"}
 # What a document may hold of the attachments of one conversation: it is read in pieces as large as that.
 LARGEST_INSIDE_BYTES = 100_000_000
 LONGEST_NAME = 80
@@ -47,7 +48,7 @@ _reserved = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 def suggested_name(format: Format, title: str | None, *, has_files: bool, today: str) -> str:
     """What to call the file: for one conversation its title, for several (None) the day."""
     if title is None:
-        return f"deskside-conversations-{today}.{'zip' if format != 'json' or has_files else 'json'}"
+        return f"deskside-conversations-{today}{'.zip' if format != 'json' or has_files else ENDINGS[format]}"
     return f"{name_of(title)}{'.zip' if format == 'json' and has_files else ENDINGS[format]}"
 
 

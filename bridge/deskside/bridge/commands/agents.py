@@ -213,7 +213,7 @@ async def export_file(bridge: Bridge, params: NamedAgent) -> SavedFile:
     """Let the user choose where to write an agent's file. NeedsWindow without a window."""
     agent = await bridge.app.store.read(agents.by_name, params.name)
     path = await bridge.desktop.save_file(
-        "Export the agent", f"{agent.name}.agent.json", agent_file.exported(agent)
+        "Export the agent", f"{agent.name}.desksideagent", agent_file.exported(agent)
     )
     return SavedFile(path)
 
@@ -222,7 +222,7 @@ async def export_file(bridge: Bridge, params: NamedAgent) -> SavedFile:
 async def open_file(bridge: Bridge) -> OpenedFile:
     """Let the user choose an agent's file, and give its text for `import_`. NeedsWindow without a window,
     InvalidRequest for a file that is not an agent's."""
-    path = await bridge.desktop.choose_file("Import an agent", ["json"])
+    path = await bridge.desktop.choose_file("Import an agent", ["json", "desksideagent"])
     if path is None:
         return OpenedFile(None)
     text = await asyncio.to_thread(agent_file.read_text, Path(path))

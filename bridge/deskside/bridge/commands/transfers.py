@@ -60,7 +60,7 @@ async def skipped(app: App) -> SkippedReport:
 async def choose_import(bridge: Bridge) -> Transfer | None:
     """Let the user choose a file to import, and look at it: nothing is imported yet. None when they
     cancelled."""
-    path = await bridge.desktop.choose_file("Import conversations", ["json", "zip"])
+    path = await bridge.desktop.choose_file("Import conversations", ["json", "zip", "deskside"])
     return None if path is None else await bridge.app.transfers.look(Path(path))
 
 
