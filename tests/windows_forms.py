@@ -42,7 +42,7 @@ class Form:
         self.Visible = True
         self.WindowState = "Normal"
         self.Activated, self.Deactivate, self.Resize = Event(), Event(), Event()
-        self.VisibleChanged, self.FormClosing = Event(), Event()
+        self.VisibleChanged, self.FormClosing, self.FormClosed = Event(), Event(), Event()
         self.queue: list[Callable[[], None]] = []
         self.calls: list[str] = []
 
@@ -69,9 +69,15 @@ class Form:
 
     def close(self, reason: str = "UserClosing") -> bool:
         """Whether it is closed then."""
-        closing = self.FormClosing(SimpleNamespace(CloseReason=reason, Cancel=False))
-        self.IsDisposed = not closing.Cancel
+        if self.may_close(reason):
+            self.FormClosed()
+            self.IsDisposed = True
         return self.IsDisposed
+
+    def may_close(self, reason: str) -> bool:
+        """What Windows asks before it ends a session; another program may still keep it from that."""
+        closing = self.FormClosing(SimpleNamespace(CloseReason=reason, Cancel=False))
+        return not closing.Cancel
 
 
 class MenuItem:
@@ -180,9 +186,12 @@ def install(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     system: Any = ModuleType("System")
     system.Action = lambda call: call
     system.Windows = SimpleNamespace(Forms=forms)
+    win32: Any = ModuleType("Microsoft.Win32")
+    win32.SystemEvents = SimpleNamespace(SessionEnded=Event())
     core: Any = ModuleType("Microsoft.Web.WebView2.Core")
     core.CoreWebView2PermissionState = names("Deny", "Allow")
-    modules = {"System": system, "System.Windows": system.Windows, forms.__name__: forms, core.__name__: core}
+    modules = {"System": system, "System.Windows": system.Windows}
+    modules |= {module.__name__: module for module in (forms, core, win32)}
     for name in ("Microsoft", "Microsoft.Web", "Microsoft.Web.WebView2"):
         modules[name] = ModuleType(name)
     for name, module in modules.items():

@@ -154,3 +154,12 @@ def test_logging_out_does_not_wait_for_a_window_that_goes_to_the_tray(
 
     assert desktop.form.close("WindowsShutDown")
     assert desktop.icon.is_disposed
+
+
+def test_where_the_session_goes_on_after_all_the_icon_is_still_there(
+    desktop: Desktop, tray: WinFormsTray
+) -> None:
+    desktop.closes_to_tray = True
+
+    assert desktop.form.may_close("WindowsShutDown")
+    assert not desktop.icon.is_disposed

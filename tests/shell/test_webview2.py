@@ -205,6 +205,16 @@ def test_without_webview2s_own_process_the_program_ends_and_says_so(window: Wind
     assert [] == window.loaded
 
 
+def test_all_is_stored_before_windows_ends_the_session(user32: SimpleNamespace) -> None:
+    ended: list[bool] = []
+
+    engine.watch_end(lambda: ended.append(True))
+    assert [] == ended
+    sys.modules["Microsoft.Win32"].SystemEvents.SessionEnded()
+
+    assert [True] == ended
+
+
 def test_whether_the_window_is_in_front_is_told_at_each_change(window: Window) -> None:
     told: list[bool] = []
     form = window.native

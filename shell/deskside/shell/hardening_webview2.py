@@ -85,7 +85,10 @@ def watch_opened(opened: Callable[[str], None]) -> None:
 
 
 def watch_end(end: Callable[[], None]) -> None:
-    """The window is shown until it is closed, here."""
+    """See engine.Engine. When the user logs out, Windows ends the process once all of it has heard that."""
+    from Microsoft.Win32 import SystemEvents  # type: ignore[import-not-found, unused-ignore]
+
+    SystemEvents.SessionEnded += lambda *_: end()
 
 
 def prefers_dark() -> bool:

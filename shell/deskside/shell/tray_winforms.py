@@ -29,6 +29,7 @@ class WinFormsTray:
         self._pictures: dict[str, Any] = {}
         # After pywebview's own, which asks whether the window goes to the tray.
         self._native.FormClosing += self._closing
+        self._native.FormClosed += self._closed
 
     def is_there(self) -> bool:
         """Is there a taskbar? A computer that shows one program alone has none."""
@@ -96,7 +97,9 @@ class WinFormsTray:
         tray it would hold that up."""
         if str(closing.CloseReason) == "WindowsShutDown":
             closing.Cancel = False
-        if not closing.Cancel and self._icon is not None:
+
+    def _closed(self, *_: Any) -> None:
+        if self._icon is not None:
             self._icon.Dispose()  # else it stays until the mouse touches it
 
 
