@@ -113,6 +113,9 @@ EDGES = {
     "backend/deskside/backend/agent/runs.py::Runs._store_end",
     "backend/deskside/backend/agent/tool_calls.py::ToolCalls._result",
     "backend/deskside/backend/agent/tool_calls.py::preview_of",
+    # The window's boundary on Windows: above is .NET.
+    "shell/deskside/shell/hardening_webview2.py::harden.ready",
+    "shell/deskside/shell/winforms.py::soon.run",
 }
 # A thread cannot raise into another: these hand the exception itself to who waits for the result.
 HANDED_OVER = {

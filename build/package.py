@@ -165,6 +165,11 @@ def build(options: argparse.Namespace) -> list[Path]:
         briefcase(stage, "create", target)
         # Where the manifest is, which copies it.
         add_linux_files(stage / "build" / APP / "linux" / "flatpak" / "share")
+    if target.packaging_format == "msi":
+        import msi
+
+        briefcase(stage, "create", target)
+        msi.complete(stage / "build" / APP / target.briefcase_platform / target.output_format)
     signing = ["--identity", options.sign] if options.sign else ["--adhoc-sign"]
     briefcase(stage, "package", target, "--packaging-format", target.packaging_format, *signing)
     return [Path(shutil.copy2(path, DIST)) for path in sorted((stage / "dist").iterdir())]

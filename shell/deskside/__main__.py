@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from deskside.backend.python_children import FILES, IS_EMBEDDED, ROLE, play_role, take_streams
 
 if IS_EMBEDDED:
+    # For this start alone (python_children.py): another program of Briefcase's, started here, would obey.
+    os.environ.pop("BRIEFCASE_MAIN_MODULE", None)
     if sys.argv[1:2] == [ROLE]:
         shell = Path(__file__).with_name("shell")
         files = (*FILES, shell / "engine_probe.py", shell / "error_dialog.py")

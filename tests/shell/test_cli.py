@@ -22,8 +22,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 from deskside.backend.errors import NotFound
+from deskside.backend.paths import Paths
 from deskside.backend.version import VERSION
 from deskside.shell.ask import ReplyText, ask
+from deskside.shell.instance import claim
+from deskside.shell.open_target import target_of
 from deskside.shell.paths import web_folder
 from provider_server import ProviderServer, Reply, error_reply, recording
 from release_server import NEWER, ReleaseServer
@@ -180,6 +183,35 @@ sys.exit(", ".join(name for name in heavy if name in sys.modules) or None)
     )
 
     assert 0 == ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["open", "--", "deskside://--version"],  # as Windows passes a link on
+        ["open", "--", "--help"],
+        ["deskside://--version"],
+        ["Deskside://agent?json=%7B%7D --version"],
+        [f"{os.sep}--help"],  # as Windows passes a file on
+    ],
+)
+def test_a_link_or_a_file_is_opened_whatever_it_is_called(tmp_path: Path, arguments: list[str]) -> None:
+    opened: list[str] = []
+    paths = Paths(tmp_path, tmp_path / "logs", tmp_path / "cache")
+    with claim(paths) as instance:
+        instance.on_show = lambda: None
+        instance.on_open = opened.append
+        ended = Terminal(tmp_path).run(*arguments)
+
+    assert 0 == ended.returncode, ended.stderr
+    assert [target_of(arguments[-1])] == opened
+
+
+def test_more_than_a_link_is_refused(tmp_path: Path) -> None:
+    ended = Terminal(tmp_path).run("open", "--", "deskside://agent", "--data-dir", "elsewhere")
+
+    assert 2 == ended.returncode
+    assert "unrecognized arguments" in ended.stderr
 
 
 def test_a_terminal_that_lacks_a_character_costs_no_answer(served: Served) -> None:

@@ -95,6 +95,41 @@ class Briefcase:
             process.communicate(timeout=LIMIT_S)
 
 
+# Microsoft's C library gives a window's program streams that lead nowhere, and whose numbers are taken. The
+# console that it was started from can be opened by name.
+CONSOLE = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+folder, sys.platform = Path(sys.argv[2]), "win32"
+from deskside.backend.python_children import take_streams
+
+opened = os.open
+kept = [opened(os.devnull, os.O_RDWR) for _ in range(3)]  # so that no low number is given away
+os.open = lambda name, flags: opened(folder / name if name.startswith("CON") else name, flags)
+fstat = os.fstat
+os.fstat = lambda number: (_ for _ in ()).throw(OSError()) if number < 3 else fstat(number)
+take_streams()
+os.fstat = fstat
+print("asked", input())
+print("complained", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("has_console", [True, False])
+def test_a_terminal_on_windows_is_read_and_written(tmp_path: Path, has_console: bool) -> None:
+    if has_console:
+        (tmp_path / "CONIN$").write_text("Where are the plums?\n")
+        (tmp_path / "CONOUT$").write_text("")
+    words = [sys.executable, "-c", CONSOLE, str(PROGRAM.parents[1] / "backend"), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S)
+
+    assert ("", "") == (done.stdout, done.stderr)
+    # From the menu there is nothing to read: that ends it, and nobody sees the traceback.
+    assert (0 if has_console else 1) == done.returncode
+    assert not has_console or "complained\n" in (tmp_path / "CONOUT$").read_text()
+
+
 def letter() -> bytes:
     document = docx.Document()
     document.add_paragraph("The plums are cold.")

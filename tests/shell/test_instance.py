@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -99,6 +101,22 @@ def test_a_second_one_shows_the_window_of_the_first(paths: Paths) -> None:
             assert found.answer.ok
 
     assert shown.is_set()
+
+
+def test_the_second_one_lets_the_first_come_forward_on_windows(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[int] = []
+    user32 = SimpleNamespace(AllowSetForegroundWindow=allowed.append)
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(user32=user32), raising=False)
+    with claim(paths) as instance:
+        instance.on_show = lambda: allowed.append(0)
+        instance.boot_url = lambda: URL
+        monkeypatch.setattr(sys, "platform", "win32")
+        with send(paths, "boot-url"), send(paths, "show"):
+            pass
+
+    assert [os.getpid(), 0] == allowed
 
 
 def test_without_a_window_the_second_one_is_told_what_to_do(paths: Paths) -> None:

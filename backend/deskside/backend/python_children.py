@@ -134,13 +134,18 @@ def take_streams(*, swapped: bool = False) -> None:
 
     `swapped` answers on standard error and complains on standard output: in place of the latter the program
     for Windows has put a log file. Started from the menu there, it has no other streams: those that are not
-    there hold nothing and take everything, so that nobody has to ask.
+    there hold nothing and take everything, so that nobody has to ask. Started from a console, it has that
+    one's.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            instead = _open_instead(number)
+            # Windows counts these numbers as taken even where there is nothing behind them.
+            if instead != number:
+                os.dup2(instead, number)
+                os.close(instead)
     if swapped:
         kept = os.dup(1)
         os.dup2(2, 1)
@@ -149,3 +154,13 @@ def take_streams(*, swapped: bool = False) -> None:
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _open_instead(number: int) -> int:
+    """What takes the place of a standard stream that is not there."""
+    if sys.platform == "win32":
+        try:
+            return os.open("CONOUT$" if number else "CONIN$", os.O_RDWR)
+        except OSError:
+            pass  # the program has no console
+    return os.open(os.devnull, os.O_RDWR)

@@ -141,7 +141,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     exporting = _add_transfers(commands, common)
     adding = _add_mcp(commands, common)
 
-    given, program = _split(sys.argv[1:] if argv is None else list(argv))
+    given, program = _split(_opened(sys.argv[1:] if argv is None else list(argv)))
     arguments = parser.parse_args(given)
     arguments.program = program
     if program and arguments.command != "mcp":
@@ -163,6 +163,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if arguments.command == "ask":
         arguments.question = _question(parser, arguments.question)
     return arguments
+
+
+def _opened(argv: list[str]) -> list[str]:
+    """With `open` before what Windows gives alone, for a file of ours and for one that is dropped on the
+    icon: a whole path, or a link. Neither is a command or an option, whatever it is called."""
+    if len(argv) == 1 and (os.path.isabs(argv[0]) or argv[0].lower().startswith("deskside:")):
+        return ["open", "--", argv[0]]
+    return argv
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:

@@ -17,6 +17,7 @@ import hmac
 import os
 import secrets
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -248,6 +249,8 @@ def send(
         connection = socket.create_connection(("127.0.0.1", found.port), CONVERSATION_LIMIT_S)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AlreadyRunning from error
+    if action in ("show", "open"):
+        _let_come_forward(found.pid)
     with connection:
         try:
             connection.sendall(
@@ -281,6 +284,14 @@ def claim_or_send(
         if time.monotonic() > limit:
             raise StoreBusy(f"Another Deskside uses {paths.data}, and it does not answer.")
         time.sleep(RETRY_S)  # the other one is starting or closing; a lock cannot tell us when
+
+
+def _let_come_forward(pid: int) -> None:
+    """Windows lets a process raise its window only if the one allows it that the user has just started."""
+    if sys.platform == "win32":
+        import ctypes
+
+        ctypes.windll.user32.AllowSetForegroundWindow(pid)
 
 
 def _read_line(connection: socket.socket) -> bytes:

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -81,8 +82,13 @@ def _start_again() -> NoReturn:
     """Become the same program with the same arguments, now that nothing of this one is open."""
     sys.stdout.flush()
     sys.stderr.flush()
+    command = [sys.executable, *sys.orig_argv[1:]]
+    if sys.platform == "win32":
+        # Its `exec` starts another process too, and takes arguments with a blank apart (bpo-436259).
+        subprocess.Popen(command)
+        sys.exit()
     _leave_nothing_open()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    os.execv(sys.executable, command)
 
 
 def _leave_nothing_open() -> None:

@@ -24,14 +24,17 @@ REPEATED_S = 2.0
 def closing_on_signals(close: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """The first signal calls `close`, on another thread; a later one ends the process there and then.
 
-    Yields a function that takes the signals again from a toolkit that took them for itself. Must be
-    used, and that function called, on the main thread.
+    Yields a function that takes the signals again from a toolkit that took them for itself. Must be used on
+    the main thread, and so must that function: on another, such as that of a window on Windows, it does
+    nothing, because Python lets nobody take signals there.
     """
     read, write = socket.socketpair()
     write.setblocking(False)
     before = {number: signal.getsignal(number) for number in NUMBERS}
 
     def take() -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
         for number in NUMBERS:
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+# Of the program's sign, where an engine draws it itself, and of the mark in its corner.
+PLATE, BUSY, WAITING = "#3b6ef5", "#2fa36b", "#e0930f"
+
 
 class Activity(NamedTuple):
     """How many conversations are being answered, and how many of all wait for the user."""

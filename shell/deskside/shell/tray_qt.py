@@ -9,12 +9,11 @@ from PySide6.QtCore import QObject, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QColor, QGuiApplication, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
-from deskside.shell.tray import Activity, TrayWishes
+from deskside.shell.tray import BUSY, PLATE, WAITING, Activity, TrayWishes
 
 # While the window is hidden: Qt does not tell that the desktop's tray is gone.
 LOOK_EVERY_MS = 2_000
 SIZES = (16, 22, 24, 32, 48, 64)
-PLATE, BUSY, WAITING = "#3b6ef5", "#2fa36b", "#e0930f"
 
 
 class QtTray(QObject):
