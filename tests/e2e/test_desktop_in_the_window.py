@@ -201,7 +201,7 @@ def test_where_it_cannot_start_at_login_it_says_so(answered: Desk) -> None:
     page.get_by_role("button", name="Desktop", exact=True).click()
 
     expect(page.get_by_role("switch", name="Start when I log in")).to_be_disabled()
-    expect(page.get_by_text("add it to what your system starts")).to_be_visible()
+    expect(page.get_by_text("add Deskside to the programs that your system starts")).to_be_visible()
 
 
 # -- the tray --------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ export function DesktopSection({ app }: { app: App }) {
             found === null
               ? "Deskside runs without a window here: have your system start it."
               : found.starts_at_login === null
-                ? "Deskside cannot see to that here: add it to what your system starts."
+                ? "This installation cannot set that up: add Deskside to the programs that your system starts at login."
                 : "The window opens when you log in to this computer."
           }
         >
