@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,26 @@ async def test_an_answer_that_was_stopped_when_all_of_it_was_saved_replays_as_it
         (span.kind, span.status) for span in told.story.spans if span.kind in ("run", "model")
     ]
     assert all(span.end_ms is not None for span in told.story.spans)
+
+
+async def test_a_run_that_was_stopped_before_its_first_step_replays_as_it_was(
+    open_desk: Open, tmp_path: Path
+) -> None:
+    saved = tmp_path / "case.json"
+    hang = Hang()
+    async with open_desk([hang]) as desk:
+        message_id = await desk.ask()
+        await hang.reached.wait()
+        await desk.app.runs.stop(message_id)
+        row = await ended(desk.app, message_id)
+        recorded = json.loads(await desk.app.recordings.text(row.run_id or 0, "json"))
+        [run] = recorded["runs"]
+        # As it is where the user was faster.
+        run["facts"] = [
+            each for each in run["facts"] if each["fact"]["type"] in ("run_asked", "run_began", "run_ended")
+        ]
+        saved.write_text(json.dumps(recorded), "utf-8")
+        assert identical(await desk.app.recordings.replay_file(saved))
 
 
 async def test_what_the_user_said_meanwhile_is_said_again(open_desk: Open) -> None:

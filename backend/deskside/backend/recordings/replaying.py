@@ -76,6 +76,8 @@ class Replays:
     async def _again(self, file: RunFile, run: FileRun, script: Script) -> list[Happened]:
         happened = _Happening(loop.unanswered(script.history))
         host = ReplayHost(script, self._services, happened.ask)
+        if _ends_here(host, script):  # stopped before its first step
+            return []
         agent = await self._agent(script.began.agent)
         offered = await self._toolbox.tools_for(agent, _depth(file, run))
         tools = [RecordedTool(tool, tool.approval, host) for tool in offered]
@@ -88,7 +90,7 @@ class Replays:
                         continue
                     if host.take(event):
                         happened.take(event)
-                    if host.is_over and script.was_cut_short and not script.model_calls:
+                    if _ends_here(host, script):
                         break
         except RecordingEnds:
             pass
@@ -149,6 +151,11 @@ def _as_recorded(script: Script) -> list[Happened]:
     if ended is not None and ended.status == "failed" and ended.reason == "failed":
         happened.fail(ended.code, ended.message)
     return happened.all()
+
+
+def _ends_here(host: ReplayHost, script: Script) -> bool:
+    """Whether the run was cut short where the replay is now: the loop knows nothing of that."""
+    return host.is_over and script.was_cut_short and not script.model_calls
 
 
 def _depth(file: RunFile, run: FileRun) -> int:
