@@ -158,20 +158,7 @@ def _choose_target(window: Any, title: str, suggested_name: str) -> str | None:
     chosen = window.create_file_dialog(webview.FileDialog.SAVE, save_filename=suggested_name)
     if not chosen:
         return None
-    path = Path(chosen if isinstance(chosen, str) else chosen[0])
-    if webview.renderer == "gtkwebkit2":
-        # The other systems' dialogs ask before a file is overwritten; this one does not.
-        path = _free(path)
-    return str(path)
-
-
-def _free(path: Path) -> Path:
-    """The path itself, or the first of "name (2).json", "name (3).json" … that does not exist."""
-    free, number = path, 1
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem} ({number}){path.suffix}")
-    return free
+    return chosen if isinstance(chosen, str) else str(chosen[0])
 
 
 def _choose_folder(window: Any, title: str) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from loguru import logger
 
+from deskside.shell import file_dialogs_gtk
 from deskside.shell.graphics import has_gpu
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
@@ -76,6 +77,7 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     platform.BrowserView.on_navigation = lambda *_: False
     # Its script needs `unsafe-eval` and hands the page a way into Python; we use neither.
     platform.inject_pywebview = lambda *_: None
+    platform.BrowserView.create_file_dialog = file_dialogs_gtk.choose
 
 
 def watch_opened(opened: Callable[[str], None]) -> None:
