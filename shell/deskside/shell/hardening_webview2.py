@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -22,6 +23,7 @@ from deskside.shell.window_state import WindowState
 GUI = "edgechromium"
 RENDERER = "edgechromium"
 HAS_MENU_BAR = False
+DRAGS_FILES = False
 
 # Read by the WebView2 loader itself.
 SCRUBBED = (
@@ -255,3 +257,8 @@ def zoom(window: Any, percent: int) -> None:
         window.native.browser.webview.ZoomFactor = percent / 100
 
     window.native.BeginInvoke(System.Action(set_it))
+
+
+def drag_file(window: Any, path: Path, text: str, html: str, ended: Callable[[bool], None]) -> None:
+    """Not asked for: `DRAGS_FILES` is False."""
+    ended(False)
