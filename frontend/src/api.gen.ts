@@ -203,6 +203,7 @@ export interface Spent {
 /**
  * `needs_start` is True until the user has chosen how to begin (a key, a server, the small model).
  *
+ * `drags_files`: the window can hand on files that are dragged out of it.
  * `default_model` is what a new conversation would use now: the setting, else DESKSIDE_MODEL, else
  * the first that is configured; None when nothing is. `trouble`: why nothing can be saved. `rescued`:
  * what a rescue at the start has done, until the user has seen it.
@@ -218,6 +219,7 @@ export interface AppState {
   last_event: number;
   trouble: Trouble | null;
   rescued: Rescued | null;
+  drags_files: boolean;
 }
 
 /**
@@ -665,6 +667,26 @@ export interface Integration {
 
 export interface SetStartAtLogin {
   is_on: boolean;
+}
+
+export interface DragAttachment {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+}
+
+/** `is_taken`: it was dropped where somebody took it. */
+export interface Dragged {
+  is_taken: boolean;
+}
+
+/** `text` and `html` are for programs that take no files. */
+export interface DragConversation {
+  /** ≥ 1, ≤ 9007199254740991 */
+  id: number;
+  /** length ≤ 2000 */
+  text: string;
+  /** length ≤ 4000 */
+  html: string;
 }
 
 /** `can_run` is False where the platform lacks the engine; `reason` says so in a sentence. */
@@ -2863,6 +2885,15 @@ export function commandsOver(call: Call, _stream: Stream) {
       /** Have the system start Deskside when the user logs in, or no more, and say how it is now. */
       set_start_at_login: (params: SetStartAtLogin, options?: CallOptions): Promise<Integration> =>
         call("desktop.set_start_at_login", params, options),
+      /**
+       * Let the user drag a copy of an attached file out of the window, and say how that ended. NotFound where
+       * it is gone, NeedsWindow without a window, Conflict during another drag.
+       */
+      drag_attachment: (params: DragAttachment, options?: CallOptions): Promise<Dragged> =>
+        call("desktop.drag_attachment", params, options),
+      /** The same with a conversation, as the file that its export would be. */
+      drag_conversation: (params: DragConversation, options?: CallOptions): Promise<Dragged> =>
+        call("desktop.drag_conversation", params, options),
     },
     device: {
       /** What can run on this machine, and how far the download is. */

@@ -208,6 +208,7 @@ export function appState(changes: Partial<AppState> = {}): AppState {
     settings,
     default_model: "openai/gpt-5",
     needs_start: false,
+    drags_files: false,
     draft: "",
     last_event: 0,
     trouble: null,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from deskside.backend.errors import InvalidRequest, NotFound
 from deskside.backend.exchange import exporting, reading_copy
 from deskside.backend.exchange.conversation_file import FileConversation
-from deskside.backend.exchange.exporting import Export, name_of, suggested_name, target_of
+from deskside.backend.exchange.exporting import Export, file_name_of, name_of, suggested_name, target_of
 from deskside.backend.store import conversations
 from injections import INJECTIONS
 from stores import rows, talk
@@ -386,12 +386,36 @@ async def test_the_trash_stays_here(tmp_path: Path) -> None:
         ("CON", "_CON"),
         ("com1.txt", "_com1.txt"),
         ("x" * 300, "x" * 80),
+        ("🍑" * 80, "🍑" * 50),
         ("مرحبا\u202e", "مرحبا"),
         ("line\nbreak\0", "line break"),
     ],
 )
 def test_a_title_is_a_files_name_on_any_system(title: str, name: str) -> None:
     assert name == name_of(title)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("plums.txt", "plums.txt"),
+        ("two.dots.tar.gz", "two.dots.tar.gz"),
+        ("no ending", "no ending"),
+        (".bashrc", "bashrc"),
+        ("..", "_"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("/etc/.profile", "etc.profile"),
+        ("con.txt", "_con.txt"),
+        ("plums.", "plums"),
+        ("plums.t:x/t", "plums.t-x-t"),
+        ("x" * 300 + ".pdf", "x" * 80 + ".pdf"),
+        ("🍑" * 200 + ".png", "🍑" * 50 + ".png"),
+        ("x." + "y" * 300, "x." + "y" * 78),
+        ("plums\u202egpj.exe", "plumsgpj.exe"),
+    ],
+)
+def test_a_files_name_is_one_on_any_system_with_its_ending(file: str, name: str) -> None:
+    assert name == file_name_of(file)
 
 
 def test_a_suggested_name_says_what_it_is() -> None:

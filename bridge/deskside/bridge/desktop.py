@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -83,6 +84,16 @@ class Desktop(Protocol):
     async def restart(self) -> None:
         """Close the program and start it again."""
 
+    def drags_files(self) -> bool:
+        """Whether files can be dragged out of the window. False where there is none."""
+
+    async def drag_file(self, write: Callable[[Path], Awaitable[Path]], text: str, html: str) -> bool:
+        """Let the user, who holds the mouse's button down, drag a copy of a file into another program, with
+        `text` and `html` (where they are not empty) for those that take no files. `write` makes the file in a
+        folder that is its own and returns its path. Returns when the drag is over: whether somebody took it.
+        Where the file is not there soon, or the button is up by then, nothing is dragged. Conflict during
+        another drag."""
+
     async def confirm(self, title: str, text: str, accept_label: str) -> bool:
         """Ask the user in a dialog of the system, which no page can answer. True only when they pressed the
         button with `accept_label`; Cancel is what Enter, Escape and closing the dialog mean."""
@@ -116,6 +127,12 @@ class NoDesktop:
 
     async def restart(self) -> None:
         raise NeedsWindow("Without a window Deskside does not start itself again.")
+
+    def drags_files(self) -> bool:
+        return False
+
+    async def drag_file(self, write: Callable[[Path], Awaitable[Path]], text: str, html: str) -> bool:
+        raise NeedsWindow("Without a window nothing is dragged out of it.", hint="Export it instead.")
 
     async def confirm(self, title: str, text: str, accept_label: str) -> bool:
         raise NeedsWindow("Without a window there is no way to ask you.", hint=IN_A_TERMINAL)

@@ -41,6 +41,7 @@ import { formatCount } from "../ui/format";
 import { createToasts } from "../ui/toasts";
 import { createUpdates } from "../updates/updates";
 import { createCosts } from "../usage/costs";
+import { createDragging } from "./dragging";
 import { hashOf, type Place, placeOf, type Section, windowAddress } from "./place";
 import { USUAL_ZOOM, zoomAfter } from "./zoom";
 
@@ -72,6 +73,11 @@ export function createApp(
   const menuChoice = signal<MenuChosen | null>(null);
 
   const toasts = createToasts();
+  const dragging = createDragging(
+    api,
+    toasts,
+    computed(() => state.value?.drags_files ?? false),
+  );
   const drafts = createDrafts(api);
   const files = createFiles(api, upload);
   const list = createConversationList(api);
@@ -541,6 +547,7 @@ export function createApp(
     model,
     agent,
     toasts,
+    dragging,
     drafts,
     files,
     list,

@@ -17,6 +17,7 @@ export function DraftFiles({ app, id, isRunning }: { app: App; id: number | null
             <FileChip
               key={file.key}
               row={file.row}
+              onDragStart={app.dragging.ofAttachment(file.row)}
               onOpen={() => {
                 openKey.value = file.key;
               }}

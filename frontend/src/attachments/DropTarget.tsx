@@ -6,10 +6,12 @@ import { droppedFiles, hasFiles } from "./incoming";
 interface Props {
   /** `hasFolders`: some of it were folders, which are left out. */
   onDrop(files: File[], hasFolders: boolean): void;
+  /** What is dragged comes from here: there is nothing to attach. */
+  isOwn(): boolean;
 }
 
 /** Takes files that are dropped anywhere in the window while a chat is open, and says so while they hover. */
-export function DropTarget({ onDrop }: Props) {
+export function DropTarget({ onDrop, isOwn }: Props) {
   const isOver = useSignal(false);
   useEffect(() => {
     // Enter and leave come for each element that is passed.
@@ -22,7 +24,8 @@ export function DropTarget({ onDrop }: Props) {
       const listener = (event: DragEvent) => {
         if (!hasFiles(event.dataTransfer)) return;
         event.preventDefault();
-        act(event);
+        if (!isOwn()) act(event);
+        else if (event.dataTransfer) event.dataTransfer.dropEffect = "none";
       };
       window.addEventListener(name, listener);
       return () => window.removeEventListener(name, listener);
@@ -43,7 +46,7 @@ export function DropTarget({ onDrop }: Props) {
     return () => {
       for (const remove of listeners) remove();
     };
-  }, [onDrop]);
+  }, [onDrop, isOwn]);
   if (!isOver.value) return null;
   return (
     <div class="drop-target" data-testid="drop-target">

@@ -20,13 +20,22 @@ interface ChipProps {
   row: AttachmentRow;
   onOpen(): void;
   onRemove?(): void;
+  /** The window can hand the file on. */
+  onDragStart?: ((event: DragEvent) => void) | undefined;
 }
 
 /** A file that was sent, or waits to be. */
-export function FileChip({ row, onOpen, onRemove }: ChipProps) {
+export function FileChip({ row, onOpen, onRemove, onDragStart }: ChipProps) {
   return (
     <li class="file-chip" data-testid="attachment" data-status={row.text_status}>
-      <button type="button" class="file-open" title={row.name} onClick={onOpen}>
+      <button
+        type="button"
+        class="file-open"
+        title={row.name}
+        draggable={onDragStart !== undefined}
+        onClick={onOpen}
+        onDragStart={onDragStart}
+      >
         <Picture row={row} />
         <span class="file-words">
           <bdi class="file-name">{row.name}</bdi>

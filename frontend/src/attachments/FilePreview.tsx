@@ -58,7 +58,7 @@ export function FilePreview({ app, row, onClose }: Props) {
 }
 
 function Content({ app, row }: Omit<Props, "onClose">) {
-  if (kindOf(row.media_type) === "image") return <Picture row={row} />;
+  if (kindOf(row.media_type) === "image") return <Picture app={app} row={row} />;
   if (row.text_status === "waiting") return <p class="muted">It is still being read…</p>;
   if (row.text_status === "failed") return <Problem message={row.text_error} />;
   if (row.text_status === "none") {
@@ -67,7 +67,7 @@ function Content({ app, row }: Omit<Props, "onClose">) {
   return <TextOf app={app} row={row} />;
 }
 
-function Picture({ row }: { row: AttachmentRow }) {
+function Picture({ app, row }: Omit<Props, "onClose">) {
   const isGone = useSignal(false);
   const isWhole = useSignal(false);
   if (isGone.value) {
@@ -91,6 +91,7 @@ function Picture({ row }: { row: AttachmentRow }) {
       <img
         src={addressOf(row)}
         alt={row.name}
+        onDragStart={app.dragging.ofAttachment(row)}
         onError={() => {
           isGone.value = true;
         }}

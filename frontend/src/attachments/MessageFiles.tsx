@@ -16,6 +16,7 @@ export function MessageFiles({ app, rows }: { app: App; rows: AttachmentRow[] })
           <FileChip
             key={row.id}
             row={row}
+            onDragStart={app.dragging.ofAttachment(row)}
             onOpen={() => {
               openId.value = row.id;
             }}

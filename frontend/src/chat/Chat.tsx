@@ -45,7 +45,7 @@ export function Chat({ app, sidebar, isPickerOpen }: Props) {
         <SendProblem app={app} conversation={conversation} onChooseModel={openPicker} />
         <Composer app={app} conversation={conversation} isPickerOpen={isPickerOpen} />
       </div>
-      <DropTarget onDrop={app.attach} />
+      <DropTarget onDrop={app.attach} isOwn={app.dragging.isUnderWay} />
       <Announcer conversation={conversation} />
     </div>
   );

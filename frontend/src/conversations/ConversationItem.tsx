@@ -53,13 +53,15 @@ export function ConversationItem(props: Props) {
     else return;
     event.preventDefault();
   };
-  const onDragStart = ({ dataTransfer }: DragEvent) => {
-    if (dataTransfer === null) return;
-    // Not as text/uri-list, beside which Qt WebEngine hands on no text.
+  const onDragStart = (event: DragEvent) => {
     const url = `deskside://conversation/${row.id}`;
-    dataTransfer.setData("text/plain", `[${row.title.replace(/[[\]\\]/g, "\\$&")}](${url})`);
-    dataTransfer.setData("text/html", `<a href="${url}">${escapeHtml(row.title)}</a>`);
-    dataTransfer.effectAllowed = "copyLink";
+    const text = `[${row.title.replace(/[[\]\\]/g, "\\$&")}](${url})`;
+    const html = `<a href="${url}">${escapeHtml(row.title)}</a>`;
+    if (app.dragging.takeConversation(event, row.id, text, html) || event.dataTransfer === null) return;
+    // Not as text/uri-list, beside which Qt WebEngine hands on no text.
+    event.dataTransfer.setData("text/plain", text);
+    event.dataTransfer.setData("text/html", html);
+    event.dataTransfer.effectAllowed = "copyLink";
   };
   const endRename = (title: string | null) => {
     onRenaming(false);

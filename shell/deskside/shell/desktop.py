@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from deskside.backend.errors import Conflict, InvalidRequest, NeedsWindow
 from deskside.bridge.desktop import Integration, TrayState
 from deskside.shell.autostart import Autostart
+from deskside.shell.dragged_files import DraggedFiles
 from deskside.shell.engine import Engine
 from deskside.shell.notifications import can_notify
 from deskside.shell.open_link import open_outside
@@ -28,6 +29,8 @@ class WindowDesktop:
         self.window: Any = None  # pywebview's, once there is one
         self.engine: Engine | None = None  # the window's
         self._is_asking = False
+        self._is_dragging = False
+        self.dragged_files = DraggedFiles()
         self.wants_restart = False
 
     async def open_link(self, url: str) -> None:
@@ -53,6 +56,38 @@ class WindowDesktop:
             raise NeedsWindow("The window is not there yet.", hint="Try again in a moment.")
         self.wants_restart = True
         await in_thread(self.window.destroy)
+
+    def drags_files(self) -> bool:
+        return self.engine is not None and self.engine.DRAGS_FILES
+
+    async def drag_file(self, write: Callable[[Path], Awaitable[Path]], text: str, html: str) -> bool:
+        engine = self.engine
+        if self.window is None or engine is None or not engine.DRAGS_FILES:
+            raise NeedsWindow("No file can be dragged out of this window.", hint="Export it instead.")
+        if self._is_dragging:
+            raise Conflict("Another file is being dragged.", hint="Finish with that one first.")
+        self._is_dragging = True
+        try:
+            path = await self.dragged_files.make(write)
+            if path is None:
+                return False
+            is_taken = await self._drag(engine, path, text, html)
+            if not is_taken:
+                await self.dragged_files.forget(path)
+            return is_taken
+        finally:
+            self._is_dragging = False
+
+    async def _drag(self, engine: Engine, path: Path, text: str, html: str) -> bool:
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[bool] = loop.create_future()
+
+        def ended(is_taken: bool) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_settle, over, is_taken)
+
+        engine.drag_file(self.window, path, text, html, ended)
+        return await over
 
     async def integration(self) -> Integration:
         return Integration(

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from deskside.backend.errors import NeedsWindow, NotFound
@@ -20,11 +21,12 @@ from deskside.shell.window_state import WindowState
 
 class Engine(Protocol):
     """`GUI` and `RENDERER` are pywebview's names for it. `HAS_MENU_BAR`: the system expects every program to
-    have menus."""
+    have menus. `DRAGS_FILES`: `drag_file` does so."""
 
     GUI: str
     RENDERER: str
     HAS_MENU_BAR: bool
+    DRAGS_FILES: bool
 
     def prepare(self, environ: MutableMapping[str, str]) -> None:
         """Load the engine, its dangerous switches taken away. ImportError where it is not installed."""
@@ -67,6 +69,11 @@ class Engine(Protocol):
     ) -> None:
         """Ask in a dialog over the window; `answered` is told once. Cancel is the default, and what closing
         the dialog means. All of `text` can be read, by scrolling. May be called on any thread."""
+
+    def drag_file(self, window: Any, path: Path, text: str, html: str, ended: Callable[[bool], None]) -> None:
+        """Begin a drag of the file, to be copied, and of what is not empty of `text` and `html`, where the
+        mouse's button is still down. `ended` is told once, whether somebody took it; the page then gets the
+        release of the button, which the drag kept from it. May be called on any thread."""
 
     def ask_to_reload(self, window: Any, reload: Callable[[], None]) -> None:
         """The page died too often: offer to load it again, or to close."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -22,6 +23,7 @@ from deskside.shell.window_state import WindowState
 GUI = "cocoa"
 RENDERER = "wkwebview"
 HAS_MENU_BAR = True
+DRAGS_FILES = False
 
 ALLOW, CANCEL = 1, 0  # WKNavigationActionPolicy and WKNavigationResponsePolicy
 DENY = 2  # WKPermissionDecision
@@ -286,3 +288,8 @@ def zoom(window: Any, percent: int) -> None:
     from webview.platforms.cocoa import BrowserView
 
     AppHelper.callAfter(BrowserView.instances[window.uid].webview.setPageZoom_, percent / 100)
+
+
+def drag_file(window: Any, path: Path, text: str, html: str, ended: Callable[[bool], None]) -> None:
+    """Not asked for: `DRAGS_FILES` is False."""
+    ended(False)

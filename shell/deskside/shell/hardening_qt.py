@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from PySide6.QtCore import QObject, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QColor, QFontDatabase, QGuiApplication
+from PySide6.QtCore import QFileInfo, QMimeData, QObject, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QColor, QDrag, QFontDatabase, QGuiApplication
 from PySide6.QtWebEngineCore import (
     QWebEnginePage,
     QWebEnginePermission,
@@ -24,6 +25,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QDialog,
     QDialogButtonBox,
+    QFileIconProvider,
     QLabel,
     QMenu,
     QMessageBox,
@@ -42,6 +44,7 @@ from deskside.shell.window_state import WindowState
 GUI = "qt"
 RENDERER = "qtwebengine"
 HAS_MENU_BAR = False
+DRAGS_FILES = True
 
 FLAGS = "QTWEBENGINE_CHROMIUM_FLAGS"
 NO_SANDBOX = "QTWEBENGINE_DISABLE_SANDBOX"
@@ -63,6 +66,7 @@ FORBIDDEN = (
 
 # A person needs longer than this to read what they are asked.
 ACCEPT_AFTER_MS = 700
+DRAG_ICON_PX = 32
 
 # The standard menu also offers Back, Reload, View Source and Save: none of them is for a program.
 MENU_ACTIONS = (
@@ -363,3 +367,25 @@ def zoom(window: Any, percent: int) -> None:
         window.native.webview.setZoomFactor(window.native.deskside_zoom)
 
     window.native.deskside_calls.run.emit(set_it)
+
+
+def drag_file(window: Any, path: Path, text: str, html: str, ended: Callable[[bool], None]) -> None:
+    """See engine.Engine."""
+
+    def drag_it() -> None:
+        if not QGuiApplication.mouseButtons() & Qt.MouseButton.LeftButton:
+            ended(False)
+            return
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path))])
+        if text:
+            data.setText(text)
+        if html:
+            data.setHtml(html)
+        drag = QDrag(window.native)
+        drag.setMimeData(data)
+        drag.setPixmap(QFileIconProvider().icon(QFileInfo(str(path))).pixmap(DRAG_ICON_PX))
+        action = drag.exec(Qt.DropAction.CopyAction)
+        ended(action == Qt.DropAction.CopyAction)
+
+    window.native.deskside_calls.run.emit(drag_it)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -28,6 +29,7 @@ from deskside.shell.winforms import soon
 GUI = "edgechromium"
 RENDERER = "edgechromium"
 HAS_MENU_BAR = False
+DRAGS_FILES = False
 
 # Read by the WebView2 loader itself.
 SCRUBBED = (
@@ -355,3 +357,8 @@ def zoom(window: Any, percent: int) -> None:
         window.native.browser.webview.ZoomFactor = percent / 100
 
     soon(window.native, set_it)
+
+
+def drag_file(window: Any, path: Path, text: str, html: str, ended: Callable[[bool], None]) -> None:
+    """Not asked for: `DRAGS_FILES` is False."""
+    ended(False)

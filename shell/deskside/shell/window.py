@@ -124,6 +124,7 @@ class AppWindow:
             self._run(running)
         finally:
             self._hardened.set()  # whoever waits to close the window need not wait any longer
+            self._desktop.dragged_files.close()
         if self._failure is not None:
             raise self._failure
 

@@ -9,6 +9,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -87,6 +88,14 @@ class Attachments:
         if file.text_status == "waiting":
             self._read_soon(file)
         return row
+
+    async def copy(self, attachment: AttachmentRow, path: Path) -> None:
+        """Write its content to a new file. NotFound where the content is gone, StoreFull where the disk does
+        not take it."""
+        content = self.path_of(attachment)
+        if not await asyncio.to_thread(content.is_file):
+            raise gone(attachment)
+        await _on_disk(attachment.name, partial(shutil.copyfile, content, path))
 
     async def page(self, attachment: AttachmentRow, number: int) -> DrawnPage:
         """A page of a PDF, from 1 on, as a picture. InvalidRequest for what is no PDF and for a page that

@@ -39,6 +39,9 @@ ENDINGS: dict[Format, str] = {"json": ".deskside", "markdown": ".md", "html": ".
 # What a document may hold of the attachments of one conversation: it is read in pieces as large as that.
 LARGEST_INSIDE_BYTES = 100_000_000
 LONGEST_NAME = 80
+LONGEST_ENDING_BYTES = 20
+# What file systems allow, less room for an ending and a number.
+LONGEST_NAME_BYTES = 200
 
 _encode = msgspec.json.Encoder().encode
 _not_in_a_name = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
@@ -54,8 +57,18 @@ def suggested_name(format: Format, title: str | None, *, has_files: bool, today:
 
 def name_of(title: str) -> str:
     """A title as the name of a file on any system."""
-    name = _not_in_a_name.sub("-", plain_title(title))[:LONGEST_NAME].strip(" .-")
+    name = _not_in_a_name.sub("-", plain_title(title))[:LONGEST_NAME]
+    name = name.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore").strip(" .-")
     return f"_{name}" if not name or _reserved.fullmatch(name) else name
+
+
+def file_name_of(name: str) -> str:
+    """A file's name as one on any system, its ending kept."""
+    whole = _not_in_a_name.sub("-", plain_title(name)).strip(" .-")
+    stem, _, ending = whole.rpartition(".")
+    if not stem or len(ending.encode()) > LONGEST_ENDING_BYTES:
+        return name_of(whole) if whole else "_"
+    return f"{name_of(stem)}.{ending}"
 
 
 def target_of(path: Path, format: Format, count: int) -> Path:

@@ -23,10 +23,11 @@ from deskside.backend.errors import AppError, Conflict, NotFound
 from deskside.backend.event_buffer import EventBuffer
 from deskside.backend.events import ConversationDeleted, TransferChanged
 from deskside.backend.exchange.archive import open_archive
-from deskside.backend.exchange.exporting import Export, Format, target_of
+from deskside.backend.exchange.exporting import Export, Format, suggested_name, target_of
 from deskside.backend.exchange.importing import Import, Program, program_of
 from deskside.backend.exchange.report import Report, Skipped, SkippedCount, TransferCounts
 from deskside.backend.paths import Paths
+from deskside.backend.store import transfer
 from deskside.backend.store.database import Store
 from deskside.backend.transfer_state import Transfer
 
@@ -119,6 +120,15 @@ class Transfers:
         self._program, self._is_from_terminal = None, is_from_terminal
         work = Export(self._store, self._contents, self._path, format, chosen)
         return self._start("export", "working", self._export(work))
+
+    async def write_one(self, folder: Path, id: int, title: str) -> Path:
+        """Write a conversation of this title into a folder, called as an export suggests, beside whatever
+        transfer is under way. Raises what `Export.run` raises."""
+        has_files = await self._store.read(transfer.has_files, [id])
+        path = folder / suggested_name("json", title, has_files=has_files, today="")
+        async for _ in Export(self._store, self._contents, path, "json", [id]).run():
+            pass
+        return path
 
     def cancel(self) -> None:
         """Stop after the conversation that it is at. An import keeps those that came, an export writes

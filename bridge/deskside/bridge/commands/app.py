@@ -13,12 +13,13 @@ from deskside.backend.settings import Settings
 from deskside.backend.store import conversations
 from deskside.backend.version import VERSION
 from deskside.backend.watch import trouble_of
-from deskside.bridge.registry import command
+from deskside.bridge.registry import Bridge, command
 
 
 class AppState(msgspec.Struct, frozen=True):
     """`needs_start` is True until the user has chosen how to begin (a key, a server, the small model).
 
+    `drags_files`: the window can hand on files that are dragged out of it.
     `default_model` is what a new conversation would use now: the setting, else DESKSIDE_MODEL, else
     the first that is configured; None when nothing is. `trouble`: why nothing can be saved. `rescued`:
     what a rescue at the start has done, until the user has seen it.
@@ -34,6 +35,7 @@ class AppState(msgspec.Struct, frozen=True):
     last_event: int
     trouble: Trouble | None
     rescued: Rescued | None
+    drags_files: bool
 
 
 async def _needs_start(app: App, default_model: str | None) -> bool:
@@ -46,8 +48,9 @@ async def _needs_start(app: App, default_model: str | None) -> bool:
 
 
 @command
-async def state(app: App) -> AppState:
+async def state(bridge: Bridge) -> AppState:
     """Everything the page needs before its first paint."""
+    app = bridge.app
     last_event = app.events.last
     default_model = await app.models.default()
     return AppState(
@@ -61,4 +64,5 @@ async def state(app: App) -> AppState:
         last_event=last_event,
         trouble=trouble_of(app.store),
         rescued=await app.rescues.done(),
+        drags_files=bridge.desktop.drags_files(),
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from deskside.backend.exchange.exporting import file_name_of
+from deskside.backend.store import attachments, conversations
+from deskside.bridge.commands.conversations import RowId
 from deskside.bridge.desktop import Integration, check_link
 from deskside.bridge.registry import Bridge, command
 
@@ -27,6 +31,24 @@ class ChosenFile(msgspec.Struct, frozen=True):
 
 class SetStartAtLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_on: bool
+
+
+class DragAttachment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: RowId
+
+
+class DragConversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`text` and `html` are for programs that take no files."""
+
+    id: RowId
+    text: Annotated[str, msgspec.Meta(max_length=2000)]
+    html: Annotated[str, msgspec.Meta(max_length=4000)]
+
+
+class Dragged(msgspec.Struct, frozen=True):
+    """`is_taken`: it was dropped where somebody took it."""
+
+    is_taken: bool
 
 
 @command
@@ -53,3 +75,28 @@ async def set_start_at_login(bridge: Bridge, params: SetStartAtLogin) -> Integra
     """Have the system start Deskside when the user logs in, or no more, and say how it is now."""
     await bridge.desktop.set_start_at_login(params.is_on)
     return await bridge.desktop.integration()
+
+
+@command
+async def drag_attachment(bridge: Bridge, params: DragAttachment) -> Dragged:
+    """Let the user drag a copy of an attached file out of the window, and say how that ended. NotFound where
+    it is gone, NeedsWindow without a window, Conflict during another drag."""
+    row = await bridge.app.store.read(attachments.get, params.id)
+
+    async def write(folder: Path) -> Path:
+        path = folder / file_name_of(row.name)
+        await bridge.app.attachments.copy(row, path)
+        return path
+
+    return Dragged(await bridge.desktop.drag_file(write, "", ""))
+
+
+@command
+async def drag_conversation(bridge: Bridge, params: DragConversation) -> Dragged:
+    """The same with a conversation, as the file that its export would be."""
+    row = await bridge.app.store.read(conversations.get, params.id)
+
+    async def write(folder: Path) -> Path:
+        return await bridge.app.transfers.write_one(folder, row.id, row.title)
+
+    return Dragged(await bridge.desktop.drag_file(write, params.text, params.html))
