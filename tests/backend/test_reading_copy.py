@@ -224,6 +224,7 @@ def test_nothing_hostile_becomes_live_in_a_page(said: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(MARKS), max_size=25))
 @example(["[", "](", ")"])
+@example(["<data:image/png;base64,script>"])
 def test_no_mixture_of_marks_becomes_live_in_a_page(pieces: list[str]) -> None:
     Page(f"<p>{reading_copy.rendered(''.join(pieces))}").check()
 

@@ -255,8 +255,10 @@ class _Renderer(RendererHTML):
         return f"<span>{alt}</span>"
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        # The parser lets a link without an address pass: it would lead to the page itself.
-        return self.renderToken(tokens, idx, options, env) if tokens[idx].attrGet("href") else "<a>"
+        # The parser lets pass a link without an address, which would lead to the page itself, and pictures
+        # as addresses.
+        address = str(tokens[idx].attrGet("href") or "")
+        return self.renderToken(tokens, idx, options, env) if _leads_outside(address) else "<a>"
 
 
 def _leads_outside(address: str) -> bool:
