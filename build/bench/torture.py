@@ -242,10 +242,10 @@ def make_old(path: Path) -> None:
             [(id, f"Old {id}") for id in ids],
         )
         for number, role in enumerate(("user", "assistant")):
-            rows = [(2 * id + number, id, 2 * id if number else None, role) for id in ids]
+            rows = [(2 * id + number, id, 2 * id if number else None, number, role) for id in ids]
             database.executemany(
-                "insert into message (id, conversation, parent, role, status, created_ms) "
-                "values (?, ?, ?, ?, 'complete', 0)",
+                "insert into message (id, conversation, parent, depth, is_shown, role, status, created_ms) "
+                "values (?, ?, ?, ?, 1, ?, 'complete', 0)",
                 rows,
             )
             database.executemany(
