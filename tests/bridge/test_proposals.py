@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from agent_files import PIRATE
 from deskside.backend.app import App, open_app
 from deskside.backend.events import ProposalsChanged
 from deskside.backend.metrics.timings import Timings
@@ -24,13 +25,6 @@ from stores import paths_in, talk
 
 Call = Callable[..., Coroutine[Any, Any, Any]]
 
-PIRATE = {
-    "format": "deskside-agent",
-    "version": 1,
-    "name": "pirate",
-    "instructions": "Talk like a pirate.",
-    "tools": [],
-}
 CHATS = [
     {"uuid": "1", "name": "Dinner", "chat_messages": [{"uuid": "a", "sender": "human", "text": "Plums?"}]}
 ]

@@ -53,7 +53,7 @@ class Keyboard:
         while self._ask("search", "--onlyvisible", "--name", title):
             assert time.monotonic() < limit, f"{title!r} is still there"
             self.press(key)
-            time.sleep(0.5)
+            time.sleep(0.5)  # as long as a person takes to see what the key did
 
     def _ask(self, *words: str) -> str:
         done = subprocess.run(

@@ -400,6 +400,9 @@ class WKWebView(NSObject):
 
     def removeFromSuperview(self) -> None: ...
 
+    def URL(self) -> NSURL | None:
+        return NSURL(self.loaded[-1]) if self.loaded else None
+
     def navigate(self, address: str, is_download: bool = False) -> None:
         if self._navigates is None:
             return  # its window is being closed

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import pytest
 from test_window import wait_until
 
+from agent_files import PIRATE
 from deskside.backend.errors import StoreBusy
 from deskside.backend.paths import Paths
 from deskside.shell.client import Client
@@ -26,13 +27,6 @@ from provider_server import ProviderServer, recording
 from stores import rows
 
 ROOT = Path(__file__).parents[2]
-PIRATE = {
-    "format": "deskside-agent",
-    "version": 1,
-    "name": "pirate",
-    "instructions": "Talk like a pirate.",
-    "tools": [],
-}
 
 
 class Mac:
@@ -235,15 +229,20 @@ def test_the_page_is_the_only_thing_that_is_ever_loaded(mac: Mac) -> None:
     assert [page, f"{origin}/#/1"] == mac.tell(navigate=f"{origin}/#/1")["loaded"]
 
 
-def test_a_page_whose_process_died_is_loaded_again_under_a_new_address(mac: Mac) -> None:
+def test_a_page_whose_process_died_is_loaded_again_under_a_new_address_in_its_conversation(mac: Mac) -> None:
     wait_until(lambda: len(mac.tell(look=None)["loaded"]) == 1, "the page")
+
+    [page] = mac.tell(look=None)["loaded"]
+    origin = page.partition("/__boot/")[0]
+    mac.tell(navigate=f"{origin}/#/chat/7")
 
     assert [] == mac.tell(lose_process=None)["faults"]
 
-    wait_until(lambda: len(mac.tell(look=None)["loaded"]) == 2, "the page, again")
-    first, again = mac.tell(look=None)["loaded"]
-    assert first.partition("/__boot/")[0] == again.partition("/__boot/")[0]
-    assert first != again
+    wait_until(lambda: len(mac.tell(look=None)["loaded"]) == 3, "the page, again")
+    again = mac.tell(look=None)["loaded"][-1]
+    assert again.startswith(f"{origin}/__boot/")
+    assert again.endswith("#/chat/7")
+    assert page != again.partition("#")[0]
 
 
 def test_closing_the_window_ends_the_program(mac: Mac) -> None:

@@ -169,7 +169,8 @@ def _delegate_class(base: Any) -> Any:
                 logger.info("denied camera or microphone")
 
             def webViewWebContentProcessDidTerminate_(self, view: Any) -> None:
-                self.deskside_recover()
+                shown = view.URL()
+                self.deskside_recover("" if shown is None else str(shown.absoluteString()))
 
         _delegate = DesksideDelegate
     return _delegate
@@ -178,18 +179,19 @@ def _delegate_class(base: Any) -> Any:
 _delegate: Any = None
 
 
-def _recoverer(window: Any, lock: PageLock) -> Callable[[], None]:
-    """Load the page again when its process died; its state comes back from the store."""
+def _recoverer(window: Any, lock: PageLock) -> Callable[[str], None]:
+    """Load the page again when its process died; its state comes back from the store. Takes the address that
+    was shown."""
     recovery = Recovery()
 
-    def load() -> None:
-        window.load_url(lock.fresh_url())
+    def died(shown: str) -> None:
+        def load() -> None:
+            window.load_url(lock.fresh_url(shown))
 
-    def reload_anew() -> None:
-        recovery.forget()
-        load()
+        def reload_anew() -> None:
+            recovery.forget()
+            load()
 
-    def died() -> None:
         wait_s = recovery.next_wait_s(time.monotonic())
         logger.bind(source="renderer").error("the page's process died")
         if wait_s is None:

@@ -14,6 +14,7 @@ from typing import Any
 from loguru import logger
 
 from deskside.shell import file_dialogs_gtk
+from deskside.shell.dragging_gtk import begin_drag
 from deskside.shell.graphics import has_gpu
 from deskside.shell.page_lock import PageLock, describe
 from deskside.shell.recovery import Recovery
@@ -384,75 +385,5 @@ def zoom(window: Any, percent: int) -> None:
 
 def drag_file(window: Any, path: Path, text: str, html: str, ended: Callable[[bool], None]) -> None:
     """See engine.Engine."""
-    from gi.repository import Gdk, GLib, Gtk
-
-    # Not the view: it has drags of its own.
-    source = window.native
-    rich = Gdk.Atom.intern("text/html", False)
-
-    def begin() -> bool:
-        pointer = source.get_display().get_default_seat().get_pointer()
-        _, x, y, held = source.get_window().get_device_position(pointer)
-        if not held & Gdk.ModifierType.BUTTON1_MASK:
-            ended(False)
-            return False  # once
-        targets = Gtk.TargetList.new([])
-        targets.add_uri_targets(0)
-        if text:
-            targets.add_text_targets(0)
-        if html:
-            targets.add(rich, 0, 0)
-        is_taken = True
-
-        def hand_over(_: Any, __: Any, data: Any, ___: int, ____: int) -> None:
-            wanted = data.get_target().name()
-            if wanted == "text/uri-list":
-                data.set_uris([path.as_uri()])
-            elif wanted == "text/html":
-                data.set(rich, 8, html.encode())
-            else:
-                data.set_text(text, -1)
-
-        def failed(*_: Any) -> bool:
-            nonlocal is_taken
-            is_taken = False
-            return True  # without the icon's flight back, until whose end the page would not be told
-
-        def end(*_: Any) -> None:
-            for handler in handlers:
-                source.disconnect(handler)
-            _release_button(_view(window), pointer)
-            ended(is_taken)
-
-        handlers = [
-            source.connect("drag-data-get", hand_over),
-            source.connect("drag-failed", failed),
-            source.connect("drag-end", end),
-        ]
-        context = source.drag_begin_with_coordinates(targets, Gdk.DragAction.COPY, 1, None, x, y)
-        Gtk.drag_set_icon_gicon(context, _icon_of(path), 0, 0)
-        return False  # once
-
-    GLib.idle_add(begin)
-
-
-def _icon_of(path: Path) -> Any:
-    from gi.repository import Gio
-
-    kind, _ = Gio.content_type_guess(path.name, None)
-    return Gio.content_type_get_icon(kind)
-
-
-def _release_button(view: Any, pointer: Any) -> None:
-    from gi.repository import Gdk
-
-    _, x, y, held = view.get_window().get_device_position(pointer)
-    release = Gdk.Event.new(Gdk.EventType.BUTTON_RELEASE)
-    release.window = view.get_window()
-    release.send_event = True
-    release.x, release.y = x, y
-    _, release.x_root, release.y_root = pointer.get_position()
-    release.state = held | Gdk.ModifierType.BUTTON1_MASK
-    release.button.button = 1
-    release.set_device(pointer)
-    view.event(release)
+    # Not out of the view: it has drags of its own.
+    begin_drag(window.native, _view(window), path, text, html, ended)
